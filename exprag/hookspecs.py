@@ -1,0 +1,53 @@
+"""The plugin API. Implement any of these with `@exprag.hookimpl` in a module named by an entry point of group `exprag`.
+
+Each hook is handed `register(name, factory, *, description="", requires=(), extra="", check=None)`:
+    name         short id; users may also write `distribution/name`
+    factory      "package.module:attribute" (imported only when used) or a callable; called with the user's options
+    requires     import names that must be installed, looked for without importing them
+    extra        what to install when they are not: `pip install 'distribution[extra]'`
+    check        "module:function" or callable → None, or a sentence saying what else is missing and how to get it
+Registering must import nothing heavy and start nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Protocol
+
+import pluggy
+
+hookspec = pluggy.HookspecMarker("exprag")
+hookimpl = pluggy.HookimplMarker("exprag")
+
+
+class Register(Protocol):
+    def __call__(
+        self,
+        name: str,
+        factory: str | Callable[..., Any],
+        *,
+        description: str = "",
+        requires: tuple[str, ...] = (),
+        extra: str = "",
+        check: str | Callable[[], str | None] | None = None,
+    ) -> None: ...
+
+
+@hookspec
+def register_environments(register: Register) -> None:
+    """Environments: a factory of `exprag.environment.TextEnvironment`."""
+
+
+@hookspec
+def register_query_strategies(register: Register) -> None:
+    """Query strategies: a factory of `exprag.retrieval.QueryStrategy` (the key of a trajectory, the query of a moment)."""
+
+
+@hookspec
+def register_selectors(register: Register) -> None:
+    """Selectors: a factory of `exprag.retrieval.Selector` (which of the scored candidates are kept)."""
+
+
+@hookspec
+def register_formatters(register: Register) -> None:
+    """Formatters: a factory of `exprag.formatter.Formatter` (one trajectory as text)."""

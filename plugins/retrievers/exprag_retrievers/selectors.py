@@ -1,0 +1,14 @@
+"""Selectors: which of the scored candidates are kept."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from exprag.retrieval import Candidate, Moment, Selector
+
+
+class TopK(Selector):
+    """The k nearest, nearest first."""
+
+    def select(self, candidates: Sequence[Candidate], k: int, moment: Moment) -> list[Candidate]:
+        return [c.because(f"rank {rank} by similarity") for rank, c in enumerate(candidates[:k], 1)]
