@@ -156,7 +156,12 @@ class Registry:
         return sorted({c.name for c in self.components if c.kind == kind})
 
     def get(self, kind: str, name: str) -> Component:
-        """The component of a short or qualified name. Raises PluginError with near names, or both owners of a clash."""
+        """The component of a short or qualified name, or of an import path "module:attribute" that is no plugin.
+
+        Raises PluginError with near names, or both owners of a clash.
+        """
+        if ":" in name:
+            return Component(kind, name, name, distribution=name.partition(":")[0])
         found = [c for c in self.components if c.kind == kind and name in (c.name, c.qualified)]
         if len({c.qualified for c in found}) > 1:
             owners = " or ".join(c.qualified for c in found)

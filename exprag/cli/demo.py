@@ -1,0 +1,70 @@
+"""`exprag demo`: the main job from end to end, on a real environment, with no model to download.
+
+Expert experience is collected on train tasks, the same agent plays held-out tasks with and without the bank, the paired
+table is printed, and one HTML page holds every episode to read step by step.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from exprag.cli.progress import episodes_bar
+from exprag.cli.run import Set, _options
+from exprag.runs import RunConfig, RunDirectory
+from exprag.runs import run as run_episodes
+
+
+def demo(
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for bank, runs and page; continued if interrupted.")] = Path(
+        "runs/demo"
+    ),
+    env: Annotated[str, typer.Option("--env", "-e", help="Environment plugin.")] = "scienceworld",
+    model: Annotated[str, typer.Option(help="Chat model spec.")] = "recall",
+    train_split: Annotated[str, typer.Option(help="Split that experience is collected on.")] = "train",
+    test_split: Annotated[str, typer.Option(help="Held-out split that the agent plays.")] = "test",
+    types: Annotated[str, typer.Option(help="Task types, comma-separated; default: all.")] = "",
+    train_per_type: Annotated[int, typer.Option(help="Expert episodes for each task type.")] = 2,
+    test_per_type: Annotated[int, typer.Option(help="Held-out episodes for each task type and arm.")] = 2,
+    k: Annotated[int, typer.Option(help="Trajectories in the prompt.")] = 2,
+    set_: Set = None,
+    seed: Annotated[int, typer.Option(help="Seed.")] = 2025,
+    workers: Annotated[int, typer.Option(help="Worker processes.")] = 2,
+) -> None:
+    """Collect experience, play with and without it, compare, and write a page to read."""
+    from exprag.bank import Bank
+    from exprag.evaluation import compare, load_run, write_page
+
+    console = Console()
+    common = {
+        "environment": env,
+        "environment_options": _options(set_),
+        "types": tuple(name.strip() for name in types.split(",") if name.strip()),
+        "shuffle": True,
+        "seed": seed,
+        "workers": workers,
+    }
+
+    def play(title: str, folder: str, **values: object) -> Path:
+        console.rule(title, align="left")
+        with episodes_bar(folder) as progress:
+            run_episodes(RunConfig.make(name=folder, **common, **values), out / folder, progress=progress)
+        return out / folder
+
+    experience = play(
+        "1  Expert experience on train tasks", "experience", policy="expert", split=train_split, per_type=train_per_type
+    )
+    bank = Bank.open_or_create(out / "bank")
+    console.print(f"{out / 'bank'}: {bank.add(RunDirectory(experience).episodes())}")
+    held_out = {"split": test_split, "per_type": test_per_type, "model": model}
+    without = play("2  Held-out tasks without memory", "no-memory", **held_out)
+    with_bank = play("3  The same tasks with memory", "memory", bank=str(out / "bank"), k=k, **held_out)
+
+    console.rule("4  With memory against without, task by task", align="left")
+    runs = [load_run(without), load_run(with_bank)]
+    console.print(compare(runs, baseline="no-memory").to_console())
+    page = write_page(out / "report.html", runs, recalled={t.id: t for t in bank.trajectories()})
+    console.print(f"\nRead every episode step by step: [bold]{page}[/]")

@@ -1,0 +1,47 @@
+"""The `exprag` command: one small module per group of commands; errors are shown without a traceback."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+import typer
+
+from exprag.cli import bank, demo, doctor, plugins, report, run
+from exprag.errors import ExpragError
+
+app = typer.Typer(
+    name="exprag",
+    help="Agents that learn from experience. Set EXPRAG_TRACEBACK=1 to see tracebacks.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+app.command()(demo.demo)
+app.command()(run.collect)
+app.command()(run.run)
+app.command()(report.report)
+app.add_typer(bank.app, name="bank")
+app.command()(run.tasks)
+app.command()(plugins.plugins)
+app.command()(doctor.doctor)
+
+
+def main() -> None:
+    """Entry point of the console script. Exit codes: 0 done, 1 an error that was shown, 130 interrupted."""
+    try:
+        app()
+    except ExpragError as error:
+        if os.environ.get("EXPRAG_TRACEBACK", "") not in ("", "0"):
+            raise
+        from rich.console import Console
+        from rich.text import Text
+
+        console = Console(stderr=True)
+        console.print(Text.assemble((f"{error.boundary}: ", "bold red"), error.message))
+        if error.cure:
+            console.print(Text(error.cure, style="cyan"))
+        sys.exit(1)
+    except KeyboardInterrupt:
+        print("\nInterrupted. Run the same command again to continue.", file=sys.stderr)
+        sys.exit(130)

@@ -1,0 +1,108 @@
+"""The state machine: observe → retrieve → act → observe …, until the episode is over and a Trajectory stands in the state.
+
+`build_agent` composes the nodes below; each is a plain callable from state to update and can be a node of another graph.
+The state is small and JSON-able; environments, models and banks are held by the nodes. No checkpointer is compiled in:
+with one of the caller's, a thread resumes after a crash and forks from any step, because environments are restored by
+replay (`exprag.sessions`). Nodes are synchronous: LangGraph runs them in threads, so nothing blocks an event loop.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from langchain_core.language_models import BaseChatModel
+from langgraph.graph import END, START, StateGraph
+from langgraph.graph.state import CompiledStateGraph
+from langgraph.runtime import Runtime
+
+from exprag.agents import AgentStyle, load_style
+from exprag.environment import TextEnvironment
+from exprag.errors import ExpragError
+from exprag.formatter import Formatter
+from exprag.graph.nodes import Act, Begin, Finish, Observe, Retrieve, Update
+from exprag.graph.state import Context, InputState, State
+from exprag.models import load_model
+from exprag.plugins import create
+from exprag.retrieval import Retriever
+from exprag.sessions import Sessions
+
+if TYPE_CHECKING:
+    from exprag.bank import Bank
+
+
+def build_agent(
+    environment: str | Callable[[], TextEnvironment],
+    model: str | BaseChatModel = "recall",
+    *,
+    bank: Bank | str | Path | None = None,
+    retriever: Retriever | None = None,
+    k: int = 2,
+    strategy: str = "task",
+    selector: str = "top_k",
+    refresh: str | None = None,
+    formatter: str | Formatter = "chat_json",
+    memory_budget: int | None = None,
+    style: str | AgentStyle = "act",
+    max_steps: int | None = None,
+    environment_options: Mapping[str, Any] | None = None,
+    sessions: Sessions | None = None,
+) -> CompiledStateGraph[State, Context, InputState, State]:
+    """The agent as a compiled graph: `agent.invoke({"task": id})["trajectory"]`.
+
+    environment  name of an environment plugin, or a factory of TextEnvironment (one is made per concurrent episode)
+    model        a chat model or its spec, see `exprag.models.load_model`
+    bank         an experience bank or its path; `retriever` instead for full control; neither: the agent without memory
+    k … refresh  see `exprag.retrieval.Retriever`; refresh "once" is static, "every_step" dynamic (ExpRAG, section 3)
+    """
+    if isinstance(environment, str):
+        environment = partial(create, "environment", environment, **(environment_options or {}))
+    sessions = sessions or Sessions(environment)
+    if retriever is None and bank is not None:
+        from exprag.bank import Bank
+
+        opened = bank if isinstance(bank, Bank) else Bank.open(bank)
+        retriever = Retriever(opened, strategy=strategy, selector=selector, k=k, refresh=refresh)
+    name = model if isinstance(model, str) else getattr(model, "model_name", None) or type(model).__name__
+    chat = load_model(model)
+    chosen_style = load_style(style) if isinstance(style, str) else style
+    written = create("formatter", formatter) if isinstance(formatter, str) else formatter
+
+    graph = StateGraph(State, context_schema=Context, input_schema=InputState)
+    graph.add_node("begin", Begin(sessions.describe))
+    graph.add_node("observe", _recorded(Observe(sessions, max_steps)))
+    graph.add_node("act", _recorded(Act(chat, chosen_style, tuple(sessions.describe.action_templates))))
+    graph.add_node("finish", Finish(sessions, name))
+    graph.add_edge(START, "begin")
+    graph.add_edge("begin", "observe")
+    next_node = "act"
+    if retriever is not None:
+        next_node = "retrieve"
+        graph.add_node("retrieve", _recorded(Retrieve(retriever, written, memory_budget)))
+        graph.add_conditional_edges("retrieve", _unless_over("act"))  # a failed retrieval ends the episode
+    graph.add_conditional_edges("observe", _unless_over(next_node))  # the environment, the limit or an error ends it
+    graph.add_conditional_edges("act", _unless_over("observe"))  # a model without an answer ends it
+    graph.add_edge("finish", END)
+    return graph.compile(name="exprag")
+
+
+def _unless_over(node: str) -> Callable[[State], str]:
+    def route(state: State) -> str:
+        return "finish" if state.get("ended") else node
+
+    return route
+
+
+def _recorded(node: Callable[..., Update]) -> Callable[[State, Runtime[Context]], Update]:
+    """A node whose ExpragError ends the episode as data instead of raising."""
+    takes_runtime = "runtime" in node.__call__.__annotations__  # type: ignore[operator]
+
+    def run(state: State, runtime: Runtime[Context]) -> Update:
+        try:
+            return node(state, runtime) if takes_runtime else node(state)
+        except ExpragError as error:
+            return {"ended": "error", "error": {"boundary": error.boundary, "message": str(error)}}
+
+    return run

@@ -1,0 +1,47 @@
+"""What a thread holds, what it is started with, and what one invocation may set. All plain JSON."""
+
+from __future__ import annotations
+
+import operator
+from dataclasses import dataclass, field
+from typing import Annotated, Any, TypedDict
+
+
+class InputState(TypedDict, total=False):
+    """What an episode is started with."""
+
+    task: str | dict[str, Any]
+    """Id of a task, or a Task as JSON."""
+    seed: int | None
+    """Passed to the environment's reset."""
+
+
+class State(InputState, total=False):
+    """What a thread holds. All plain JSON."""
+
+    episode: str
+    """Names the live environment of this episode; any value will do, replay rebuilds it."""
+    observation: str
+    """What is observed now."""
+    steps: Annotated[list[dict[str, Any]], operator.add]
+    """The steps so far, as Step records."""
+    memory: dict[str, Any] | None
+    """The memory block in force: text, recalled (id, score, reason), query, bank_version."""
+    action: dict[str, Any] | None
+    """The action about to be played: action, thought, response, note, usage."""
+    score: float
+    success: bool
+    ended: str | None
+    """None while the episode runs; else terminated, truncated or error."""
+    error: dict[str, Any] | None
+    """The boundary and message of what broke the episode."""
+    trajectory: dict[str, Any] | None
+    """The finished episode as a Trajectory record."""
+
+
+@dataclass
+class Context:
+    """What one invocation may set."""
+
+    max_steps: int | None = field(default=None, metadata={"description": "Step limit; default: the environment's own."})
+    run: str = field(default="", metadata={"description": "Name of the run, kept in the trajectory's provenance."})

@@ -1,0 +1,7 @@
+"""Many episodes: configuration, run directory, workers, resume."""
+
+from exprag.runs.config import RunConfig, choose_tasks
+from exprag.runs.directory import RunDirectory
+from exprag.runs.engine import RunSummary, run
+
+__all__ = ["RunConfig", "RunDirectory", "RunSummary", "choose_tasks", "run"]

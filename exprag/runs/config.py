@@ -1,0 +1,99 @@
+"""What a run is: one arm over tasks, fully resolved, so that the saved configuration re-runs it."""
+
+from __future__ import annotations
+
+import json
+import random
+import tomllib
+from collections import defaultdict
+from pathlib import Path
+from typing import Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
+
+from exprag.environment import TextEnvironment
+from exprag.errors import ConfigError
+from exprag.trajectory import Task
+
+
+class RunConfig(BaseModel):
+    """One arm. `policy` "agent" runs the graph with `model`; "expert" plays the environment's own `expert`.
+
+    Tasks: `split`, narrowed to `types`, at most `per_type` of each and `limit` in all, the first ones or, with `shuffle`,
+    a sample drawn with `seed`; or `task_ids` by name. `bank` None is the arm without memory; `bank_version` is pinned when
+    the run starts. `workers` 0 plays in this process. `max_steps` None: the environment's own limit.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str = ""
+    policy: Literal["agent", "expert"] = "agent"
+    environment: str = Field(min_length=1)
+    environment_options: dict[str, JsonValue] = Field(default_factory=dict)
+    split: str = "test"
+    types: tuple[str, ...] = ()
+    task_ids: tuple[str, ...] = ()
+    per_type: int | None = Field(None, ge=1)
+    limit: int | None = Field(None, ge=1)
+    shuffle: bool = False
+    seed: int = 2025
+    expert: str | None = None
+    model: str = "recall"
+    style: str = "act"
+    bank: str | None = None
+    bank_version: int | None = None
+    strategy: str = "task"
+    refresh: Literal["once", "every_step"] | None = None
+    selector: str = "top_k"
+    k: int = Field(2, ge=0)
+    formatter: str = "chat_json"
+    memory_budget: int | None = Field(None, ge=0)
+    max_steps: int | None = Field(None, ge=1)
+    workers: int = Field(2, ge=0)
+
+    @classmethod
+    def make(cls, **values: Any) -> Self:
+        """Validate; raises ConfigError naming the field and what was expected."""
+        try:
+            return cls.model_validate(values)
+        except ValidationError as error:
+            first = error.errors(include_url=False)[0]
+            where = ".".join(str(part) for part in first["loc"])
+            raise ConfigError(f"Not a valid run configuration: {where}: {first['msg']}.") from error
+
+    @classmethod
+    def read(cls, path: str | Path, **overrides: Any) -> Self:
+        """From a TOML or JSON file, with values given here on top."""
+        source = Path(path)
+        try:
+            text = source.read_text(encoding="utf-8")
+            data = json.loads(text) if source.suffix == ".json" else tomllib.loads(text)
+        except OSError as error:
+            raise ConfigError(f"Cannot read the run configuration {source}: {error.strerror}.") from error
+        except ValueError as error:
+            raise ConfigError(f"{source} is not valid {'JSON' if source.suffix == '.json' else 'TOML'}: {error}.") from error
+        return cls.make(**{**data, **overrides})
+
+    def same_experiment(self, other: RunConfig) -> list[str]:
+        """The fields in which the two differ, not counting those that cannot change a result."""
+        ignored = {"workers"}
+        return [f for f in type(self).model_fields if f not in ignored and getattr(self, f) != getattr(other, f)]
+
+
+def choose_tasks(environment: TextEnvironment, config: RunConfig) -> list[Task]:
+    """The tasks of a configuration, in a fixed order. Raises ConfigError where there are none."""
+    if config.task_ids:
+        return [environment.task(task_id) for task_id in config.task_ids]
+    tasks = list(environment.tasks(config.split, config.types or None))
+    if config.shuffle:
+        random.Random(config.seed).shuffle(tasks)
+    if config.per_type is not None:
+        kept: dict[str, list[Task]] = defaultdict(list)
+        for task in tasks:
+            if len(kept[task.type]) < config.per_type:
+                kept[task.type].append(task)
+        tasks = [task for group in kept.values() for task in group]
+    tasks = tasks[: config.limit]
+    if not tasks:
+        raise ConfigError(f"Environment {config.environment!r} has no tasks in split {config.split!r} of these types.")
+    return tasks

@@ -1,0 +1,85 @@
+"""Many episodes of one arm: choose tasks, skip the finished, play the rest, append each; again after a kill."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+from exprag.errors import ExpragError
+from exprag.runs.config import RunConfig, choose_tasks
+from exprag.runs.directory import RunDirectory
+from exprag.runs.player import make_environment
+from exprag.runs.workers import play_all
+from exprag.trajectory import Trajectory
+
+
+@dataclass(frozen=True)
+class RunSummary:
+    """What a finished run holds. `errors` counts episodes that broke off, by boundary."""
+
+    path: Path
+    episodes: int
+    successes: int
+    errors: dict[str, int]
+
+
+Progress = Callable[[int, int, Trajectory | None], None]
+"""Called with (finished, total, the episode just finished or None at the start)."""
+
+
+def run(config: RunConfig, out: str | Path, *, retry_errors: bool = False, progress: Progress | None = None) -> RunSummary:
+    """Play what is missing of `config` in the run directory `out`. The same call after an interruption completes it.
+
+    Raises ExpragError before the first episode for anything that would fail them all (plugin, data, bank, model); what
+    breaks a single episode is in its trajectory.
+    """
+    directory = RunDirectory(out)
+    config = config if config.name else config.model_copy(update={"name": directory.path.name})
+    environment = make_environment(config)
+    tasks = choose_tasks(environment, config)
+    config = directory.prepare(_pin_bank(config, directory))
+    directory.write_versions(environment.fingerprint(), bank_version=config.bank_version)
+    if retry_errors and (dropped := directory.drop_errors()):
+        directory.log(f"dropped {dropped} episodes that ended in an error, to play them again")
+    todo = directory.missing(tasks)
+    done = len(tasks) - len(todo)
+    directory.log(f"{len(tasks)} tasks, {done} done, {len(todo)} to play")
+    if progress:
+        progress(done, len(tasks), None)
+    try:
+        with closing(play_all(config, todo)) as played:
+            for trajectory in played:
+                directory.append(trajectory)
+                done += 1
+                if trajectory.error:
+                    directory.log(f"{trajectory.task.key}: {trajectory.error.boundary}: {trajectory.error.message}")
+                if progress:
+                    progress(done, len(tasks), trajectory)
+    except (ExpragError, KeyboardInterrupt) as stopped:
+        directory.log(f"stopped after {done} of {len(tasks)}: {stopped or 'interrupted'}")
+        raise
+    directory.log("finished")
+    return summarise(directory)
+
+
+def summarise(directory: RunDirectory) -> RunSummary:
+    episodes = directory.episodes()
+    errors: dict[str, int] = {}
+    for episode in episodes:
+        if episode.error:
+            errors[episode.error.boundary] = errors.get(episode.error.boundary, 0) + 1
+    return RunSummary(directory.path, len(episodes), sum(bool(e.success) for e in episodes), errors)
+
+
+def _pin_bank(config: RunConfig, directory: RunDirectory) -> RunConfig:
+    """Open the bank once, early: its errors stop the run before anything is written, and its version is pinned."""
+    if config.bank is None:
+        return config
+    from exprag.bank import Bank
+
+    if config.bank_version is None and (directory.path / "config.json").exists():
+        config = config.model_copy(update={"bank_version": directory.config().bank_version})
+    bank = Bank.open(config.bank, version=config.bank_version)
+    return config.model_copy(update={"bank_version": bank.version})

