@@ -1,0 +1,110 @@
+"""Encoders: how key and query texts are compared.
+
+    lexical          no vectors: LanceDB's own full-text index over the keys (BM25). Needs no model; the default.
+    hf:MODEL         a sentence-transformers model, by id or folder, through langchain-huggingface; compared by dot product
+                     of normalised vectors, as in the paper (`hf:Qwen/Qwen3-Embedding-0.6B`; ExpRAG, section 3).
+
+An encoder of one's own is any object with `spec`, `encode_keys` and `encode_query`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+import numpy as np
+
+from exprag.bank.where import utf8
+from exprag.errors import BankError, PluginError
+
+LEXICAL = "lexical"
+PROBE_TEXT = "Put a clean mug on the desk, then look at it under the lamp."
+_PROBE_LENGTH = 32
+
+
+class Encoder(Protocol):
+    """Texts to unit vectors. Keys and queries have methods apart because some models prompt them differently.
+
+    `spec` is what the bank writes down, and what `load_encoder` reads.
+    """
+
+    spec: str
+
+    def encode_keys(self, texts: Sequence[str]) -> np.ndarray:
+        """float32 [n, dimension], each row of length one."""
+
+    def encode_query(self, text: str) -> np.ndarray:
+        """float32 [dimension], of length one."""
+
+
+def load_encoder(spec: str) -> Encoder | None:
+    """The encoder of a spec; None for `lexical`. Loads the model: seconds."""
+    if spec == LEXICAL:
+        return None
+    kind, _, model = spec.partition(":")
+    if kind != "hf" or not model:
+        raise BankError(f"There is no encoder {spec!r}.", cure="Known: 'lexical', 'hf:<model id or folder>'.")
+    return HuggingFaceEncoder(model)
+
+
+class HuggingFaceEncoder:
+    """A sentence-transformers model with its own prompts for queries and documents, where it declares them."""
+
+    def __init__(self, model: str, **options: Any) -> None:
+        """`options` go to `HuggingFaceEmbeddings` (model_kwargs, encode_kwargs, query_encode_kwargs, cache_folder …)."""
+        try:
+            from langchain_huggingface import HuggingFaceEmbeddings
+        except ImportError as error:
+            raise PluginError(
+                f"The encoder 'hf:{model}' needs an extra that is not installed ({error}).", cure="pip install 'exprag[hf]'"
+            ) from error
+        try:
+            self.model = HuggingFaceEmbeddings(model_name=model, **options)
+        except ImportError as error:
+            raise PluginError(f"The encoder 'hf:{model}' lacks a package: {error}.", cure="pip install 'exprag[hf]'") from error
+        except Exception as error:
+            raise BankError(
+                f"The encoder 'hf:{model}' could not be loaded: {type(error).__name__}: {str(error).strip()[:300]}",
+                cure="Give a sentence-transformers model id that can be downloaded, or a local folder that holds one.",
+            ) from error
+        self.spec = f"hf:{model}"
+        prompts: dict[str, str] = getattr(self.model._client, "prompts", None) or {}
+        self.model.encode_kwargs = {**_prompt(prompts, "document", "passage"), **self.model.encode_kwargs}
+        self.model.query_encode_kwargs = {**_prompt(prompts, "query"), **self.model.query_encode_kwargs}
+        for arguments in (self.model.encode_kwargs, self.model.query_encode_kwargs):
+            arguments.setdefault("normalize_embeddings", True)
+
+    def encode_keys(self, texts: Sequence[str]) -> np.ndarray:
+        # each different text once: runs share their task descriptions, and equal texts must get equal vectors
+        order = {text: i for i, text in enumerate(dict.fromkeys(texts))}
+        vectors = np.asarray(self.model.embed_documents([utf8(text) for text in order]), dtype=np.float32)
+        return vectors[[order[text] for text in texts]]
+
+    def encode_query(self, text: str) -> np.ndarray:
+        return np.asarray(self.model.embed_query(utf8(text)), dtype=np.float32)
+
+
+def _prompt(prompts: dict[str, str], *names: str) -> dict[str, str]:
+    return next(({"prompt_name": name} for name in names if prompts.get(name)), {})
+
+
+def checked(vectors: np.ndarray, shape: tuple[int, ...], spec: str) -> np.ndarray:
+    """The vectors, if they are finite and of the expected shape. Raises BankError otherwise."""
+    if vectors.shape != shape:
+        raise BankError(f"The encoder {spec!r} gave vectors of shape {vectors.shape}; the bank expects {shape}.")
+    if not np.isfinite(vectors).all():
+        raise BankError(f"The encoder {spec!r} gave a vector with NaN or infinity in it.")
+    return vectors
+
+
+def probe(encoder: Encoder) -> tuple[int, tuple[float, ...]]:
+    """(dimension, the beginning of the vector of a fixed text): what a bank remembers its encoder by."""
+    vector = encoder.encode_keys([PROBE_TEXT])[0]
+    return len(vector), tuple(round(float(x), 5) for x in vector[:_PROBE_LENGTH])
+
+
+def agrees(found: tuple[float, ...], written: tuple[float, ...]) -> bool:
+    """Whether two probes are of one encoder. Half-precision arithmetic on another device stays well above the limit;
+    another model's vector is nowhere near."""
+    a, b = np.asarray(found), np.asarray(written)
+    return a.shape == b.shape and float(a @ b) > 0.99 * float(np.linalg.norm(a) * np.linalg.norm(b))

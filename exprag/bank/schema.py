@@ -1,0 +1,126 @@
+"""What a bank's table looks like: one row per trajectory, and the bank's own description in the schema's metadata.
+
+The payload is the trajectory itself (ASCII JSON, nothing lost); the columns beside it are for search and filters. Each
+query strategy has a text column `key_NAME`, and with a vector encoder a float32 column `vector_NAME`. The description
+stands in the schema and not in a file beside it, so that it is written in the same commit and travels to object storage.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+
+import numpy as np
+import pyarrow as pa
+
+from exprag.bank.where import utf8
+from exprag.errors import BankError
+from exprag.trajectory import Trajectory
+
+TABLE = "trajectories"
+FORMAT = 1
+METADATA = b"exprag.bank"
+KEY, VECTOR = "key_", "vector_"
+
+_ROW = [
+    *(pa.field(name, pa.string(), nullable=False) for name in ("id", "task_key", "environment", "task_id", "task_group")),
+    *(pa.field(name, pa.string(), nullable=False) for name in ("split", "type", "instruction")),
+    pa.field("success", pa.bool_()),
+    pa.field("score", pa.float64()),
+    *(pa.field(name, pa.string(), nullable=False) for name in ("source", "fingerprint", "run", "model", "created")),
+    pa.field("n_steps", pa.int32(), nullable=False),
+    # zstd halves the folder (measured on ALFWorld runs) and with it what compaction rewrites; reading is as fast
+    pa.field("payload", pa.string(), nullable=False, metadata={"lance-encoding:compression": "zstd"}),
+]
+
+
+@dataclass(frozen=True)
+class Description:
+    """What a bank says of itself. `dimension` is 0 where keys are not embedded; `probe` is the beginning of the vector of a
+    fixed text, by which an encoder is known again wherever its files lie."""
+
+    encoder: str
+    dimension: int = 0
+    probe: tuple[float, ...] = ()
+    exprag: str = ""
+    format: int = FORMAT
+
+    def to_metadata(self) -> dict[bytes, bytes]:
+        return {METADATA: json.dumps(asdict(self)).encode()}
+
+
+def describe(schema: pa.Schema, uri: str) -> Description:
+    """Read the description. Raises BankError where the table is not a bank's, or a newer exprag's."""
+    written = (schema.metadata or {}).get(METADATA)
+    if written is None or "payload" not in schema.names:
+        raise BankError(f"The table {TABLE!r} in {uri} is not an experience bank.", cure="Name another folder.")
+    try:
+        data = json.loads(written)
+        if data["format"] > FORMAT:
+            raise BankError(
+                f"The bank {uri} has format {data['format']}; this exprag reads up to {FORMAT}.",
+                cure="Upgrade exprag: pip install --upgrade exprag",
+            )
+        return Description(**{**data, "probe": tuple(data["probe"])})
+    except (ValueError, KeyError, TypeError) as error:
+        raise BankError(f"The description of the bank {uri} cannot be read: {error}.") from error
+
+
+def strategies_of(schema: pa.Schema) -> tuple[str, ...]:
+    """The query strategies that the table has keys of, in the order in which they were added."""
+    return tuple(name.removeprefix(KEY) for name in schema.names if name.startswith(KEY))
+
+
+def key_fields(strategy: str, dimension: int, prefix: str = "") -> list[pa.Field]:
+    """The columns of one strategy."""
+    found = [pa.field(prefix + KEY + strategy, pa.string())]
+    if dimension:
+        found.append(pa.field(prefix + VECTOR + strategy, pa.list_(pa.float32(), dimension)))
+    return found
+
+
+def bank_schema(description: Description, strategies: Sequence[str]) -> pa.Schema:
+    fields = [field for name in strategies for field in key_fields(name, description.dimension)]
+    return pa.schema([*_ROW, *fields], metadata=description.to_metadata())
+
+
+def key_columns(strategy: str, texts: Sequence[str], vectors: np.ndarray | None, prefix: str = "") -> dict[str, pa.Array]:
+    """The Arrow columns of one strategy from its key texts and, with a vector encoder, float32 [n, dimension]."""
+    columns = {prefix + KEY + strategy: pa.array(texts, pa.string())}
+    if vectors is not None:
+        flat = pa.array(np.ascontiguousarray(vectors, dtype=np.float32).reshape(-1))
+        columns[prefix + VECTOR + strategy] = pa.FixedSizeListArray.from_arrays(flat, vectors.shape[1])
+    return columns
+
+
+def to_rows(trajectories: Sequence[Trajectory], keys: Mapping[str, pa.Array], schema: pa.Schema) -> pa.RecordBatch:
+    """One Arrow row per trajectory; `keys` are the columns of `key_columns`, row for row."""
+    rows = [_row(trajectory) for trajectory in trajectories]
+    arrays = [
+        keys[field.name] if field.name in keys else pa.array([row[field.name] for row in rows], field.type) for field in schema
+    ]
+    return pa.RecordBatch.from_arrays(arrays, schema=schema)
+
+
+def _row(trajectory: Trajectory) -> dict[str, object]:
+    task, origin = trajectory.task, trajectory.provenance
+    return {
+        "id": utf8(trajectory.id),
+        "task_key": utf8(task.key),
+        "environment": utf8(task.environment),
+        "task_id": utf8(task.id),
+        "task_group": utf8(task.group),
+        "split": utf8(task.split),
+        "type": utf8(task.type),
+        "instruction": utf8(task.instruction),
+        "success": trajectory.success,
+        "score": trajectory.score,
+        "source": trajectory.source,
+        "fingerprint": utf8(trajectory.fingerprint),
+        "run": utf8(origin.run),
+        "model": utf8(origin.model),
+        "created": utf8(origin.created),
+        "n_steps": len(trajectory.steps),
+        "payload": trajectory.to_json(),
+    }

@@ -1,0 +1,96 @@
+"""Filters: which rows of a bank are meant, as one SQL condition, with every value quoted.
+
+What a text column holds is `utf8(text)`; a condition is written from the same form, so the two always agree.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, fields
+from typing import Any
+
+from exprag.trajectory import Trajectory
+
+
+def utf8(text: str) -> str:
+    """The text as a column can hold it: lone surrogates, which UTF-8 lacks, become \\uXXXX escapes."""
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def literal(text: str) -> str:
+    """A SQL string literal: a quote is doubled, and no other character has a meaning inside."""
+    return "'" + utf8(text).replace("'", "''") + "'"
+
+
+def is_in(column: str, values: Iterable[str]) -> str:
+    """`column IN (…)`; no values at all match nothing."""
+    quoted = [literal(value) for value in sorted(values)]
+    return f"{column} IN ({', '.join(quoted)})" if quoted else "false"
+
+
+def both(*conditions: str) -> str:
+    """All of the conditions; empty ones ask for nothing."""
+    return " AND ".join(f"({condition})" for condition in conditions if condition)
+
+
+@dataclass(frozen=True)
+class Filter:
+    """Rows of a bank by their columns. None asks for nothing; several values of one field mean any of them.
+
+    success: True or False (an unknown outcome is neither).
+    """
+
+    environment: str | None = None
+    types: tuple[str, ...] | None = None
+    splits: tuple[str, ...] | None = None
+    success: bool | None = None
+    source: str | None = None
+    fingerprint: str | None = None
+    run: str | None = None
+    ids: tuple[str, ...] | None = None
+
+    def __post_init__(self) -> None:
+        for field in ("types", "splits", "ids"):  # a list, a set or one name is taken too
+            value: Any = getattr(self, field)
+            if value is not None:
+                object.__setattr__(self, field, (value,) if isinstance(value, str) else tuple(value))
+
+    def to_where(self) -> str:
+        """The SQL condition; "" if nothing is asked for."""
+        parts = []
+        for field in fields(self):
+            value = getattr(self, field.name)
+            column = _COLUMNS[field.name]
+            if value is None:
+                continue
+            if isinstance(value, bool):
+                parts.append(f"{column} = {str(value).lower()}")
+            else:
+                parts.append(is_in(column, (value,) if isinstance(value, str) else value))
+        return both(*parts)
+
+    def allows(self, trajectory: Trajectory) -> bool:
+        """The same decision on a record in memory."""
+        task = trajectory.task
+        return (
+            self.environment in (None, task.environment)
+            and (self.types is None or task.type in self.types)
+            and (self.splits is None or task.split in self.splits)
+            and (self.success is None or self.success is trajectory.success)
+            and self.source in (None, trajectory.source)
+            and self.fingerprint in (None, trajectory.fingerprint)
+            and self.run in (None, trajectory.provenance.run)
+            and (self.ids is None or trajectory.id in self.ids)
+        )
+
+
+_COLUMNS = {
+    "environment": "environment",
+    "types": "type",
+    "splits": "split",
+    "success": "success",
+    "source": "source",
+    "fingerprint": "fingerprint",
+    "run": "run",
+    "ids": "id",
+}

@@ -1,0 +1,187 @@
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from exprag.bank import Bank
+from exprag.errors import ConfigError, EnvError, PluginError, RunError
+from exprag.rollout import play_expert
+from exprag.runs import RunConfig, RunDirectory, choose_tasks, run
+from exprag.trajectory import Trajectory
+from toy import Toy
+
+
+def config(**values: Any) -> RunConfig:
+    return RunConfig.make(**{"environment": "toy:Toy", "workers": 0, **values})
+
+
+def told(path: Path) -> list[tuple[str, list[str], bool | None]]:
+    """What the episodes of a run say, without times, in the order of their tasks."""
+    return sorted((e.task.id, e.actions, e.success) for e in RunDirectory(path).episodes())
+
+
+def test_tasks_are_chosen_as_the_configuration_says() -> None:
+    toy = Toy()
+    assert len(choose_tasks(toy, config())) == 8
+    assert [t.id for t in choose_tasks(toy, config(per_type=1))] == ["test/0", "test/1"]
+    assert {t.type for t in choose_tasks(toy, config(types=("carry",)))} == {"carry"}
+    assert [t.id for t in choose_tasks(toy, config(task_ids=("train/3", "test/0")))] == ["train/3", "test/0"]
+    drawn = [t.id for t in choose_tasks(toy, config(shuffle=True, limit=3, seed=1))]
+    assert drawn == [t.id for t in choose_tasks(toy, config(shuffle=True, limit=3, seed=1))]
+    assert drawn != [t.id for t in choose_tasks(toy, config(limit=3))]
+    with pytest.raises(ConfigError, match="no tasks"):
+        choose_tasks(toy, config(types=("none",)))
+
+
+def test_experts_are_collected(tmp_path: Path) -> None:
+    summary = run(config(policy="expert", split="train"), tmp_path / "r")
+    assert (summary.episodes, summary.successes, summary.errors) == (8, 8, {})
+    episode = RunDirectory(tmp_path / "r").episodes()[0]
+    assert (episode.source, episode.provenance.run, episode.provenance.model) == ("expert", "r", "expert:walk")
+
+
+def test_the_saved_configuration_runs_again_to_the_same_result(tmp_path: Path) -> None:
+    run(config(model="recall", limit=4, max_steps=5), tmp_path / "a")
+    again = RunConfig.read(tmp_path / "a" / "config.json")
+    run(again, tmp_path / "b")
+    assert told(tmp_path / "a") == told(tmp_path / "b")
+    versions = json.loads((tmp_path / "a" / "versions.json").read_text())
+    assert versions["fingerprint"] == Toy().fingerprint()
+    assert versions["packages"]["exprag"]
+
+
+def test_a_bank_is_pinned(tmp_path: Path) -> None:
+    bank = Bank.create(str(tmp_path / "bank"))
+    toy = Toy()
+    tasks = list(toy.tasks("train"))
+    bank.add([play_expert(toy, tasks[0])])
+    run(config(bank=str(tmp_path / "bank"), limit=1, max_steps=3), tmp_path / "r")
+    pinned = RunDirectory(tmp_path / "r").config().bank_version
+    bank.add([play_expert(toy, task) for task in tasks[1:]])
+    # Continued after the bank grew: the version of the beginning stays in force.
+    run(config(bank=str(tmp_path / "bank"), limit=1, max_steps=3), tmp_path / "r")
+    assert RunDirectory(tmp_path / "r").config().bank_version == pinned
+    episode = RunDirectory(tmp_path / "r").episodes()[0]
+    assert episode.provenance.bank_version == pinned
+    assert len(episode.steps[0].recalled) == 1
+
+
+def test_a_torn_line_is_cut_and_its_episode_played_again(tmp_path: Path) -> None:
+    run(config(limit=3, max_steps=3), tmp_path / "r")
+    whole = told(tmp_path / "r")
+    file = tmp_path / "r" / "episodes.jsonl"
+    file.write_bytes(file.read_bytes()[:-40])
+    assert run(config(limit=3, max_steps=3), tmp_path / "r").episodes == 3
+    assert told(tmp_path / "r") == whole
+
+
+def test_another_experiment_is_refused(tmp_path: Path) -> None:
+    run(config(limit=1, max_steps=2), tmp_path / "r")
+    with pytest.raises(RunError, match=r"max_steps \(2 there, 3 now\)"):
+        run(config(limit=1, max_steps=3), tmp_path / "r")
+    run(config(limit=1, max_steps=2, workers=1), tmp_path / "r")  # the number of workers changes no result
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "thesis.tex").write_text("x")
+    with pytest.raises(RunError, match="not empty"):
+        run(config(), tmp_path / "full")
+
+
+def test_errors_are_data_and_can_be_played_again(tmp_path: Path) -> None:
+    broken = config(environment_options={"die_at": 1}, limit=2, max_steps=3)
+    assert run(broken, tmp_path / "r").errors == {"environment": 2}
+    assert run(broken, tmp_path / "r").episodes == 2
+    played: list[Trajectory] = []
+    run(broken, tmp_path / "r", retry_errors=True, progress=lambda d, t, e: played.append(e) if e else None)
+    assert len(played) == 2
+    assert "The toy died" in (tmp_path / "r" / "log.txt").read_text()
+
+
+@pytest.mark.parametrize(
+    ("values", "error"),
+    [
+        ({"environment": "nowhere"}, PluginError),
+        ({"environment_options": {"sise": 1}}, ConfigError),
+        ({"task_ids": ("test/77",)}, EnvError),
+        ({"model": "rekall"}, ConfigError),
+        ({"bank": "no-such-bank"}, Exception),
+    ],
+)
+@pytest.mark.parametrize("workers", [0, 1])
+def test_what_would_fail_every_episode_stops_the_run(
+    values: dict[str, Any], error: type[Exception], workers: int, tmp_path: Path
+) -> None:
+    with pytest.raises(error):
+        run(config(workers=workers, **values), tmp_path / "r")
+    assert RunDirectory(tmp_path / "r").episodes() == []
+
+
+def test_bad_configurations_name_the_field(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="k: .*greater than or equal to 0"):
+        config(k=-1)
+    (tmp_path / "c.toml").write_text('environment = "toy:Toy"\nkk = 3\n')
+    with pytest.raises(ConfigError, match="kk"):
+        RunConfig.read(tmp_path / "c.toml")
+    (tmp_path / "c.toml").write_text("environment = ")
+    with pytest.raises(ConfigError, match="not valid TOML"):
+        RunConfig.read(tmp_path / "c.toml")
+
+
+def test_workers_give_what_one_process_gives(tmp_path: Path) -> None:
+    run(config(limit=6, max_steps=4), tmp_path / "one")
+    summary = run(config(limit=6, max_steps=4, workers=2), tmp_path / "two")
+    assert summary.episodes == 6
+    assert told(tmp_path / "one") == told(tmp_path / "two")
+
+
+def test_a_worker_that_crashes_costs_one_episode_at_most(tmp_path: Path) -> None:
+    flag = tmp_path / "flag"
+    flag.touch()
+    once = config(environment_options={"crash_at": 1, "crash_once": str(flag)}, limit=2, max_steps=3, workers=1)
+    assert run(once, tmp_path / "once").errors == {}
+    always = config(environment_options={"crash_at": 1}, limit=2, max_steps=3, workers=1)
+    summary = run(always, tmp_path / "always")
+    assert (summary.episodes, summary.errors) == (2, {"environment": 2})
+    assert "worker process died" in RunDirectory(tmp_path / "always").episodes()[0].error.message  # type: ignore[union-attr]
+
+
+SCRIPT = """
+from pathlib import Path
+from exprag.runs import RunConfig, run
+if __name__ == "__main__":
+    run(RunConfig.make(environment="toy:Toy", environment_options={"slow": 0.05}, max_steps=6, workers=2), Path("r"))
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
+def test_a_killed_run_is_completed_by_the_same_command(how: int, tmp_path: Path) -> None:
+    """At most the episodes in flight are lost, no worker outlives the run, and nothing is there twice."""
+    (tmp_path / "go.py").write_text(SCRIPT)
+    env = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}
+    process = subprocess.Popen([sys.executable, "go.py"], cwd=tmp_path, env=env, stderr=subprocess.PIPE)
+    episodes = tmp_path / "r" / "episodes.jsonl"
+    deadline = time.monotonic() + 60
+    while not (episodes.exists() and episodes.read_bytes().count(b"\n") >= 2) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    children = psutil.Process(process.pid).children(recursive=True)
+    process.send_signal(how)
+    process.wait(30)
+    before = episodes.read_bytes().count(b"\n")
+    assert 2 <= before < 8
+    _, alive = psutil.wait_procs(children, timeout=10)
+    assert not alive
+    subprocess.run([sys.executable, "go.py"], cwd=tmp_path, env=env, check=True, timeout=60)
+    ids = [e.task.id for e in RunDirectory(tmp_path / "r").episodes()]
+    assert sorted(ids) == sorted(t.id for t in Toy().tasks("test"))
+    whole = RunConfig.read(tmp_path / "r" / "config.json").model_copy(update={"workers": 0})
+    run(whole, tmp_path / "undisturbed")
+    assert told(tmp_path / "r") == told(tmp_path / "undisturbed")
