@@ -1,0 +1,166 @@
+"""What the graph costs: an episode through the graph ÷ the same episode in a bare loop.
+
+    python benchmarks/loop_overhead.py [--json] [--quick] [--env scienceworld] [--set NAME=VALUE]
+
+Both sides play the same tasks with the `recall` model, K = 2, from one bank of 1,000 trajectories (the environment's own
+expert episodes, stored again under other task ids until there are 1,000). The bare loop calls the environment, the search,
+the prompt and the model directly. The two alternate task by task; the ratio is the median over tasks of graph ÷ bare.
+
+    ratio                aim: below 1.15
+    ms_per_step          by boundary: environment, retrieval, prompt and model (timed in the bare loop), and graph (what the
+                         graph takes on top)
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import tempfile
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from typing import Any
+
+from langchain_core.language_models import BaseChatModel
+
+from exprag.agents import build_messages, load_style
+from exprag.bank import Bank, Filter
+from exprag.cli.run import _options
+from exprag.environment import TextEnvironment
+from exprag.graph import build_agent
+from exprag.memory import build_block
+from exprag.models import load_model
+from exprag.plugins import create
+from exprag.retrieval import Candidate, Exclusion, Moment, Retriever
+from exprag.rollout import play_expert
+from exprag.sessions import Sessions
+from exprag.trajectory import Step, Task, Trajectory
+
+BANK = 1000
+
+
+class Clock:
+    """Seconds by boundary."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = defaultdict(float)
+
+    @contextmanager
+    def at(self, boundary: str) -> Iterator[None]:
+        started = time.perf_counter()
+        yield
+        self.seconds[boundary] += time.perf_counter() - started
+
+
+def fill(bank: Bank, episodes: list[Trajectory]) -> None:
+    """Store real episodes again and again, each time as another task."""
+    rows: list[Trajectory] = []
+    for number in range(BANK):
+        episode = episodes[number % len(episodes)]
+        task = episode.task.model_copy(update={"id": f"{episode.task.id}#{number}", "group": ""})
+        rows.append(episode.model_copy(update={"task": task, "id": f"{episode.id}-{number}"}))
+    bank.add(rows)
+
+
+def bare(environment: TextEnvironment, bank: Bank, model: BaseChatModel, task: Task, max_steps: int, clock: Clock) -> int:
+    """The episode without the graph; returns its number of steps."""
+    style, formatter = load_style("act"), create("formatter", "chat_json")
+    strategy, selector = create("query_strategy", "task"), create("selector", "top_k")
+    steps: list[Step] = []
+    with clock.at("environment"):
+        observation, info = environment.reset(seed=0, options={"task": task})
+    task = info["task"]
+    with clock.at("retrieval"):
+        moment = Moment(task, (), observation)
+        hits = bank.search(
+            strategy.query(moment),
+            strategy="task",
+            k=2,
+            where=Filter(environment=task.environment),
+            exclude=Exclusion.of(task),
+        )
+        found = selector.select([Candidate(hit.trajectory, hit.score) for hit in hits], 2, moment)
+    with clock.at("prompt"):
+        memory = build_block(found, formatter).text
+    while len(steps) < max_steps:
+        with clock.at("prompt"):
+            messages = build_messages(style, task, environment.action_templates, steps, observation, memory)
+        with clock.at("model"):
+            reply = model.invoke(messages)
+        with clock.at("prompt"):
+            action = style.parse(str(reply.text), environment.action_templates).action
+        seen = observation
+        with clock.at("environment"):
+            observation, reward, terminated, truncated, _ = environment.step(action)
+        steps.append(Step(observation=seen, action=action, reward=reward))
+        if terminated or truncated:
+            break
+    return len(steps)
+
+
+def pick(tasks: Iterable[Task], per_type: int, types: int) -> list[Task]:
+    kept: dict[str, list[Task]] = defaultdict(list)
+    for task in tasks:
+        if len(kept[task.type]) < per_type:
+            kept[task.type].append(task)
+    return [task for group in list(kept.values())[:types] for task in group]
+
+
+def measure(env: str, options: dict[str, Any], test_split: str, quick: bool) -> dict[str, Any]:
+    make: Callable[[], TextEnvironment] = partial(create, "environment", env, **options)
+    plain, types, max_steps = make(), 3 if quick else 8, 20 if quick else 40
+    with tempfile.TemporaryDirectory() as folder:
+        bank = Bank.create(f"{folder}/bank")
+        fill(bank, [play_expert(plain, task, seed=0) for task in pick(plain.tasks("train"), 1 if quick else 2, types)])
+        tasks = pick(plain.tasks(test_split), 1 if quick else 2, types)
+        model = load_model("recall")
+        sessions = Sessions(make)
+        agent = build_agent(make, model, retriever=Retriever(bank), sessions=sessions, max_steps=max_steps)
+
+        def through_graph(task: Task) -> int:
+            return len(agent.invoke({"task": task.to_dict(), "seed": 0})["trajectory"]["steps"])
+
+        through_graph(tasks[0])  # warm both sides up
+        bare(plain, bank, model, tasks[0], max_steps, Clock())
+        clock, ratios, steps, spent = Clock(), [], 0, {"graph": 0.0, "bare": 0.0}
+        for number, task in enumerate(tasks):
+            seconds = {}
+            for side in ("graph", "bare") if number % 2 else ("bare", "graph"):
+                started = time.perf_counter()
+                count = through_graph(task) if side == "graph" else bare(plain, bank, model, task, max_steps, clock)
+                seconds[side] = time.perf_counter() - started
+                spent[side] += seconds[side]
+            steps += count
+            ratios.append(seconds["graph"] / seconds["bare"])
+        sessions.close()
+        plain.close()
+    shares = {boundary: 1000 * taken / steps for boundary, taken in clock.seconds.items()}
+    shares["graph"] = 1000 * (spent["graph"] - spent["bare"]) / steps
+    return {
+        "environment": env,
+        "episodes": len(tasks),
+        "steps": steps,
+        "bank": BANK,
+        "ratio": round(statistics.median(ratios), 3),
+        "ratio_aim": 1.15,
+        "ms_per_step": {boundary: round(ms, 3) for boundary, ms in shares.items()},
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--json", action="store_true")
+    parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--env", default="scienceworld")
+    parser.add_argument("--split", default="test")
+    parser.add_argument("--set", action="append", default=[])
+    args = parser.parse_args()
+    result = {"quick": args.quick, **measure(args.env, _options(args.set), args.split, args.quick)}
+    print(json.dumps(result) if args.json else json.dumps(result, indent=2))
+
+
+if __name__ == "__main__":
+    main()
