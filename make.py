@@ -30,7 +30,7 @@ def main() -> int:
     if job not in SETUP:
         print(__doc__)
         return 0 if job in ("", "-h", "--help") else 2
-    if sys.version_info < (3, 11):
+    if sys.version_info < (3, 11):  # noqa: UP036 - an older Python may well start this script
         print(f"exprag needs Python 3.11 or newer; this is {sys.version.split()[0]}. Try: python3.11 make.py {job}")
         return 2
     python = environment()

@@ -190,7 +190,7 @@ class Trajectory(Record):
 
     def _content_id(self) -> str:
         """The same episode of the same run has the same id, so adding it twice is adding it once."""
-        told = [self.task.key, self.source, self.provenance.run, self.provenance.model, self.success, self.score]
+        told: list[Any] = [self.task.key, self.source, self.provenance.run, self.provenance.model, self.success, self.score]
         told += [[step.observation, step.action] for step in self.steps] + [self.final_observation]
         return hashlib.sha256(json.dumps(told, ensure_ascii=True).encode()).hexdigest()[:24]
 

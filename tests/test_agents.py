@@ -48,7 +48,8 @@ def test_templates_match_and_fill() -> None:
 
 
 def test_messages_are_read_back() -> None:
-    past = Trajectory(task=Task(environment="toy", id="0", instruction="old"), success=True, steps=(Step(observation="x", action="y"),))
+    old = Task(environment="toy", id="0", instruction="old")
+    past = Trajectory(task=old, success=True, steps=(Step(observation="x", action="y"),))
     block = build_block([Candidate(past, 1.0)], create("formatter", "chat_json"))
     task = Task(environment="toy", id="1", instruction="put a\n\nmug away")
     steps = [Step(observation="one", action="look"), Step(observation="two", action="go to desk 1")]

@@ -3,10 +3,10 @@ from __future__ import annotations
 import threading
 
 import pytest
+from toy import Toy
 
 from exprag.errors import EnvError
 from exprag.sessions import Sessions
-from toy import Toy
 
 ACTIONS = ["go to desk", "look", "go to shelf", "go to box"]
 
@@ -57,8 +57,9 @@ def test_a_fork_goes_back_and_takes_another_way() -> None:
 def test_a_replay_that_disagrees_is_refused() -> None:
     sessions = Sessions(Toy)
     task = sessions.describe.task("test/0")
-    with pytest.raises(EnvError, match="step 1.*'something else'"):
-        sessions.step("a", task, "look", actions=["go to desk"], observations=[sessions.reset("b", task, 1).observation, "something else"], seed=1)
+    recorded = [sessions.reset("b", task, 1).observation, "something else"]
+    with pytest.raises(EnvError, match=r"step 1.*'something else'"):
+        sessions.step("a", task, "look", actions=["go to desk"], observations=recorded, seed=1)
 
 
 def test_threads_share_sessions_safely() -> None:

@@ -7,7 +7,7 @@ import sys
 
 import typer
 
-from exprag.cli import bank, demo, doctor, plugins, report, run
+from exprag.cli import bank, demo, doctor, plugins, report, run, validate
 from exprag.errors import ExpragError
 
 app = typer.Typer(
@@ -23,6 +23,7 @@ app.command()(run.run)
 app.command()(report.report)
 app.add_typer(bank.app, name="bank")
 app.command()(run.tasks)
+app.add_typer(validate.app, name="validate")
 app.command()(plugins.plugins)
 app.command()(doctor.doctor)
 

@@ -26,7 +26,7 @@ from exprag.graph.nodes import Act, Begin, Finish, Observe, Retrieve, Update
 from exprag.graph.state import Context, InputState, State
 from exprag.models import load_model
 from exprag.plugins import create
-from exprag.retrieval import Retriever
+from exprag.retrieval import Refresh, Retriever
 from exprag.sessions import Sessions
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ def build_agent(
     k: int = 2,
     strategy: str = "task",
     selector: str = "top_k",
-    refresh: str | None = None,
+    refresh: Refresh | None = None,
     formatter: str | Formatter = "chat_json",
     memory_budget: int | None = None,
     style: str | AgentStyle = "act",
@@ -95,7 +95,7 @@ def _unless_over(node: str) -> Callable[[State], str]:
     return route
 
 
-def _recorded(node: Callable[..., Update]) -> Callable[[State, Runtime[Context]], Update]:
+def _recorded(node: Callable[..., Update]) -> Any:
     """A node whose ExpragError ends the episode as data instead of raising."""
     takes_runtime = "runtime" in node.__call__.__annotations__  # type: ignore[operator]
 

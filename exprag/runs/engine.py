@@ -75,11 +75,13 @@ def summarise(directory: RunDirectory) -> RunSummary:
 
 def _pin_bank(config: RunConfig, directory: RunDirectory) -> RunConfig:
     """Open the bank once, early: its errors stop the run before anything is written, and its version is pinned."""
-    if config.bank is None:
+    uri = config.bank
+    if uri is None:
         return config
+
     from exprag.bank import Bank
 
     if config.bank_version is None and (directory.path / "config.json").exists():
         config = config.model_copy(update={"bank_version": directory.config().bank_version})
-    bank = Bank.open(config.bank, version=config.bank_version)
-    return config.model_copy(update={"bank_version": bank.version})
+    version = Bank.open(uri, version=config.bank_version).version
+    return config.model_copy(update={"bank_version": version})

@@ -11,13 +11,13 @@ from typing import Any
 
 import psutil
 import pytest
+from toy import Toy
 
 from exprag.bank import Bank
 from exprag.errors import ConfigError, EnvError, PluginError, RunError
 from exprag.rollout import play_expert
 from exprag.runs import RunConfig, RunDirectory, choose_tasks, run
 from exprag.trajectory import Trajectory
-from toy import Toy
 
 
 def config(**values: Any) -> RunConfig:
@@ -125,7 +125,7 @@ def test_what_would_fail_every_episode_stops_the_run(
 
 
 def test_bad_configurations_name_the_field(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="k: .*greater than or equal to 0"):
+    with pytest.raises(ConfigError, match=r"k: .*greater than or equal to 0"):
         config(k=-1)
     (tmp_path / "c.toml").write_text('environment = "toy:Toy"\nkk = 3\n')
     with pytest.raises(ConfigError, match="kk"):

@@ -1,0 +1,54 @@
+"""What environment checks work with: the examined factory, its sample tasks and actions, and process bookkeeping."""
+
+from __future__ import annotations
+
+import itertools
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from exprag.environment import TextEnvironment
+from exprag.rollout import play_expert
+from exprag.trajectory import Task
+
+ODD_ACTIONS = ("", " ", "xyzzy", "go to " * 400, "\x00\x1b[0m\n\t", "тест 测试 🙂", "<|im_end|>", "'; drop table", "{object}")
+SEED = 7
+
+
+@dataclass
+class Subject:
+    """What is examined: a factory of the environment, and how many tasks of each split are played."""
+
+    make: Callable[[], TextEnvironment]
+    count: int = 2
+
+    def sample(self, environment: TextEnvironment) -> list[Task]:
+        """The first tasks of every split that has any."""
+        return [task for split in environment.splits for task in itertools.islice(environment.tasks(split), self.count)]
+
+    def actions(self, environment: TextEnvironment, task: Task, limit: int = 12) -> list[str]:
+        """Some actions to play on a task: the expert's where there is one, with odd ones in between."""
+        if not environment.experts:
+            return list(ODD_ACTIONS)
+        wise = play_expert(environment, task, seed=SEED, max_steps=limit).actions
+        return [action for pair in itertools.zip_longest(wise, ODD_ACTIONS[:3]) for action in pair if action is not None]
+
+
+class NotApplicable(Exception):
+    """A check that has nothing to examine in this environment."""
+
+
+def children() -> set[int]:
+    """Process ids of this process's children; empty where the system does not tell (no /proc)."""
+    try:
+        return {int(pid) for pid in _readchildren(os.getpid())}
+    except OSError:
+        return set()
+
+
+def _readchildren(pid: int) -> list[str]:
+    found: list[str] = []
+    for thread in os.listdir(f"/proc/{pid}/task"):
+        with open(f"/proc/{pid}/task/{thread}/children") as file:
+            found += file.read().split()
+    return found
