@@ -1,0 +1,79 @@
+"""What the episodes of one arm add up to, in all and by task type. Knows no other arm."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+from exprag.evaluation.statistics import Interval, wilson
+from exprag.trajectory import Trajectory
+
+
+@dataclass(frozen=True)
+class Metrics:
+    """Means are per episode, over the episodes that carry the value; None where none does.
+
+    An episode counts as solved only if its outcome says so; `unknown` of the `n` do not say. `scored` and `metered` are how
+    many episodes have a score and token counts. `errors` counts the episodes that broke off, by boundary. Scores are in
+    [-1, 1], rates in [0, 1], `seconds` is wall time.
+    """
+
+    n: int = 0
+    solved: int = 0
+    unknown: int = 0
+    success: float | None = None
+    interval: Interval | None = None
+    scored: int = 0
+    score: float | None = None
+    steps: float | None = None
+    metered: int = 0
+    prompt_tokens: float | None = None
+    completion_tokens: float | None = None
+    seconds: float | None = None
+    endings: dict[str, int] = field(default_factory=dict)
+    errors: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def tokens(self) -> float | None:
+        """Prompt and completion together."""
+        if self.prompt_tokens is None or self.completion_tokens is None:
+            return None
+        return self.prompt_tokens + self.completion_tokens
+
+
+def measure(episodes: Sequence[Trajectory]) -> Metrics:
+    """The metrics of any set of episodes."""
+    n, solved = len(episodes), sum(episode.success is True for episode in episodes)
+    scores = [episode.score for episode in episodes if episode.score is not None]
+    usage = [told for episode in episodes if (told := [step.usage for step in episode.steps if step.usage is not None])]
+    return Metrics(
+        n=n,
+        solved=solved,
+        unknown=sum(episode.success is None for episode in episodes),
+        success=solved / n if n else None,
+        interval=wilson(solved, n),
+        scored=len(scores),
+        score=mean(scores),
+        steps=mean(len(episode.steps) for episode in episodes),
+        metered=len(usage),
+        prompt_tokens=mean(sum(call.prompt for call in calls) for calls in usage),
+        completion_tokens=mean(sum(call.completion for call in calls) for calls in usage),
+        seconds=mean(e.provenance.seconds for e in episodes if e.provenance.seconds is not None),
+        endings=dict(sorted(Counter(episode.ended for episode in episodes).items())),
+        errors=dict(sorted(Counter(episode.error.boundary for episode in episodes if episode.error).items())),
+    )
+
+
+def by_type(episodes: Iterable[Trajectory]) -> dict[str, list[Trajectory]]:
+    """Episodes grouped by task type, types in alphabetical order."""
+    groups: dict[str, list[Trajectory]] = defaultdict(list)
+    for episode in episodes:
+        groups[episode.task.type].append(episode)
+    return dict(sorted(groups.items()))
+
+
+def mean(values: Iterable[float]) -> float | None:
+    """The mean, or None of nothing."""
+    kept = list(values)
+    return sum(kept) / len(kept) if kept else None

@@ -1,0 +1,162 @@
+"""A Report as rich tables and as Markdown: the same cells, written twice."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from exprag.evaluation.metrics import Metrics
+from exprag.evaluation.report import Comparison, Report
+from exprag.evaluation.statistics import Difference, Interval
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+NONE = "–"
+MINUS = "−"
+
+Row = list[str]
+
+
+def console(report: Report) -> RenderableType:
+    """Tables by arm and by task type, a sentence for each comparison, and the notes."""
+    from rich.console import Group
+    from rich.table import Table
+    from rich.text import Text
+
+    parts: list[RenderableType] = []
+    for title, head, rows in (_arms(report), _types(report)):
+        table = Table(title=title, title_justify="left", title_style="bold", box=None, header_style="dim", pad_edge=False)
+        for index, label in enumerate(head):
+            table.add_column(Text(label), justify="right" if index else "left", vertical="top", overflow="fold")
+        for row in rows:
+            last = row is rows[-1] and len(rows) > 1 and row[0] == "all"
+            table.add_row(*(Text(cell) for cell in row), style="bold" if last else "")
+        parts += [table, Text()]
+    for comparison in report.comparisons:
+        interval = comparison.total.success.interval
+        style = "green" if interval and interval.low > 0 else "red" if interval and interval.high < 0 else "yellow"
+        parts += [Text(line, style=style if index == 0 else "") for index, line in enumerate(sentences(comparison))]
+    parts += [Text(f"Note. {note}", style="dim") for note in report.notes]
+    return Group(*parts)
+
+
+def markdown(report: Report) -> str:
+    """The same as GitHub-flavoured Markdown."""
+    lines: list[str] = []
+    for title, head, rows in (_arms(report), _types(report)):
+        lines += [f"**{title}**", "", _line(head), "|" + "---|" + "---:|" * (len(head) - 1), *map(_line, rows), ""]
+    for comparison in report.comparisons:
+        lines += [f"* {_escape(line)}" for line in sentences(comparison)]
+    lines += [f"* Note. {_escape(note)}" for note in report.notes]
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def sentences(comparison: Comparison) -> list[str]:
+    """What a comparison says, in words: success with its verdict first, then score and steps."""
+    whole = comparison.total
+    name = f"{comparison.arm} {MINUS} {comparison.baseline}"
+    if whole.success.estimate is None or whole.success.interval is None:
+        return [f"{name}: no task was played by both arms, so there is no difference to tell."]
+    verdict = "excludes zero" if whole.success.interval.excludes_zero else "does not exclude zero"
+    table = whole.paired
+    lines = [
+        f"{name}: success {points(whole.success)} points (95 % interval) over {table.n} paired episodes: the interval {verdict}.",
+        f"Solved by both {table.both}, by {comparison.arm} alone {table.arm_only}, by {comparison.baseline} alone "
+        f"{table.baseline_only}, by neither {table.neither}; exact McNemar p = {p_value(whole.p_value)}.",
+    ]
+    score = f"score {signed(whole.score, 3)}, " if whole.score.estimate is not None else ""
+    return [*lines, f"Paired means (95 % bootstrap over tasks): {score}steps {signed(whole.steps, 1)}."]
+
+
+def _arms(report: Report) -> tuple[str, Row, list[Row]]:
+    head = ["arm", "n", "success", "95 %", "score", "steps", "tokens", "seconds", "ended"]
+    rows = []
+    for arm in report.arms:
+        total = arm.total
+        ended = ", ".join(f"{count} {ending.replace('_', ' ')}" for ending, count in total.endings.items())
+        if total.errors:
+            ended += " (" + ", ".join(f"{boundary} {count}" for boundary, count in total.errors.items()) + ")"
+        rows.append(
+            [
+                arm.name,
+                str(total.n),
+                percent(total.success),
+                limits(total.interval),
+                number(total.score, 3),
+                number(total.steps, 1),
+                number(total.tokens, 0),
+                number(total.seconds, 1),
+                ended or NONE,
+            ]
+        )
+    return "Arms (means per episode)", head, rows
+
+
+def _types(report: Report) -> tuple[str, Row, list[Row]]:
+    """One row a task type and one for all; a group of columns for each arm, one for each comparison."""
+    head = ["task type"]
+    for arm in report.arms:
+        head += [f"{arm.name}\nsuccess", "\nscore"]
+    head += [f"{c.arm} {MINUS} {c.baseline}\npoints [95 %]" for c in report.comparisons]
+    rows = []
+    for type_ in report.types:
+        row = [type_ or "(no type)"]
+        for arm in report.arms:
+            row += _group(arm.types.get(type_, Metrics()))
+        rows.append(row + [points(c.types[type_].success) if type_ in c.types else NONE for c in report.comparisons])
+    row = ["all"]
+    for arm in report.arms:
+        row += _group(arm.total)
+    rows.append(row + [points(c.total.success) for c in report.comparisons])
+    return "Success by task type", head, rows
+
+
+def _group(metrics: Metrics) -> Row:
+    rate = f"{metrics.solved}/{metrics.n} {percent(metrics.success):>5}" if metrics.n else NONE
+    return [rate, number(metrics.score, 2)]
+
+
+def percent(rate: float | None) -> str:
+    return NONE if rate is None else f"{100 * rate:.0f} %"
+
+
+def limits(interval: Interval | None) -> str:
+    return NONE if interval is None else f"{100 * interval.low:.0f}-{100 * interval.high:.0f}"
+
+
+def number(value: float | None, digits: int) -> str:
+    return NONE if value is None else f"{value:,.{digits}f}".replace("-", MINUS)
+
+
+def points(difference: Difference) -> str:
+    """A difference of rates in percentage points."""
+    return signed(difference, 1, 100)
+
+
+def signed(difference: Difference, digits: int, scale: float = 1) -> str:
+    if difference.estimate is None:
+        return NONE
+    text = _signed(difference.estimate * scale, digits)
+    if difference.interval is None:
+        return f"{text} (no interval)"
+    return f"{text} [{_signed(difference.interval.low * scale, digits)}, {_signed(difference.interval.high * scale, digits)}]"
+
+
+def _signed(value: float, digits: int) -> str:
+    text = f"{value:+.{digits}f}"
+    return f"{0:.{digits}f}" if not float(text) else text.replace("-", MINUS)
+
+
+def p_value(p: float) -> str:
+    return f"{p:.3f}" if p >= 0.001 else f"{p:.1e}"
+
+
+def _line(cells: Row) -> str:
+    return "| " + " | ".join(_escape(cell.strip()).replace("\n", "<br>") for cell in cells) + " |"
+
+
+def _escape(text: str) -> str:
+    """Names stay text: no cell ends early and no markup begins."""
+    for mark in ("\\", "|", "*", "`", "]("):
+        text = text.replace(mark, "\\" + mark)
+    return text.replace("<", "&lt;")
