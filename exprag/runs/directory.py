@@ -40,7 +40,7 @@ class RunDirectory:
 
         Raises RunError if the folder holds another experiment or is not a run directory.
         """
-        if (self.path / "config.json").exists():
+        if (self.path / "config.json").exists() and self.episodes():  # without episodes nothing is lost by other settings
             earlier = self.config()
             if config.bank_version is None:
                 config = config.model_copy(update={"bank_version": earlier.bank_version})
@@ -51,7 +51,7 @@ class RunDirectory:
             self._cut_torn_line()
             self.log("continued")
         else:
-            if self.path.exists() and any(self.path.iterdir()):
+            if self.path.exists() and any(self.path.iterdir()) and not (self.path / "config.json").exists():
                 raise RunError(f"{self.path} is not empty and not a run directory.", cure="Choose another --out.")
             self.path.mkdir(parents=True, exist_ok=True)
             self.log("created")

@@ -122,6 +122,7 @@ def test_what_would_fail_every_episode_stops_the_run(
     with pytest.raises(error):
         run(config(workers=workers, **values), tmp_path / "r")
     assert RunDirectory(tmp_path / "r").episodes() == []
+    assert run(config(limit=1, max_steps=1), tmp_path / "r").episodes == 1  # corrected, the same folder will do
 
 
 def test_bad_configurations_name_the_field(tmp_path: Path) -> None:
