@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from exprag.bank.cache import Parsed
-from exprag.bank.encoders import LEXICAL, Encoder, agrees, checked, load_encoder, probe
+from exprag.bank.encoders import LEXICAL, Encoder, checked, load_encoder, other_encoder, probe, verified
 from exprag.bank.info import describe_bank
 from exprag.bank.jsonl import import_jsonl
 from exprag.bank.reports import AddReport, BankInfo, Hit, ImportReport
@@ -38,8 +38,8 @@ class Bank:
         self._store = store
         self._table = table
         self._described: Description = describe(table.schema, store.uri)
-        self._given_encoder = encoder
-        self._known_encoder: Encoder | None = None
+        self._given_encoder: str | Encoder | None = None
+        self._known_encoder = encoder
         self._parsed = Parsed()
         self.pinned = pinned
 
@@ -65,7 +65,6 @@ class Bank:
         with store.writing():
             table = store.create(bank_schema(about, tuple(dict.fromkeys(strategies))))
             bank = cls(store, table, loaded)
-            bank._known_encoder = loaded
             bank._writer.ensure_indices()
         return bank
 
@@ -84,15 +83,12 @@ class Bank:
         bank = cls(store, table, pinned=version)
         if encoder is not None:
             spec = encoder if isinstance(encoder, str) else encoder.spec
-            if (spec == LEXICAL) != (bank.encoder == LEXICAL):
-                raise BankError(
-                    f"The bank {store.uri} was made with the encoder {bank.encoder!r}, not {spec!r}.",
-                    cure="Open it with its own encoder, or make a new bank from its export.",
-                )
+            if LEXICAL in (spec, bank.encoder) and spec != bank.encoder:
+                raise other_encoder(spec, bank.encoder, store.uri)
             if spec != bank.encoder or not isinstance(encoder, str):
-                bank._given_encoder = load_encoder(encoder) if isinstance(encoder, str) else encoder
+                bank._given_encoder = encoder
                 bank._load_encoder()
-        if version is None and bank._writer.lacks_indices():  # its maker was killed between table and index
+        if version is None and bank._writer.missing_indices():  # its maker was killed between table and index
             with store.writing():
                 bank._writer.ensure_indices()
         return bank
@@ -134,13 +130,13 @@ class Bank:
     @property
     def strategies(self) -> tuple[str, ...]:
         with guard(f"The bank {self.uri} cannot be read"):
-            return strategies_of(self._table.schema)
+            return strategies_of(self._latest().schema)
 
     @property
     def version(self) -> int:
         """Grows with every commit. What a version held can be read again by `Bank.open(uri, version)`."""
         with guard(f"The bank {self.uri} cannot be read"):
-            return int(self._table.version)
+            return int(self._latest().version)
 
     def __len__(self) -> int:
         return self.count()
@@ -154,12 +150,12 @@ class Bank:
     def count(self, where: Filter | None = None) -> int:
         """Rows that fit the filter."""
         with guard(f"The bank {self.uri} cannot be read"):
-            return int(self._table.count_rows((where.to_where() if where else "") or None))
+            return int(self._latest().count_rows((where.to_where() if where else "") or None))
 
     def info(self) -> BankInfo:
         """Counts by column, encoder, version and size."""
         with guard(f"The bank {self.uri} cannot be read"):
-            return describe_bank(self._table, self._described, self._store)
+            return describe_bank(self._latest(), self._described, self._store)
 
     # -- reading
 
@@ -177,27 +173,26 @@ class Bank:
         Equal scores are ordered by id: the same version gives the same answer. Filter and exclusion apply before the search,
         so they never make the answer shorter than k while rows are left. A lexical bank finds only rows that share a word.
         """
-        name = self._serving(strategy)
-        if k <= 0 or not text.strip():
-            return []
-        query: str | np.ndarray = utf8(text)
-        column = KEY + name
-        if self.dimension:
-            if not self.count():
-                return []
-            encoder = self._load_encoder()
-            query, column = checked(encoder.encode_query(text), (self.dimension,), encoder.spec), VECTOR + name
-        condition = both(where.to_where() if where else "", exclude.to_where() if exclude else "")
         with guard(f"The bank {self.uri} cannot be searched"):
-            ranked = rank(self._table, column, query, k, condition)
-            found = self._fetch([id for id, _ in ranked])
+            table = self._latest()
+            name = self._served(table, strategy)
+            if k <= 0 or not text.strip() or not table.count_rows():
+                return []
+            query: str | np.ndarray = utf8(text)
+            column = KEY + name
+            if self.dimension:
+                encoder = self._load_encoder()
+                query, column = checked(encoder.encode_query(text), (self.dimension,), encoder.spec), VECTOR + name
+            condition = both(where.to_where() if where else "", exclude.to_where() if exclude else "")
+            ranked = rank(table, column, query, k, condition)
+            found = self._fetch(table, [id for id, _ in ranked])
         return [Hit(found[id], score) for id, score in ranked if id in found]
 
     def get(self, ids: Iterable[str]) -> list[Trajectory]:
         """The trajectories of these ids, in their order. Raises BankError naming those that are not there."""
         wanted = [utf8(id) for id in ids]
         with guard(f"The bank {self.uri} cannot be read"):
-            found = self._fetch(wanted)
+            found = self._fetch(self._latest(), wanted)
         missing = [id for id in wanted if id not in found]
         if missing:
             more = f" (and {len(missing) - 3} more)" if len(missing) > 3 else ""
@@ -207,7 +202,7 @@ class Bank:
     def trajectories(self, where: Filter | None = None) -> Iterator[Trajectory]:
         """All that fit the filter, of one version, read a batch at a time."""
         with guard(f"The bank {self.uri} cannot be read"):
-            query = self._table.search().select(["payload"])
+            query = self._latest().search().select(["payload"])
             condition = where.to_where() if where else ""
             batches = iter((query.where(condition) if condition else query).to_batches())
         while True:
@@ -273,8 +268,15 @@ class Bank:
             )
         return self._writer
 
-    def _serving(self, strategy: str | None) -> str:
-        served = self.strategies
+    def _latest(self) -> Any:
+        """The table with the commits of other processes, or as pinned. Looked for once in each operation: the look costs
+        more with every version that is kept."""
+        if self.pinned is None:
+            self._table.checkout_latest()
+        return self._table
+
+    def _served(self, table: Any, strategy: str | None) -> str:
+        served = strategies_of(table.schema)
         name = served[0] if strategy is None else strategy
         if name not in served:
             raise BankError(
@@ -286,30 +288,15 @@ class Bank:
     def _load_encoder(self) -> Encoder:
         """The encoder, loaded at first need and compared with the one that the bank was made with."""
         if self._known_encoder is None:
-            encoder = self._given_encoder or load_encoder(self.encoder)
-            assert encoder is not None, "a lexical bank has no encoder to load"
-            dimension, beginning = probe(encoder)
-            if dimension != self.dimension:
-                raise BankError(
-                    f"The encoder {encoder.spec!r} has dimension {dimension}; the bank {self.uri} was made with "
-                    f"{self.encoder!r} of dimension {self.dimension}.",
-                    cure="Open it with its own encoder, or make a new bank from its export.",
-                )
-            if not agrees(beginning, self._described.probe):
-                raise BankError(
-                    f"The encoder {encoder.spec!r} gives other vectors than {self.encoder!r} gave "
-                    f"when the bank {self.uri} was made.",
-                    cure="Open it with its own encoder, or make a new bank from its export.",
-                )
-            self._known_encoder = encoder
+            self._known_encoder = verified(self._given_encoder or self.encoder, self._described, self.uri)
         return self._known_encoder
 
-    def _fetch(self, ids: Sequence[str]) -> dict[str, Trajectory]:
+    def _fetch(self, table: Any, ids: Sequence[str]) -> dict[str, Trajectory]:
         """Trajectories by id, parsed once; ids that are not there are left out."""
         found = {id: cached for id in ids if (cached := self._parsed.get(id)) is not None}
         wanted = set(ids) - set(found)
         if wanted:
-            rows = self._table.search().where(is_in("id", wanted)).select(["id", "payload"]).to_arrow()
+            rows = table.search().where(is_in("id", wanted)).select(["id", "payload"]).to_arrow()
             for id, payload in zip(rows["id"].to_pylist(), rows["payload"].to_pylist(), strict=True):
                 found[id] = Trajectory.from_json(payload)
                 self._parsed.put(id, found[id])

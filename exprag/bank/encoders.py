@@ -14,6 +14,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from exprag.bank.schema import Description
 from exprag.bank.where import utf8
 from exprag.errors import BankError, PluginError
 
@@ -103,8 +104,23 @@ def probe(encoder: Encoder) -> tuple[int, tuple[float, ...]]:
     return len(vector), tuple(round(float(x), 5) for x in vector[:_PROBE_LENGTH])
 
 
-def agrees(found: tuple[float, ...], written: tuple[float, ...]) -> bool:
-    """Whether two probes are of one encoder. Half-precision arithmetic on another device stays well above the limit;
-    another model's vector is nowhere near."""
-    a, b = np.asarray(found), np.asarray(written)
-    return a.shape == b.shape and float(a @ b) > 0.99 * float(np.linalg.norm(a) * np.linalg.norm(b))
+def verified(encoder: str | Encoder, about: Description, uri: str) -> Encoder:
+    """The encoder, loaded if it is a spec, after comparing it with the one that the bank at `uri` was made with."""
+    loaded = load_encoder(encoder) if isinstance(encoder, str) else encoder
+    if loaded is None:
+        raise other_encoder(LEXICAL, about.encoder, uri)
+    dimension, beginning = probe(loaded)
+    if dimension != about.dimension:
+        raise other_encoder(loaded.spec, about.encoder, uri, f"its dimension is {dimension}, not {about.dimension}")
+    # half-precision arithmetic on another device stays well above the limit; another model is nowhere near
+    a, b = np.asarray(beginning), np.asarray(about.probe)
+    if a @ b < 0.99 * np.linalg.norm(a) * np.linalg.norm(b):
+        raise other_encoder(loaded.spec, about.encoder, uri, "it gives other vectors for the same text")
+    return loaded
+
+
+def other_encoder(spec: str, own: str, uri: str, how: str = "") -> BankError:
+    return BankError(
+        f"The bank {uri} was made with the encoder {own!r}; {spec!r} is another{': ' + how if how else ''}.",
+        cure="Open it with its own encoder, or make a new bank from its export.",
+    )

@@ -95,10 +95,11 @@ def key_columns(strategy: str, texts: Sequence[str], vectors: np.ndarray | None,
 
 
 def to_rows(trajectories: Sequence[Trajectory], keys: Mapping[str, pa.Array], schema: pa.Schema) -> pa.RecordBatch:
-    """One Arrow row per trajectory; `keys` are the columns of `key_columns`, row for row."""
+    """One Arrow row per trajectory; `keys` are the columns of `key_columns`, row for row. Columns of neither are null."""
     rows = [_row(trajectory) for trajectory in trajectories]
     arrays = [
-        keys[field.name] if field.name in keys else pa.array([row[field.name] for row in rows], field.type) for field in schema
+        keys[field.name] if field.name in keys else pa.array([row.get(field.name) for row in rows], field.type)
+        for field in schema
     ]
     return pa.RecordBatch.from_arrays(arrays, schema=schema)
 

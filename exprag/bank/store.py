@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -38,8 +37,7 @@ class Store:
             import lancedb
 
             with guard(f"The bank's place {self.uri} cannot be used"):
-                # zero: every read looks for commits of other processes first
-                self._connection = lancedb.connect(self.uri, read_consistency_interval=timedelta(0))
+                self._connection = lancedb.connect(self.uri)
         return self._connection
 
     def exists(self) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from datetime import timedelta
 from functools import lru_cache
 from itertools import islice
@@ -26,7 +26,7 @@ _COMMIT_ROWS = 16_384
 _COMMIT_BYTES = 128 * 2**20
 # Upkeep merges small writes and rewrites the table for it, so it waits for some. What waiting costs a search, measured: 0.1 ms
 # a fragment (a fragment is a write), and 0.1 ms a row outside the full-text index where keys are whole trajectories.
-_FEW, _MANY = 64, 256
+_FEW, _MANY, _SHARE = 32, 256, 128
 _MANY_IDS = 2_048  # above, reading the id column is quicker than looking each up
 _BUILDING = "building_"
 _KEEP_ALL = timedelta(days=36_500)
@@ -43,6 +43,7 @@ class Writer:
 
     def add(self, trajectories: Iterable[Trajectory]) -> AddReport:
         with guard(f"The bank {self.store.uri} cannot be written to"):
+            self.table.checkout_latest()
             report = AddReport()
             pending: list[pa.RecordBatch] = []
             for batch in _batches(trajectories):
@@ -61,7 +62,7 @@ class Writer:
         return report
 
     def delete(self, condition: str) -> int:
-        with guard(f"The bank {self.store.uri} cannot be written to"), self.store.writing():
+        with guard(f"The bank {self.store.uri} cannot be written to"), self._alone():
             count = int(self.table.count_rows(condition))
             if count:
                 self.table.delete(condition)
@@ -70,7 +71,7 @@ class Writer:
     def add_strategy(self, name: str) -> None:
         """Keys are built in columns of another name and renamed in one commit: a half-built strategy is never served."""
         strategy = strategy_plugin(name)
-        with guard(f"The bank {self.store.uri} cannot be written to"), self.store.writing():
+        with guard(f"The bank {self.store.uri} cannot be written to"), self._alone():
             if name in strategies_of(self.table.schema):
                 return
             left_over = [column for column in self.table.schema.names if column.startswith(_BUILDING)]
@@ -93,26 +94,30 @@ class Writer:
         self.table.merge_insert("id").when_matched_update_all().execute(pa.Table.from_batches(keys, schema))
 
     def optimize(self, prune_older_than: timedelta | None = None) -> None:
-        with guard(f"The bank {self.store.uri} cannot be optimized"), self.store.writing():
+        with guard(f"The bank {self.store.uri} cannot be optimized"), self._alone():
             self.ensure_indices()
             self.table.optimize(cleanup_older_than=_KEEP_ALL if prune_older_than is None else prune_older_than)
-
-    def lacks_indices(self) -> bool:
-        return bool(self._missing_indices())
 
     def ensure_indices(self) -> None:
         """Full text on the keys of a lexical bank, and the id. Vectors are compared exactly."""
         from lancedb.index import FTS, BTree
 
-        for column in self._missing_indices():
+        for column in self.missing_indices():
             self.table.create_index(column, config=FTS() if column.startswith(KEY) else BTree())
 
-    def _missing_indices(self) -> list[str]:
+    def missing_indices(self) -> list[str]:
         wanted = ["id"]
         if not self.dimension:
             wanted += [KEY + name for name in strategies_of(self.table.schema)]
         indexed = {column for index in self.table.list_indices() for column in index.columns}
         return [column for column in wanted if column not in indexed]
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """As the only writer, from the latest commit on."""
+        with self.store.writing():
+            self.table.checkout_latest()
+            yield
 
     def _rows(self, trajectories: Sequence[Trajectory]) -> pa.RecordBatch:
         schema = self.table.schema
@@ -138,8 +143,10 @@ class Writer:
         return set(query.to_arrow()["id"].to_pylist())
 
     def _commit(self, batches: list[pa.RecordBatch]) -> AddReport:
-        with self.store.writing():
+        with self._alone():
             rows = pa.Table.from_batches(batches)
+            if rows.schema.names != self.table.schema.names:  # another process has added a strategy meanwhile
+                rows = pa.Table.from_batches([self._rows([Trajectory.from_json(text) for text in rows["payload"].to_pylist()])])
             ids = rows["id"].to_pylist()
             seen = self._present(ids)
             keep = []
@@ -155,7 +162,7 @@ class Writer:
 
     def _upkeep(self) -> None:
         stats = self.table.stats()
-        fragments, share = stats["fragment_stats"]["num_fragments"], stats["num_rows"] // 64
+        fragments, share = stats["fragment_stats"]["num_fragments"], stats["num_rows"] // _SHARE
         unindexed = (self.table.index_stats(index.name).num_unindexed_rows for index in self.table.list_indices())
         if fragments >= max(_FEW, min(_MANY, share)) or max(unindexed, default=0) >= max(_FEW, share):
             self.table.optimize(cleanup_older_than=_KEEP_ALL)

@@ -33,7 +33,7 @@ class ChatJson(Formatter):
             roles = [message["role"] for message in messages]
         except (ValueError, TypeError, KeyError, RecursionError):
             return None
-        if len(roles) % 2 or roles != ["system", *(["user", "assistant"] * (len(roles) // 2))][: len(roles)]:
+        if not roles or len(roles) % 2 or roles != ["system", *(["user", "assistant"] * (len(roles) // 2))][: len(roles)]:
             return None
         if not all(isinstance(content, str) for content in contents):
             return None
