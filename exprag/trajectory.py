@@ -40,8 +40,15 @@ def _pair_in_json(value: Any) -> Any:
     return value
 
 
+def _not_empty(text: str) -> str:
+    # Not Field(min_length=1): pydantic counts characters as UTF-8, which a lone surrogate is not.
+    if not text:
+        raise ValueError("it must not be empty")
+    return text
+
+
 Text = Annotated[str, AfterValidator(_pair_surrogates)]
-Name = Annotated[str, Field(min_length=1), AfterValidator(_pair_surrogates)]
+Name = Annotated[str, AfterValidator(_pair_surrogates), AfterValidator(_not_empty)]
 Number = Annotated[float, Field(allow_inf_nan=False)]
 JsonDict = Annotated[dict[str, JsonValue], BeforeValidator(_pair_in_json)]
 

@@ -88,6 +88,11 @@ def test_surrogate_halves_are_joined_and_lone_ones_kept() -> None:
     assert Step.from_json(step.to_json()) == step
 
 
+def test_names_may_hold_lone_surrogates_too() -> None:
+    task = Task(environment="toy\udc80", id="\ud800")
+    assert Task.from_json(task.to_json()) == task
+
+
 def test_a_megabyte_observation_survives() -> None:
     step = Step(observation="x\u2028\x00é" * 300_000, action="look")
     assert Step.from_json(step.to_json()) == step

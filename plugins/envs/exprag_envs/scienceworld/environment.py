@@ -13,7 +13,7 @@ from exprag.trajectory import Task
 from exprag_envs.scienceworld import splits
 from exprag_envs.scienceworld.grammar import ACTION_TEMPLATES, is_electrical, parse_simplifications, templates_under
 from exprag_envs.scienceworld.limits import STEP_LIMITS
-from exprag_envs.scienceworld.simulator import Reply, Simulator
+from exprag_envs.scienceworld.simulator import Reply, Simulator, need_heap
 
 NAME = "scienceworld"
 OVER = "The episode is over."
@@ -39,11 +39,12 @@ class ScienceWorld(TextEnvironment):
     def __init__(self, simplifications: str = "", heap: str = "512m") -> None:
         self.simplifications = parse_simplifications(simplifications)
         self.action_templates = templates_under(self.simplifications)
-        self.heap = heap
+        self.heap = need_heap(heap)
         self._simulator: Simulator | None = None
         self._task: Task | None = None
         self._steps = 0
         self._score = 0
+        self._moves = 0
         self._over = False
 
     def tasks(self, split: str, types: Collection[str] | None = None) -> Iterator[Task]:
@@ -56,9 +57,9 @@ class ScienceWorld(TextEnvironment):
     def task(self, task: Task | Mapping[str, Any] | str) -> Task:
         if not isinstance(task, str):
             return super().task(task)
-        name, _, number = task.rpartition("/")
+        name, _, number = task.partition("/")
         if name not in splits.TASKS:
-            raise EnvError(f"ScienceWorld has no task {task!r}.", cure=closest(name or task, list(splits.TASKS)))
+            raise EnvError(f"ScienceWorld has no task {task!r}.", cure=closest(name, list(splits.TASKS)))
         if not re.fullmatch(r"0|[1-9]\d{0,5}", number) or int(number) >= splits.TASKS[name]:
             raise EnvError(
                 f"ScienceWorld has no task {task!r}: no such variation.",
@@ -81,7 +82,7 @@ class ScienceWorld(TextEnvironment):
         numbered list; the next action is then a number of it (anything else cancels)."""
         simulator = self._playing()
         if self._over:
-            return OVER, 0.0, True, False, self._info()
+            return OVER, 0.0, True, False, self._info() | {"valid": False}
         try:
             reply = simulator.step(action)
         except EnvError:
@@ -90,8 +91,7 @@ class ScienceWorld(TextEnvironment):
         before, self._steps = self._score, self._steps + 1
         self._take(reply)
         valid = not reply.text.startswith(NOT_UNDERSTOOD)
-        info = self._info() | {"valid": valid, "moves": reply.moves}
-        return reply.text, (self._score - before) / 100, self._over, False, info
+        return reply.text, (self._score - before) / 100, self._over, False, self._info() | {"valid": valid}
 
     def admissible_actions(self) -> list[str]:
         """The package's valid actions of this moment, sorted, without duplicates (some 30 ms)."""
@@ -119,31 +119,35 @@ class ScienceWorld(TextEnvironment):
         grammar = [*self.action_templates, *(f"simplification: {name}" for name in self.simplifications)]
         return make_fingerprint(self.name, version("scienceworld"), grammar)
 
+    @property
+    def jvm_pid(self) -> int | None:
+        """The process id of the running JVM, for whoever watches its memory; None where none runs."""
+        return self._simulator.pid if self._simulator is not None and self._simulator.alive else None
+
     def close(self) -> None:
         simulator, self._simulator, self._task = self._simulator, None, None
         if simulator is not None:
             simulator.close()
 
     def _load(self, task: Task, *, gold: bool) -> str:
-        simulator = self._running()
         name, _, number = task.id.rpartition("/")
         if "noElectricalAction" in self.simplifications and is_electrical(name):
             raise EnvError(f"{task.id} is about circuits.", cure="Leave out the simplification noElectricalAction.")
         self._task = None
-        instruction, reply = simulator.load(name, int(number), ",".join(self.simplifications), gold)
+        instruction, reply = self._running().load(name, int(number), ",".join(self.simplifications), gold)
         self._task = task.model_copy(update={"instruction": _plain(instruction)})
         self._steps = 0
         self._take(reply)
         return reply.text
 
     def _take(self, reply: Reply) -> None:
-        self._score = reply.score
+        self._score, self._moves = reply.score, reply.moves
         # The package's Python layer ends an episode at a negative score; the simulator alone does not always.
         self._over = reply.completed or reply.score < 0 or reply.score >= 100
 
     def _info(self) -> Info:
         score = self._score / 100
-        return {"task": self._task, "score": score, "success": self.succeeded(score)}
+        return {"task": self._task, "score": score, "success": self.succeeded(score), "moves": self._moves}
 
     def _running(self) -> Simulator:
         if self._simulator is not None and not self._simulator.alive:

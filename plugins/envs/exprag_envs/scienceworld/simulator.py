@@ -12,11 +12,14 @@ score wrongly. Compared with the package's own launcher it
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
+import logging
 import os
 import re
 import subprocess
 import tempfile
+import weakref
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
@@ -29,9 +32,10 @@ JVM_OPTIONS = (
     "-XX:-UsePerfData",  # no files in the temporary folder
     "-XX:+UnlockExperimentalVMOptions",
     "-XX:hashCode=2",
+    "--add-opens=java.base/java.util=ALL-UNNAMED",  # for `_chance`
 )
+SCRAMBLE = 0x5DEECE66D  # java.util.Random.setSeed(s) makes the state s ^ SCRAMBLE, by its documentation
 PATIENCE = 5.0  # seconds for a JVM to end by itself
-RESTART = "The next reset starts a new one."
 
 
 class Reply(NamedTuple):
@@ -47,20 +51,18 @@ class Simulator:
     """A running ScienceWorld JVM with one simulator in it. `heap` as Java writes it: "512m"."""
 
     def __init__(self, heap: str = "512m") -> None:
-        if not re.fullmatch(r"[1-9]\d*[kmgKMG]", heap):
-            raise ConfigError(f"heap={heap!r} is not a Java memory size.", cure='Give a number and a unit: "512m" or "1g".')
-        self._process, port, token = _start_jvm(need_java(), f"-Xmx{heap}")
-        try:
-            from py4j.java_gateway import GatewayParameters, JavaGateway
+        from py4j.java_gateway import GatewayParameters, JavaGateway
 
-            self._gateway = JavaGateway(gateway_parameters=GatewayParameters(port=port, auth_token=token))
+        _hush_py4j()
+        self._process, port, token = _start_jvm(need_java(), f"-Xmx{need_heap(heap)}")
+        self._end_process = weakref.finalize(self, _end, self._process)  # also when this process exits
+        self._gateway = JavaGateway(gateway_parameters=GatewayParameters(port=port, auth_token=token))
+        self._agent: Any = None
+        with self._guarded("start"):
             jvm = self._gateway.jvm
             jvm.java.lang.System.setOut(jvm.java.io.PrintStream(os.devnull))
             self._server = jvm.scienceworld.runtime.pythonapi.PythonInterface()
-        except BaseException:
-            self._end_process()
-            raise
-        self._agent: Any = None
+            self._chance, self._chance_state = _random_generator(jvm)
 
     @property
     def pid(self) -> int:
@@ -95,9 +97,12 @@ class Simulator:
             return reply
 
     def admissible(self) -> list[str]:
-        """Every action that the present state understands, sorted."""
+        """Every action that the present state understands, sorted. Asking changes nothing: the listing draws from the random
+        numbers that bees and flowers live by, so their state is put back."""
         with self._guarded("list the admissible actions"):
+            state = self._chance_state.get(self._chance)
             listed = json.loads(self._server.getValidActionObjectCombinationsJSON())
+            self._chance.setSeed(state ^ SCRAMBLE)
         return sorted({entry["action"] for entry in listed["validActions"]})
 
     def gold_path(self) -> list[str]:
@@ -112,37 +117,39 @@ class Simulator:
 
     def close(self) -> None:
         """End the JVM and wait for it, so that no zombie stays. Idempotent."""
-        with contextlib.suppress(Exception):  # the other side may be gone already; the process is what counts
-            self._gateway.close()
+        self._agent = self._server = self._chance = self._chance_state = None
+        self._gateway.shutdown()  # never raises
         self._end_process()
-
-    def _end_process(self) -> None:
-        with contextlib.suppress(OSError):
-            self._process.stdin.close()  # the gateway ends when its stdin does
-        try:
-            self._process.wait(PATIENCE)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
-        self._process.stdout.close()
 
     @contextlib.contextmanager
     def _guarded(self, what: str) -> Iterator[None]:
-        from py4j.protocol import Py4JError
+        from py4j.protocol import Py4JError, Py4JJavaError
 
         try:
             yield
-        except (Py4JError, OSError) as error:
-            if isinstance(error, Py4JError) and self._ends_soon() is None:
-                raise EnvError(f"ScienceWorld could not {what}: {error}") from error
-            code = self._ends_soon()
-            raise EnvError(f"The ScienceWorld JVM died (exit code {code}): it could not {what}.", cure=RESTART) from error
+        except Py4JJavaError as error:  # the simulator raised, the JVM lives
+            said = error.java_exception.toString()
+            raise EnvError(f"ScienceWorld could not {what}: {said}.", cure="The next reset is unharmed.") from error
+        except (Py4JError, OSError) as error:  # the connection broke: the JVM is ending or has ended
+            self._end_process()
+            raise EnvError(
+                f"The ScienceWorld JVM died (exit code {self._process.returncode}): it could not {what}.",
+                cure="The next reset starts a new one.",
+            ) from error
 
-    def _ends_soon(self) -> int | None:
-        try:
-            return self._process.wait(1.0)
-        except subprocess.TimeoutExpired:
-            return None
+
+def _random_generator(jvm: Any) -> tuple[Any, Any]:
+    """The one random generator that all of the simulator draws from (a java.util.Random), and the field of its state."""
+    field = jvm.java.lang.Class.forName("java.util.Random").getDeclaredField("seed")
+    field.setAccessible(True)
+    return getattr(getattr(jvm.scala.util, "Random$"), "MODULE$").self(), field
+
+
+def need_heap(heap: str) -> str:
+    """`heap` as it came. Raises ConfigError where Java would not read it."""
+    if not re.fullmatch(r"[1-9]\d*[kmgKMG]", heap):
+        raise ConfigError(f"heap={heap!r} is not a Java memory size.", cure='Give a number and a unit: "512m" or "1g".')
+    return heap
 
 
 def _start_jvm(java: str, heap: str) -> tuple[Any, int, str]:
@@ -171,3 +178,21 @@ def _start_jvm(java: str, heap: str) -> tuple[Any, int, str]:
 def _sendable(action: str) -> str:
     # py4j speaks UTF-8: a lone surrogate becomes "?", which no action holds.
     return action.encode("utf-8", "replace").decode("utf-8")
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    for pipe in (process.stdin, process.stdout):
+        with contextlib.suppress(OSError):
+            pipe.close()  # type: ignore[union-attr]  # the gateway ends when its stdin does
+    try:
+        process.wait(PATIENCE)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+
+
+@functools.cache
+def _hush_py4j() -> None:
+    # A JVM's death is told as an EnvError; py4j besides logs whole tracebacks for it, some of them to the root logger.
+    logging.getLogger("py4j").setLevel(logging.CRITICAL)
+    logging.getLogger().addFilter(lambda record: "py4j" not in record.pathname)

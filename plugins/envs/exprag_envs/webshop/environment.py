@@ -14,6 +14,7 @@ from exprag_envs.webshop import pages
 from exprag_envs.webshop.catalogue import Catalogue, Product, find, load
 from exprag_envs.webshop.goals import KINDS, Goal, by_id, in_turn, split_of
 from exprag_envs.webshop.reward import alike, reward
+from exprag_envs.webshop.search import RESULTS
 
 RULES = "1"  # raise it when pages, ranking, goals or reward change
 _ACTION = re.compile(r"\s*(search|click)\[(.+)\]", re.DOTALL)
@@ -47,7 +48,8 @@ class WebShop(TextEnvironment):
         self._data, self._kind = data, catalogue
         self._mode, self._attributes = mode, show_attributes
         self._goals = KINDS if goals == "all" else (goals,)
-        self._goal: Goal | None = None
+        self._goal: Goal
+        self._page: pages.Page = []  # empty until the first reset
 
     @property
     def _shop(self) -> Catalogue:
@@ -95,8 +97,7 @@ class WebShop(TextEnvironment):
 
     def step(self, action: str) -> tuple[str, float, bool, bool, Info]:
         """An action that is not understood, or names nothing on the page, does nothing, as in the original."""
-        if self._goal is None:
-            raise EnvError("WebShop was not reset.")
+        self._must_be_open()
         form = _ACTION.match(action)
         verb, target = (form[1], form[2].lower()) if form else ("", "")
         valid = not self._done and (verb == "search" or (verb == "click" and target in pages.clickables(self._page)))
@@ -110,14 +111,17 @@ class WebShop(TextEnvironment):
 
     def admissible_actions(self) -> list[str]:
         """Every click, and on the search page a search for the instruction's own words (any others are understood too)."""
-        if self._goal is None or self._done:
+        if not self._page or self._done:
             return []
         if self._where == "search":
             return [f"search[{self._goal.text}]"]
         return [f"click[{name}]" for name in pages.clickables(self._page)]
 
+    def _must_be_open(self) -> None:
+        if not self._page:
+            raise EnvError("WebShop was not reset.")
+
     def _enter(self) -> None:
-        assert self._goal is not None
         self._where, self._keywords, self._number = "search", "", 1
         self._item: Product | None = None
         self._chosen: dict[str, str] = {}
@@ -125,43 +129,43 @@ class WebShop(TextEnvironment):
         self._page = pages.search_page(self._goal.text)
 
     def _results(self, keywords: str, number: int = 1) -> None:
-        assert self._goal is not None
         self._where, self._keywords, self._number = "results", keywords, number
         self._item, self._chosen = None, {}
         shop = self._shop
         found = [shop.products[asin] for asin in shop.search(keywords)]
         self._page = pages.results_page(self._goal.text, found, number, self._visited)
 
-    def _show_item(self) -> None:
-        assert self._goal is not None and self._item is not None
-        self._where = "item"
-        self._page = pages.item_page(self._goal.text, self._item, self._chosen.values(), self._attributes)
+    def _show(self, item: Product) -> None:
+        self._where, self._item = "item", item
+        self._visited.add(item.asin)
+        self._page = pages.item_page(self._goal.text, item, self._chosen.values(), self._attributes)
 
     def _click(self, target: str) -> None:
-        assert self._goal is not None
         button = next((piece.text for piece in self._page if piece.kind == "button" and piece.text.lower() == target), None)
+        item = self._item
         if button == pages.BACK:
             self._enter()
         elif button == pages.NEXT:
             self._results(self._keywords, self._number + 1)
-        elif button == pages.PREVIOUS and self._where == "sub":
-            self._show_item()
+        elif item is None:
+            if button == pages.PREVIOUS:
+                self._results(self._keywords, self._number - 1)
+            else:
+                self._show(self._shop.products[target.upper()])
+        elif button == pages.PREVIOUS and self._where == "item":
+            self._results(self._keywords, self._number)
         elif button == pages.PREVIOUS:
-            self._results(self._keywords, self._number - (self._where == "results"))
-        elif button == pages.BUY and self._item is not None:
-            self._score, self._done = reward(self._item, self._chosen.values(), self._goal), True
+            self._show(item)
+        elif button == pages.BUY:
+            self._score, self._done = reward(item, self._chosen.values(), self._goal), True
             self._page = pages.done_page(self._score)
-        elif button is not None and self._item is not None:
-            self._where, self._page = "sub", pages.sub_page(self._goal.text, self._item, button)
-        elif self._item is None:
-            self._item = self._shop.products[target.upper()]
-            self._visited.add(self._item.asin)
-            self._show_item()
+        elif button is not None:
+            self._where, self._page = "sub", pages.sub_page(self._goal.text, item, button)
         else:
             # A value that two options share belongs to the last of them, as in the original.
-            name = [name for name, values in self._item.options.items() if target in values][-1]
+            name = [name for name, values in item.options.items() if target in values][-1]
             self._chosen[name] = target
-            self._show_item()
+            self._show(item)
 
     def _observation(self) -> str:
         return pages.render(self._page, self._mode)
@@ -170,18 +174,19 @@ class WebShop(TextEnvironment):
         """The oracle knows the goal's product: it searches the title, pages on to it, picks the options and buys."""
         if name not in (None, *self.experts):
             raise EnvError(f"WebShop has no expert {name!r}.", cure=closest(str(name), list(self.experts)))
-        if self._goal is None:
-            raise EnvError("WebShop was not reset.")
+        self._must_be_open()
         return self._oracle(self._goal)
 
     def _oracle(self, goal: Goal) -> Iterator[str]:
         product = goal.product
         yield f"search[{product.title}]"
         link = product.asin.lower()
-        while link not in (names := pages.clickables(self._page)):
-            if not any(name.startswith("b0") for name in names) and self._number > 1:
-                return
+        for _ in range(RESULTS // pages.PER_PAGE):
+            if link in pages.clickables(self._page):
+                break
             yield f"click[{pages.NEXT}]"
+        else:
+            return
         yield f"click[{link}]"
         for wanted in goal.options:
             value = wanted[1] if isinstance(wanted, tuple) else _nearest(product, wanted)
