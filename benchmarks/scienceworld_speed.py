@@ -1,0 +1,136 @@
+"""ScienceWorld through exprag against the package's own `ScienceWorldEnv.step`, in one run on one machine.
+
+    python benchmarks/scienceworld_speed.py [--json] [--quick]
+
+Both play the same recorded gold actions of the same variations, in turns: episode by episode, who begins alternates, and
+each ratio is the median over the pairs; a first episode warms both up and is not counted. Then one environment plays on
+over all task types, and the memory of its Java process is read after every episode; at the end no child process may be
+left, alive or as a zombie.
+
+Aims: above 4 without admissible actions, above 1.4 with them at every step, under 600 MB, no process left.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import statistics
+import time
+from collections.abc import Callable
+from typing import Any
+
+import psutil
+
+from exprag_envs.scienceworld import splits
+from exprag_envs.scienceworld.environment import ScienceWorld
+
+PAIRS = ("boil", "find-animal", "power-component", "lifespan-longest-lived", "test-conductivity", "chemistry-mix")
+WARM_UP = 20  # steps of the first episode
+AIMS = {"steps_ratio": 4.0, "steps_with_admissible_ratio": 1.4}
+MEMORY_AIM_MB = 600
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    parser.add_argument("--quick", action="store_true", help="fewer episodes, under a minute")
+    asked = parser.parse_args()
+    result = measure(quick=asked.quick)
+    if asked.json:
+        print(json.dumps(result))
+    else:
+        print("\n".join(f"{name:32} {value}" for name, value in result.items()))
+
+
+def measure(*, quick: bool) -> dict[str, Any]:
+    steps, variations, episodes = (8, 1, 5) if quick else (20, 3, 150)
+    with ScienceWorld() as ours:
+        speed = compare(ours, steps, variations)
+        memory = play_many(ours, episodes)
+    time.sleep(0.5)
+    left = len(psutil.Process().children(recursive=True))
+    passed = all(speed[name] > aim for name, aim in AIMS.items()) and max(memory) < MEMORY_AIM_MB and left == 0
+    return {
+        "benchmark": "scienceworld_speed",
+        "quick": quick,
+        **speed,
+        "jvm_memory_mb_max": round(max(memory)),
+        "jvm_memory_mb_last": round(memory[-1]),
+        "memory_episodes": episodes,
+        "processes_left": left,
+        "aims": {**AIMS, "jvm_memory_mb_max": MEMORY_AIM_MB, "processes_left": 0},
+        "passed": passed,
+    }
+
+
+def compare(ours: ScienceWorld, steps: int, variations: int) -> dict[str, float]:
+    """Median seconds a step of each, over pairs of the same episode, and the ratios stock ÷ ours."""
+    from scienceworld import ScienceWorldEnv
+
+    stock = ScienceWorldEnv("", envStepLimit=10**6)
+    java = stock._gateway.java_process
+    rows: list[tuple[float, float, float]] = []
+    try:
+        for name in PAIRS:
+            for variation in splits.variations(name, "test")[:variations]:
+                task = f"{name}/{variation}"
+                ours.reset(options={"task": task})
+                actions = list(ours.expert())[: steps if rows else WARM_UP]
+
+                def plain(task: str = task, actions: list[str] = actions) -> float:
+                    ours.reset(options={"task": task})
+                    return per_step(ours.step, actions)
+
+                def listing(task: str = task, actions: list[str] = actions) -> float:
+                    ours.reset(options={"task": task})
+                    return per_step(lambda action: (ours.step(action), ours.admissible_actions()), actions)
+
+                def theirs(name: str = name, variation: int = variation, actions: list[str] = actions) -> float:
+                    stock.load(name, variation)
+                    stock.reset()
+                    return per_step(stock.step, actions)
+
+                players = [plain, listing, theirs]
+                turn = len(rows) % 3
+                taken = {player: player() for player in players[turn:] + players[:turn]}
+                rows.append((taken[plain], taken[listing], taken[theirs]))
+    finally:
+        stock.close()
+        java.wait(10)  # the package leaves a zombie otherwise
+    rows = rows[1:]
+    plain_s, listing_s, stock_s = (statistics.median(column) for column in zip(*rows, strict=True))
+    return {
+        "steps_ratio": round(statistics.median(row[2] / row[0] for row in rows), 2),
+        "steps_with_admissible_ratio": round(statistics.median(row[2] / row[1] for row in rows), 2),
+        "steps_per_second": round(1 / plain_s, 1),
+        "steps_with_admissible_per_second": round(1 / listing_s, 1),
+        "stock_steps_per_second": round(1 / stock_s, 1),
+        "pairs": len(rows),
+    }
+
+
+def per_step(step: Callable[[str], Any], actions: list[str]) -> float:
+    started = time.perf_counter()
+    for action in actions:
+        step(action)
+    return (time.perf_counter() - started) / len(actions)
+
+
+def play_many(env: ScienceWorld, episodes: int) -> list[float]:
+    """Megabytes resident in the Java process after each of many episodes, over all task types in turn, with the gold path
+    computed (what asks most memory) and admissible actions listed."""
+    names, seen = list(splits.TASKS), []
+    for number in range(episodes):
+        name = names[number % len(names)]
+        env.reset(options={"task": f"{name}/{number // len(names)}"})
+        for action in list(env.expert())[:5]:
+            env.step(action)
+            env.admissible_actions()
+        seen.append(psutil.Process(env.jvm_pid).memory_info().rss / 2**20)
+    return seen
+
+
+if __name__ == "__main__":
+    os.environ.pop("JAVA_TOOL_OPTIONS", None)  # the bound to be measured is our own
+    main()
