@@ -8,8 +8,6 @@ import pytest
 from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.checkpoint.sqlite import SqliteSaver
 from langgraph.graph import END, START, StateGraph
-from scripted import Scripted
-from toy import Toy
 
 from exprag.agents import load_style
 from exprag.bank import Bank
@@ -20,6 +18,8 @@ from exprag.plugins import create
 from exprag.retrieval import Retriever
 from exprag.rollout import play_expert
 from exprag.trajectory import Trajectory
+from scripted import Scripted
+from toy import Toy
 
 WIN = ["go to {lies}", "take {thing}", "go to {place}", "drop {thing}"]
 

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
 import subprocess
 import sys
 import types
@@ -141,53 +143,24 @@ def test_trace_says_who_answered(monkeypatch: pytest.MonkeyPatch, capsys: pytest
     assert "answered by good-dist/toy 1.2" in capsys.readouterr().err
 
 
-PLUGIN = {
-    "pyproject.toml": """
-[build-system]
-requires = ["hatchling"]
-build-backend = "hatchling.build"
-[project]
-name = "exprag-third"
-version = "3.1"
-[project.entry-points.exprag]
-third = "exprag_third"
-""",
-    "exprag_third.py": """
-from exprag import hookimpl
-from exprag.formatter import Formatter
-
-@hookimpl
-def register_formatters(register):
-    register("shouting", "exprag_third:Shouting", description="actions in capitals")
-
-class Shouting(Formatter):
-    def format(self, trajectory):
-        return " / ".join(step.action.upper() for step in trajectory.steps)
-""",
-}
-
-
 @pytest.mark.slow
-def test_a_plugin_installed_with_pip_is_found_and_used(tmp_path: Path) -> None:
+def test_a_plugin_installed_with_pip_is_found_and_used(tmp_path: Path, root: Path) -> None:
     """From its own folder, with pip, into a folder of its own: nothing of this environment is changed."""
-    source, target = tmp_path / "third", tmp_path / "site"
-    source.mkdir()
-    for file, content in PLUGIN.items():
-        (source / file).write_text(content)
+    source, target = tmp_path / "exprag-guess", tmp_path / "site"
+    shutil.copytree(root / "examples" / "exprag-guess", source)
     pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-build-isolation", "--target", str(target)]
     subprocess.run([*pip, str(source)], check=True, timeout=120)
 
-    def python(code: str) -> str:
-        env = {**__import__("os").environ, "PYTHONPATH": str(target)}
-        done = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, timeout=120, check=True)
+    def python(*args: str) -> str:
+        env = {**os.environ, "PYTHONPATH": str(target)}
+        done = subprocess.run([sys.executable, *args], env=env, cwd=tmp_path, capture_output=True, text=True, timeout=200)
+        assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
 
-    listed = json.loads(python("from exprag.cli.plugins import plugins; plugins(as_json=True)"))
-    row = next(row for row in listed if row["id"] == "shouting")
-    assert (row["kind"], row["distribution"], row["version"], row["status"]) == ("formatter", "exprag-third", "3.1", "ok")
-    used = python(
-        "from exprag.plugins import create; from exprag import Step, Task, Trajectory;"
-        "t = Trajectory(task=Task(environment='e', id='1'), steps=(Step(observation='o', action='look'),));"
-        "print(create('formatter', 'shouting').format(t))"
-    )
-    assert used.strip() == "LOOK"
+    listed = json.loads(python("-m", "exprag", "plugins", "--json"))
+    row = next(row for row in listed if row["id"] == "guess")
+    assert (row["kind"], row["distribution"], row["version"], row["status"]) == ("environment", "exprag-guess", "1.0", "ok")
+    python("-m", "exprag", "validate", "env", "exprag-guess/guess")
+    python("-m", "exprag", "collect", "-e", "guess", "-o", "r", "--bank", "b", "--limit", "3", "--workers", "1")
+    assert json.loads(python("-m", "exprag", "bank", "info", "b", "--json"))["rows"] == 3
+    assert "passed" in python("-m", "pytest", "-q", "-p", "no:cacheprovider", str(source / "tests"))

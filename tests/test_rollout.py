@@ -1,10 +1,10 @@
 from __future__ import annotations
 
 import pytest
-from toy import Toy
 
 from exprag.errors import EnvError
 from exprag.rollout import play, play_expert, validate
+from toy import Toy
 
 
 def test_the_expert_wins_and_the_record_says_how() -> None:

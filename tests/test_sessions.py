@@ -3,10 +3,10 @@ from __future__ import annotations
 import threading
 
 import pytest
-from toy import Toy
 
 from exprag.errors import EnvError
 from exprag.sessions import Sessions
+from toy import Toy
 
 ACTIONS = ["go to desk", "look", "go to shelf", "go to box"]
 

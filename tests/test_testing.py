@@ -7,11 +7,11 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from toy import Toy
 
 from exprag.errors import EnvError
 from exprag.testing import EnvironmentConformance, Result, check_environment
 from exprag.trajectory import Task
+from toy import Toy
 
 
 class TestToy(EnvironmentConformance):

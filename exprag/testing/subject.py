@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from exprag.environment import TextEnvironment
+from exprag.errors import EnvError
 from exprag.rollout import play_expert
 from exprag.trajectory import Task
 
@@ -22,9 +23,20 @@ class Subject:
     make: Callable[[], TextEnvironment]
     count: int = 2
 
+    def first(self, environment: TextEnvironment, split: str, count: int) -> list[Task] | None:
+        """The first tasks of a split; None where its data is not on this machine."""
+        try:
+            return list(itertools.islice(environment.tasks(split), count))
+        except EnvError:
+            return None
+
     def sample(self, environment: TextEnvironment) -> list[Task]:
-        """The first tasks of every split that has any."""
-        return [task for split in environment.splits for task in itertools.islice(environment.tasks(split), self.count)]
+        """The first tasks of every split that is here."""
+        found = [task for split in environment.splits for task in self.first(environment, split, self.count) or ()]
+        if not found:
+            list(environment.tasks(environment.splits[0]))  # raises what is missing
+            raise AssertionError("no split has any task")
+        return found
 
     def actions(self, environment: TextEnvironment, task: Task, limit: int = 12) -> list[str]:
         """Some actions to play on a task: the expert's where there is one, with odd ones in between."""

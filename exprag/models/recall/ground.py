@@ -126,7 +126,7 @@ class Grounding(Search):
     def _understudy(self, step: CaseStep, core: str) -> str:
         """What another recalled episode used in the same kind of step, if it is here and has no other part to play."""
         slot = step.cores.index(core) if core in step.cores else 0
-        mine = {name for each in self.case.plan for name in each.cores}
+        mine = self._cast()
         for case in self.world.cases:
             for each in case.plan if case is not self.case else ():
                 name = each.cores[slot] if each.act.template == step.act.template else ""
@@ -134,22 +134,27 @@ class Grounding(Search):
                     return name
         return ""
 
+    def _cast(self) -> set[str]:
+        """The present names that have a part in the plan."""
+        return {self.analogy.carry(name) for each in self.case.plan for name in each.cores if name}
+
     def _likeness(self, phrase: str, core: str, step: CaseStep) -> str:
         """The thing here that is most like a missing one: of the same head word, or new here where things come and go."""
         then = list(self.case.texts.values())
-        cast = {self.analogy.carry(name) for each in self.case.plan for name in each.cores if name}
+        cast = self._cast()
         others = [case.texts[step.place] for case in self.world.cases if case is not self.case and step.place in case.texts]
         comes_and_goes = not others or not all(mentions(text, core) for text in others)
-        best, likeness = "", 0.0
+        best, likeness, new = "", 0.0, []
         for name in phrases(self.world.texts.get(self.world.place, "")):
             if len(name) < 3 or any(mentions(name, other) for other in cast):
                 continue
             same_head = name.split()[-1] == phrase.split()[-1]
-            fresh = not any(mentions(text, name) for text in then)
+            if fresh := not any(mentions(text, name) for text in then):
+                new.append(name)
             score = SequenceMatcher(None, phrase, name).ratio() + same_head + 0.5 * fresh
             if (same_head or (fresh and comes_and_goes)) and score > likeness:
                 best, likeness = name, score
-        return best
+        return best or (new[0] if len(new) == 1 else "")
 
     def other_names(self, core: str, value: str) -> list[str]:
         """Other names for a refused value, shorter ones; where the instruction names the thing, only such as still do."""
@@ -158,7 +163,7 @@ class Grounding(Search):
             while link in shorter:
                 shorter = shorter.rpartition(link)[0]
                 names.append(shorter)
-        if core:
+        if core and not self.analogy.changes(core):
             names.append(self.analogy.carry(core))
         told = [now for now in self.analogy.told_now if mentions(value, now)]
         return [name for name in names if not told or any(mentions(name, now) for now in told)]

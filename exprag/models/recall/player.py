@@ -214,11 +214,16 @@ class Player(Grounding):
             place = place or now.place
         for i, old in enumerate(step.act.values):
             if i not in values:
-                spot = place or self.bound.get(old) or self.spot(self.analogy.carry(old))
+                spot = place or self._same_place(old) or self.spot(self.analogy.carry(old))
                 if spot is None:
                     return None
                 values[i] = place = spot
         return [values[i] for i in range(len(values))], self.site(step, self.sites) if place is None else place
+
+    def _same_place(self, old: str) -> str | None:
+        """The place that stood for a recalled one before, if it is of the sort wanted now."""
+        place = self.bound.get(old)
+        return place if place and kind(place) == kind(self.analogy.carry(old)) else None
 
     def _by_name(self, step: CaseStep) -> CaseStep:
         """A step that spoke of the instruction's thing by another name ("substance in pot") as one that names it."""

@@ -61,6 +61,7 @@ class Simulator:
             jvm = self._gateway.jvm
             jvm.java.lang.System.setOut(jvm.java.io.PrintStream(os.devnull))
             self._server = jvm.scienceworld.runtime.pythonapi.PythonInterface()
+            self._join = jvm.java.lang.String.join
             self._chance, self._chance_state = _random_generator(jvm)
 
     @property
@@ -101,7 +102,7 @@ class Simulator:
         with self._guarded("list the admissible actions"):
             state = self._chance_state.get(self._chance)
             # One string in one round trip: element by element costs more than the listing, and so does the simulator's JSON.
-            listed = self._gateway.jvm.java.lang.String.join("\t", self._server.getValidActionObjectCombinations())
+            listed = self._join("\t", self._server.getValidActionObjectCombinations())
             self._chance.setSeed(state ^ SCRAMBLE)
         return sorted(set(listed.split("\t")))
 
