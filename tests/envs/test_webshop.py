@@ -330,8 +330,10 @@ def test_unknown_names_are_refused(shop: Any) -> None:
         shop.tasks("valid")
     with pytest.raises(ConfigError, match=r"no task type 'beuty'.*'beauty'"):
         shop.tasks("train", ["beuty"])
-    with pytest.raises(EnvError, match="no goal 'B000000000/0'"):
+    with pytest.raises(EnvError, match=r"no goal 'B000000000/0'.*ASIN/NUMBER"):
         shop.reset(options={"task": "B000000000/0"})
+    with pytest.raises(EnvError, match=r"no goal 'B07FYPSNH8/human-1'.* and 1 human goals, numbered from 0"):
+        shop.task("B07FYPSNH8/human-1")
     with pytest.raises(EnvError, match="belongs to environment 'toy'"):
         shop.reset(options={"task": {"environment": "toy", "id": "x", "split": "train"}})
     with pytest.raises(EnvError, match="needs to know its task"):

@@ -17,7 +17,14 @@ from exprag.retrieval import Candidate
 from exprag.trajectory import Step, Task, Trajectory
 from exprag_formatters.chat_json import ChatJson
 
-TEMPLATES = ("walk to {spot}", "open {spot}", "fetch {thing} from {spot}", "polish {thing} at {spot}", "lay {thing} on {spot}", "gaze")
+TEMPLATES = (
+    "walk to {spot}",
+    "open {spot}",
+    "fetch {thing} from {spot}",
+    "polish {thing} at {spot}",
+    "lay {thing} on {spot}",
+    "gaze",
+)
 
 
 class Garden:
@@ -88,10 +95,8 @@ def run(model: Recall, world: Garden, memory: str, limit: int = 30) -> list[str]
 @pytest.fixture(scope="module")
 def rake_episode() -> Trajectory:
     world = Garden("rake", "bench", {"bench 1": [], "crate 1": ["rake 2"], "trough 1": []})
-    trajectory = play(
-        world, ["walk to crate 1", "fetch rake 2 from crate 1", "walk to trough 1", "polish rake 2 at trough 1", "walk to bench 1",
-                "lay rake 2 on bench 1"]
-    )  # fmt: skip
+    there_and_back = ["walk to crate 1", "fetch rake 2 from crate 1", "walk to trough 1", "polish rake 2 at trough 1"]
+    trajectory = play(world, [*there_and_back, "walk to bench 1", "lay rake 2 on bench 1"])
     assert world.won
     return trajectory
 
@@ -124,7 +129,8 @@ def test_without_memory_it_does_not_win() -> None:
 
 
 def test_prefers_a_success_and_the_nearest_instruction(rake_episode: Trajectory) -> None:
-    astray = play(Garden("hoe", "ladder", {"ladder 1": [], "trough 1": [], "pond 1": []}), ["walk to pond 1", "gaze"], success=False)
+    there = Garden("hoe", "ladder", {"ladder 1": [], "trough 1": [], "pond 1": []})
+    astray = play(there, ["walk to pond 1", "gaze"], success=False)
     world = other_garden()
     run(Recall(), world, remembered(astray, rake_episode))
     assert world.won
@@ -135,13 +141,15 @@ def test_a_refused_step_is_not_insisted_on(rake_episode: Trajectory) -> None:
         def step(self, action: str) -> str:
             return "That does not work." if action.startswith("fetch") else super().step(action)
 
-    actions = run(Recall(), Nailed("hoe", "ladder", {"ladder 1": [], "trough 1": [], "crate 1": ["hoe 1"]}), remembered(rake_episode))
+    world = Nailed("hoe", "ladder", {"ladder 1": [], "trough 1": [], "crate 1": ["hoe 1"]})
+    actions = run(Recall(), world, remembered(rake_episode))
     assert 1 <= actions.count("fetch hoe 1 from crate 1") <= 6
     assert actions[-5:] == ["gaze"] * 5  # it gives up gracefully
 
 
 def test_answer_depends_on_the_messages_alone(rake_episode: Trajectory) -> None:
-    memory, task = remembered(rake_episode), Task(environment="g", id="x", split="test", instruction="polish a hoe and lay it on a ladder.")
+    memory = remembered(rake_episode)
+    task = Task(environment="g", id="x", split="test", instruction="polish a hoe and lay it on a ladder.")
     world, model, steps = other_garden(), Recall(), []
     observation, kept = world.start(), []
     for _ in range(8):
@@ -246,9 +254,8 @@ def test_bare_messages() -> None:
     assert model.invoke([HumanMessage("x"), AIMessage("go"), HumanMessage("")]).text
 
 
-texts = st.text(max_size=60) | st.sampled_from(
-    ["", "0: a\n1: b", "The crate 1 is closed.", "On the crate 1 you see a rake 2, a hoe 1.", "walk to crate 1", "open {}", "{x}", "7", "a"]
-)
+SAID = ["", "0: a\n1: b", "The crate 1 is closed.", "On the crate 1 you see a rake 2, a hoe 1.", "walk to crate 1", "open {}"]
+texts = st.text(max_size=60) | st.sampled_from([*SAID, "{x}", "7", "a", "That does not work.", "walk to "])
 turns = st.lists(st.tuples(texts, texts), max_size=5)
 
 

@@ -30,7 +30,7 @@ class Analogy:
         for tag, i1, i2, j1, j2 in SequenceMatcher(None, old, new, autojunk=False).get_opcodes():
             if tag == "replace" and max(i2 - i1, j2 - j1) <= 4:
                 # a letter alone tells little: it is taken with the words before it ("unknown substance B")
-                while len(old[i2 - 1]) == 1 and i2 - i1 <= 2 and 0 < min(i1, j1) and len(old[i1 - 1]) > 3:
+                while len(old[i2 - 1]) == 1 and i2 - i1 <= 2 and min(i1, j1) > 0 and len(old[i1 - 1]) > 3:
                     if old[i1 - 1] != new[j1 - 1]:
                         break
                     i1, j1 = i1 - 1, j1 - 1

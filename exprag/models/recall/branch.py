@@ -50,18 +50,15 @@ def chosen(options: list[Alternative], name: str) -> int | None:
 
 
 def same_sight(then: str, now: str, names: list[str], analogy: Analogy) -> bool:
-    """Whether what is told of the named things (as they were named then) is the same now as then."""
+    """Whether the state in which the named things (as they were named then) are shown is the same now as then."""
+    told_now = {plain(line) for line in lines(now)}
     for name in names:
-        told_then = [line for line in lines(then) if mentions(line, name)]
-        told_now = [line for line in lines(now) if mentions(line, analogy.carry(name))]
-        if told_then and told_now and _about(told_then[0], name) != _about(told_now[0], analogy.carry(name)):
+        told_then = next((line for line in lines(then) if mentions(line, name)), "")
+        state = plain(told_then).partition(plain(name))[2].split()
+        shown = any(mentions(line, analogy.carry(name)) for line in told_now)
+        if len(state) > 1 and shown and plain(analogy.carry(told_then)) not in told_now:
             return False
     return True
-
-
-def _about(line: str, name: str) -> str:
-    """What a line says right after a name."""
-    return plain(line).partition(plain(name).strip())[2].strip()
 
 
 def other(options: list[Alternative], mine: int, value: str, choice: int) -> str:

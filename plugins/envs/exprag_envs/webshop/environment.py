@@ -12,7 +12,7 @@ from exprag.errors import ConfigError, EnvError, closest
 from exprag.trajectory import Task
 from exprag_envs.webshop import pages
 from exprag_envs.webshop.catalogue import Catalogue, Product, find, load
-from exprag_envs.webshop.goals import KINDS, Goal, by_id, in_turn, split_of
+from exprag_envs.webshop.goals import KINDS, Goal, by_id, count, in_turn, split_of
 from exprag_envs.webshop.reward import alike, reward
 from exprag_envs.webshop.search import RESULTS
 
@@ -78,11 +78,13 @@ class WebShop(TextEnvironment):
         return super().task(task)
 
     def _find(self, id: str) -> Goal:
-        goal = by_id(self._shop.products, id)
+        shop = self._shop
+        goal = by_id(shop.products, id)
         if goal is None:
-            near = f"{id.partition('/')[0]}/0"
-            asins = [f"{asin}/0" for asin in self._shop.products]
-            raise EnvError(f"WebShop's catalogue has no goal {id!r}.", cure=closest(near, asins))
+            product = shop.products.get(id.partition("/")[0])
+            has = " and ".join(f"{count(product, kind)} {kind}" for kind in KINDS) if product else ""
+            cure = f"The product has {has} goals, numbered from 0." if has else "Ids are ASIN/NUMBER or ASIN/human-NUMBER."
+            raise EnvError(f"WebShop's {shop.kind} catalogue has no goal {id!r}.", cure=cure)
         return goal
 
     def reset(self, *, seed: int | None = None, options: Mapping[str, Any] | None = None) -> tuple[str, Info]:
