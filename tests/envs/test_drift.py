@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from toy import Toy
 
 from exprag.environment import TextEnvironment
 from exprag.errors import ConfigError, EnvError, PluginError
@@ -17,6 +16,7 @@ from exprag.rollout import play, play_expert
 from exprag.testing.environments import EnvironmentConformance
 from exprag.trajectory import Task
 from exprag_envs.drift import _FIRST_WORD, Drift, _invent
+from toy import Toy
 
 
 class Helpful(Toy):

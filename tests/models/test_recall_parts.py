@@ -24,8 +24,14 @@ def recorded(instruction: str, first: str, *turns: tuple[str, str]) -> Case:
     return case
 
 
-CELLAR = "This hall is called the cellar. You see:\n\ta lamp\n\ta red chest (containing nothing)\n\tA gate to the attic (that is shut)"
-ATTIC = "This hall is called the attic. You see:\n\ta bell\n\tA gate to the cellar (that is open)\n\tA gate to the porch (that is shut)"
+
+
+def described(name: str, *things: str) -> str:
+    return "\n\t".join([f"This hall is called the {name}. You see:", *things])
+
+
+CELLAR = described("cellar", "a lamp", "a red chest (containing nothing)", "A gate to the attic (that is shut)")
+ATTIC = described("attic", "a bell", "A gate to the cellar (that is open)", "A gate to the porch (that is shut)")
 MANOR = recorded(
     "Carry the bell to the red chest.",
     CELLAR,
@@ -42,7 +48,7 @@ MANOR = recorded(
 
 def test_a_case_keeps_what_was_done_to_things() -> None:
     assert [(step.act.text, step.place) for step in MANOR.plan] == [("take bell", "attic"), ("put bell in red chest", "cellar")]
-    assert MANOR.plan[1].cores == ("", "red chest") or MANOR.plan[1].cores == ("bell", "red chest")
+    assert MANOR.plan[1].cores == ("bell", "red chest")
     assert MANOR.approaches == ("open gate to {}",)
     assert MANOR.looks == ("look",)
     assert ("cellar", "attic") in MANOR.ways
@@ -50,7 +56,7 @@ def test_a_case_keeps_what_was_done_to_things() -> None:
 
 def test_the_world_finds_its_way() -> None:
     world = World([MANOR])
-    world.begin("This hall is called the porch. You see:\n\ta rug\n\tA gate to the attic (that is shut)\n\tA gate to the roof (that is open)")
+    world.begin(described("porch", "a rug", "A gate to the attic (that is shut)", "A gate to the roof (that is open)"))
     assert world.place == "porch"
     assert world.way("cellar") == "attic"  # heard of in the recalled episode only
     assert world.unvisited() == ["attic", "roof", "cellar"]
@@ -60,11 +66,21 @@ def test_the_world_finds_its_way() -> None:
 
 
 def test_analogy_carries_what_the_instructions_change() -> None:
-    analogy = Analogy("put a red mug (wood, iron) in desk B", "put a blue old plate (tin, lead) in desk K")
-    assert analogy.carry("mug 2 on red desk b") == "blue old plate 2 on red desk k" or analogy.carry("iron box") == "lead box"
-    assert Analogy("heat substance B", "heat substance K").carry("substance b in pot") == "substance k in pot"
-    assert Analogy("heat substance B", "heat substance K").carry("the letter b") == "the letter b"
+    analogy = Analogy("put a red mug (wood, iron) in it", "put a red old plate (tin, lead) in it")
+    assert analogy.carry("Mug 1 of iron, on wood") == "old plate 1 of lead, on tin"
+    letter = Analogy("test unknown powder B", "test unknown powder K")
+    assert letter.carry("powder b in pot") == "powder k in pot"
+    assert letter.carry("the letter b") == "the letter b"
+    assert letter.key("unknown powder B in pot") == "unknown powder b"
     assert Analogy("same", "same").carry("Mug 1") == "Mug 1"
+
+
+def test_analogy_learns_from_what_a_step_tells() -> None:
+    analogy = Analogy("make paint", "make paint")
+    assert not analogy.changes("salt")
+    analogy.align("You need salt, water.", "You need sugar, water.")
+    assert analogy.carry("salt jar") == "sugar jar"
+    assert not analogy.changes("salt")  # not the instruction's own
 
 
 def test_a_core_is_what_the_text_calls_the_thing() -> None:
@@ -81,7 +97,7 @@ def test_an_act_without_a_template_is_verb_and_value() -> None:
 
 
 def test_texts() -> None:
-    assert phrases("On the table is: a cup (containing tea), and a door to the hall.") == ("on table", "cup", "tea", "door to hall")
+    assert phrases("On the table is: a cup (containing tea), and a door.") == ("on table", "cup", "tea", "door")
     assert numbered("a shelf 2, a shelf 1, and a desk lamp 3") == ("shelf 2", "shelf 1", "lamp 3")
     assert refuses("Nothing happens.")
     assert refuses("You can't do that.")
@@ -93,7 +109,7 @@ def test_texts() -> None:
 
 
 def test_alternatives_by_number() -> None:
-    options = alternatives("Weigh it. If it is above 12.5 grams, put it in the red box. If it is below 12.5 grams, put it in the blue box.")
+    options = alternatives("Weigh it. If it is above 12.5 grams, use the red box. If it is below 12.5 grams, use the blue box.")
     assert [option.holds(20.0) for option in options] == [True, False]
     assert chosen(options, "red box") == 0
     assert chosen(options, "box") is None

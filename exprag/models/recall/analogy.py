@@ -29,12 +29,8 @@ class Analogy:
         old, new = _MARKED.findall(then.lower()), _MARKED.findall(now.lower())
         for tag, i1, i2, j1, j2 in SequenceMatcher(None, old, new, autojunk=False).get_opcodes():
             if tag == "replace" and max(i2 - i1, j2 - j1) <= 4:
-                # a letter alone tells little: it is taken with the words before it ("unknown substance B")
-                while len(old[i2 - 1]) == 1 and i2 - i1 <= 2 and min(i1, j1) > 0 and len(old[i1 - 1]) > 3:
-                    if old[i1 - 1] != new[j1 - 1]:
-                        break
-                    i1, j1 = i1 - 1, j1 - 1
-                self.add(" ".join(old[i1:i2]), " ".join(new[j1:j2]))
+                for more in _with_words_before(old[:i1], new[:j1], old[i1:i2]):
+                    self.add(" ".join(old[i1 - more : i2]), " ".join(new[j1 - more : j2]))
 
     def add(self, then: str, now: str) -> None:
         then, now = plain(then).strip(), plain(now).strip()
@@ -56,3 +52,13 @@ class Analogy:
     def changes(self, name: str) -> bool:
         """Whether the instruction itself names something else in its place."""
         return any(f" {key} " in plain(name) for key in self.told)
+
+
+def _with_words_before(old: list[str], new: list[str], replaced: list[str]) -> list[int]:
+    """How many words before a replaced one belong to it: none, unless it is a letter alone ("unknown substance B")."""
+    shared = 0
+    while len(replaced) == 1 and len(replaced[0]) == 1 and shared < min(2, len(old), len(new)):
+        if old[-1 - shared] != new[-1 - shared] or len(old[-1 - shared]) <= 3:
+            break
+        shared += 1
+    return list(range(1, shared + 1)) or [0]

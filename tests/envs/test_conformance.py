@@ -1,0 +1,73 @@
+"""Every built-in environment passes the kit that third parties run on theirs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from exprag.environment import TextEnvironment
+from exprag.plugins import create
+from exprag.testing import EnvironmentConformance
+
+
+class BuiltIn(EnvironmentConformance):
+    """A built-in by name and options."""
+
+    environment = ""
+    options: dict[str, Any] = {}
+
+    def make(self) -> TextEnvironment:
+        made: TextEnvironment = create("environment", self.environment, **self.options)
+        return made
+
+
+@pytest.mark.slow
+@pytest.mark.scienceworld
+class TestScienceWorld(BuiltIn):
+    environment = "scienceworld"
+    tasks = 1
+
+
+class TestAlfWorldFast(BuiltIn):
+    environment = "alfworld"
+
+    @pytest.fixture(autouse=True)
+    def _games(self, alfworld_data: Path) -> None:
+        self.options = {"data": str(alfworld_data)}
+
+
+@pytest.mark.slow
+@pytest.mark.alfworld
+class TestAlfWorldReference(BuiltIn):
+    environment = "alfworld"
+    tasks = 1
+
+    @pytest.fixture(autouse=True)
+    def _games(self, alfworld_data: Path, alfworld_cache: Path) -> None:
+        self.options = {"data": str(alfworld_data), "engine": "alfworld", "cache_dir": str(alfworld_cache)}
+
+
+class TestAlfWorldGenerated(BuiltIn):
+    environment = "alfworld-generated"
+
+
+class TestWebShop(BuiltIn):
+    environment = "webshop"
+    tasks = 5  # the oracle does not win every goal
+
+    @pytest.fixture(autouse=True)
+    def _products(self, shared: Path) -> None:
+        self.options = {"data": str(shared / "webshop")}
+
+
+class TestTextWorld(BuiltIn):
+    environment = "textworld"
+    tasks = 1
+
+
+class TestDrift(BuiltIn):
+    environment = "drift"
+    options = {"environment": "textworld", "seed": 3}
+    tasks = 1
