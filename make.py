@@ -34,7 +34,11 @@ def main() -> int:
         print(f"exprag needs Python 3.11 or newer; this is {sys.version.split()[0]}. Try: python3.11 make.py {job}")
         return 2
     python = environment()
-    install(python, *SETUP[job])
+    try:
+        install(python, *SETUP[job])
+    except subprocess.CalledProcessError:
+        print("The installation failed; pip says why above. Mend it and run the same command again.")
+        return 1
     more = sys.argv[2:]
     if job == "demo":
         return subprocess.call([python, "-m", "exprag", "demo", *more], cwd=ROOT)
