@@ -107,7 +107,7 @@ def transcribe(body: str) -> Transcript | None:
     return None
 
 
-@lru_cache(maxsize=512)
+@lru_cache(maxsize=256)
 def read_case(outcome: str, body: str, templates: tuple[str, ...]) -> Case | None:
     """The case in a memory entry, or None where it is empty, or no installed formatter can read it."""
     read = transcribe(body)

@@ -22,7 +22,7 @@ _REFUSAL = re.compile(
 _QUESTION = re.compile(r"^\s*(\d+)\s*[:.)]\s+(\S.*)$", re.MULTILINE)
 
 
-@lru_cache(maxsize=8192)
+@lru_cache(maxsize=2048)
 def plain(text: str) -> str:
     """The words of a text, lower case, without articles, with a space before and after: fit for `in`."""
     return f" {' '.join(word for word in _WORD.findall(text.lower()) if word not in _ARTICLES)} "
@@ -38,14 +38,14 @@ def mentions(text: str, name: str) -> bool:
     return bool(wanted.strip()) and wanted in plain(text)
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=1024)
 def phrases(text: str) -> tuple[str, ...]:
     """The short phrases between punctuation and linking words, in order, without doubles: what may be a name."""
     found = (plain(part).strip() for part in _BREAK.split(text))
     return tuple(dict.fromkeys(part for part in found if part and len(part.split()) <= 6))
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=1024)
 def numbered(text: str) -> tuple[str, ...]:
     """Names with a number ("shelf 3"), in order, without doubles."""
     return tuple(dict.fromkeys(f"{name.split()[-1]} {number}" for name, number in _NUMBERED.findall(plain(text))))
