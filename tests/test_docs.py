@@ -22,7 +22,6 @@ PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 BLOCK = re.compile(
     r"(?P<skip><!-- not run: [^\n]+ -->\n+)?^```(?P<language>python|sh)\n(?P<code>.*?)^```", re.MULTILINE | re.DOTALL
 )
-NEEDS_ALFWORLD = "ALFWORLD_DATA"
 
 
 def blocks(page: Path) -> list[tuple[str, str]]:
@@ -32,10 +31,13 @@ def blocks(page: Path) -> list[tuple[str, str]]:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("page", [p for p in PAGES if p.exists() and blocks(p)], ids=lambda p: str(p.relative_to(ROOT)))
-def test_snippets_run(page: Path, tmp_path: Path) -> None:
-    code = blocks(page)
-    if any(NEEDS_ALFWORLD in text for _, text in code) and not os.environ.get(NEEDS_ALFWORLD):
-        pytest.skip("this page plays ALFWorld games: set ALFWORLD_DATA")
+def test_snippets_run(page: Path, tmp_path: Path, request: pytest.FixtureRequest) -> None:
+    code, told = blocks(page), page.read_text(encoding="utf-8")
+    data = {}
+    if "ALFWORLD_DATA" in told:
+        data["ALFWORLD_DATA"] = str(request.getfixturevalue("alfworld_full"))
+    if "WEBSHOP_DATA" in told:
+        data["WEBSHOP_DATA"] = str(request.getfixturevalue("shared") / "webshop")
     # One script a page: python blocks share their names, shell blocks see the files of the blocks before.
     script = ["import subprocess, sys"]
     for language, text in code:
@@ -44,7 +46,7 @@ def test_snippets_run(page: Path, tmp_path: Path) -> None:
         else:
             script.append(text)
     (tmp_path / "page.py").write_text("\n".join(script))
-    env = {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}", "COLUMNS": "140"}
+    env = {**os.environ, **data, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}", "COLUMNS": "140"}
     done = subprocess.run([sys.executable, "page.py"], cwd=tmp_path, env=env, capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, f"{done.stdout[-3000:]}\n{done.stderr[-3000:]}"
 

@@ -1,4 +1,4 @@
-"""Real data for the environment tests, from the folder `shared` beside the repository or from where the user keeps it."""
+"""A few real ALFWorld games for the environment tests; whole splits are in tests/conftest.py."""
 
 from __future__ import annotations
 
@@ -13,13 +13,6 @@ SHARED = Path(__file__).resolve().parents[3] / "shared" / "data"
 
 
 @pytest.fixture(scope="session")
-def shared() -> Path:
-    if not SHARED.is_dir():
-        pytest.skip("no real data: expected the folder ../shared/data beside the repository")
-    return SHARED
-
-
-@pytest.fixture(scope="session")
 def alfworld_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A root with a few games of each split: unpacked from ../shared/data, else what ALFWORLD_DATA names."""
     unpack = SHARED / "unpack-alfworld"
@@ -30,15 +23,6 @@ def alfworld_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("alfworld")
     for options in (["--sample"], ["--split", "train", "--split", "valid_unseen", "--limit", "8"]):
         subprocess.run([sys.executable, str(unpack), str(root), *options], check=True, capture_output=True)
-    return root
-
-
-@pytest.fixture(scope="session")
-def alfworld_full() -> Path:
-    """A root with whole splits, as `alfworld-download` leaves it."""
-    root = Path(os.environ.get("ALFWORLD_DATA", ""))
-    if not os.environ.get("ALFWORLD_DATA") or not (root / "json_2.1.1" / "train").is_dir():
-        pytest.skip("needs every ALFWorld game: set ALFWORLD_DATA to the folder of alfworld-download")
     return root
 
 

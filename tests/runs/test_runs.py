@@ -11,13 +11,13 @@ from typing import Any
 
 import psutil
 import pytest
-from toy import Toy
 
 from exprag.bank import Bank
 from exprag.errors import ConfigError, EnvError, PluginError, RunError
 from exprag.rollout import play_expert
 from exprag.runs import RunConfig, RunDirectory, choose_tasks, run
 from exprag.trajectory import Trajectory
+from toy import Toy
 
 
 def config(**values: Any) -> RunConfig:
