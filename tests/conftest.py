@@ -16,6 +16,8 @@ SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 os.environ["LANGSMITH_TRACING"] = "false"
+os.environ["COLUMNS"] = "160"  # tables of the command line are as wide here as there
+_ALFWORLD_DATA = os.environ.get("ALFWORLD_DATA")  # read now: importing alfworld sets it to a folder that may hold nothing
 
 
 @pytest.fixture
@@ -45,8 +47,8 @@ def shared() -> Path:
 @pytest.fixture(scope="session")
 def alfworld_full(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A root with whole splits, as `alfworld-download` leaves it: what ALFWORLD_DATA names, else unpacked once a test run."""
-    if os.environ.get("ALFWORLD_DATA"):
-        return Path(os.environ["ALFWORLD_DATA"])
+    if _ALFWORLD_DATA:
+        return Path(_ALFWORLD_DATA)
     unpack = SHARED / "unpack-alfworld"
     if not unpack.is_file():
         pytest.skip("no ALFWorld games: set ALFWORLD_DATA (alfworld-download), or put ../shared/data beside the repository")

@@ -12,9 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from exprag.environment import TextEnvironment
 from exprag.errors import ConfigError, EnvError
-from exprag.testing import EnvironmentConformance
 from exprag.trajectory import Task
 from exprag_envs.alfworld import generate as generator
 from exprag_envs.alfworld import generate_tables, generated
@@ -153,11 +151,6 @@ def test_tables_are_what_the_train_games_hold(alfworld_full: Path) -> None:
 
 
 # The environment --------------------------------------------------------------------------------------------------------
-
-
-class TestConformance(EnvironmentConformance):
-    def make(self) -> TextEnvironment:
-        return AlfWorldGenerated(games_per_type=3)
 
 
 @pytest.fixture

@@ -62,12 +62,21 @@ class TestWebShop(BuiltIn):
         self.options = {"data": str(shared / "webshop")}
 
 
+@pytest.mark.slow
 class TestTextWorld(BuiltIn):
     environment = "textworld"
+    options = {"games": 2}
     tasks = 1
+
+    @pytest.fixture(autouse=True)
+    def _cache(self, textworld_cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("XDG_CACHE_HOME", str(textworld_cache))
+
+    @pytest.fixture(scope="class")
+    def textworld_cache(self, tmp_path_factory: pytest.TempPathFactory) -> Path:
+        return tmp_path_factory.mktemp("textworld")
 
 
 class TestDrift(BuiltIn):
     environment = "drift"
-    options = {"environment": "textworld", "seed": 3}
-    tasks = 1
+    options = {"environment": "toy:Toy", "seed": 11}

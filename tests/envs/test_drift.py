@@ -8,12 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exprag.environment import TextEnvironment
 from exprag.errors import ConfigError, EnvError, PluginError
 from exprag.hookspecs import hookimpl
 from exprag.plugins import create, registry
 from exprag.rollout import play, play_expert
-from exprag.testing.environments import EnvironmentConformance
 from exprag.trajectory import Task
 from exprag_envs.drift import _FIRST_WORD, Drift, _invent
 from toy import Toy
@@ -158,11 +156,6 @@ def test_bad_input_is_refused() -> None:
         drift.reset(options={"task": "toy/test/99"})
     with pytest.raises(EnvError, match="needs to know its task"):
         drift.reset()
-
-
-class TestConformance(EnvironmentConformance):
-    def make(self) -> TextEnvironment:
-        return drifted(seed=11)
 
 
 def test_over_textworld(tmp_path: Path) -> None:

@@ -12,7 +12,6 @@ pytest.importorskip("textworld", reason="the textworld extra is not installed: p
 from exprag.errors import ConfigError, EnvError
 from exprag.plugins import create
 from exprag.rollout import play, play_expert
-from exprag.testing.environments import EnvironmentConformance
 from exprag_envs.textworld import generate
 from exprag_envs.textworld.environment import NOT_UNDERSTOOD, _command
 
@@ -163,15 +162,3 @@ def test_every_type_is_won_in_every_split(make: Callable[[], Any], type_: str) -
             episode = play_expert(environment, task, max_steps=environment.max_steps(task))
             assert episode.success, task.id
             assert episode.task.instruction
-
-
-@pytest.mark.slow
-class TestConformance(EnvironmentConformance):
-    tasks = 1
-
-    def make(self) -> Any:
-        return create("environment", "textworld", games=2)
-
-    @pytest.fixture(autouse=True)
-    def _cached(self, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setenv("XDG_CACHE_HOME", str(cache))

@@ -3,7 +3,6 @@ from __future__ import annotations
 import json
 import lzma
 import os
-import re
 import subprocess
 import sys
 from pathlib import Path
@@ -11,11 +10,9 @@ from typing import Any
 
 import pytest
 
-from exprag.environment import TextEnvironment
 from exprag.errors import ConfigError, EnvError
 from exprag.plugins import create
 from exprag.rollout import play, play_expert
-from exprag.testing.environments import EnvironmentConformance
 from exprag_envs.webshop import goals, pages
 from exprag_envs.webshop.catalogue import Product
 from exprag_envs.webshop.goals import Goal
@@ -301,24 +298,6 @@ def test_episodes_replay_alike_in_another_process(shop: Any) -> None:
         env={**os.environ, "PYTHONHASHSEED": "7"},
     )
     assert json.loads(other.stdout) == told
-
-
-@needs_data
-def test_the_snippets_of_the_page_run(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("WEBSHOP_DATA", str(DATA))
-    page = Path(__file__).resolve().parents[2] / "docs" / "environments" / "webshop.md"
-    snippets = re.findall(r"^```python\n(.*?)^```", page.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
-    assert snippets
-    for snippet in snippets:
-        exec(snippet, {})
-
-
-@needs_data
-class TestConformance(EnvironmentConformance):
-    tasks = 3
-
-    def make(self) -> TextEnvironment:
-        return create("environment", "webshop", data=DATA)
 
 
 # Bad input
