@@ -117,7 +117,7 @@ def measure(env: str, options: dict[str, Any], test_split: str, quick: bool) -> 
         fill(bank, [play_expert(plain, task, seed=0) for task in pick(plain.tasks("train"), 1 if quick else 2, types)])
         tasks = pick(plain.tasks(test_split), 1 if quick else 2, types)
         model = load_model("recall")
-        sessions = Sessions(make)
+        sessions = Sessions(lambda: plain)  # one environment for both sides: a second JVM would be warm at another time
         agent = build_agent(make, model, retriever=Retriever(bank), sessions=sessions, max_steps=max_steps)
 
         def through_graph(task: Task) -> int:
@@ -135,7 +135,6 @@ def measure(env: str, options: dict[str, Any], test_split: str, quick: bool) -> 
                 spent[side] += seconds[side]
             steps += count
             ratios.append(seconds["graph"] / seconds["bare"])
-        sessions.close()
         plain.close()
     shares = {boundary: 1000 * taken / steps for boundary, taken in clock.seconds.items()}
     shares["graph"] = 1000 * (spent["graph"] - spent["bare"]) / steps

@@ -77,20 +77,25 @@ def build_agent(
     graph.add_node("finish", Finish(sessions, name))
     graph.add_edge(START, "begin")
     graph.add_edge("begin", "observe")
-    next_node = "act"
-    if retriever is not None:
-        next_node = "retrieve"
-        graph.add_node("retrieve", _recorded(Retrieve(retriever, written, memory_budget)))
-        graph.add_conditional_edges("retrieve", _unless_over("act"))  # a failed retrieval ends the episode
-    graph.add_conditional_edges("observe", _unless_over(next_node))  # the environment, the limit or an error ends it
-    graph.add_conditional_edges("act", _unless_over("observe"))  # a model without an answer ends it
+    # The environment, the step limit or an error ends the episode. Static memory is asked for once: then the node is passed by.
+    if retriever is None:
+        graph.add_conditional_edges("observe", _unless_over("act"), ["act", "finish"])
+    else:
+        retrieve = Retrieve(retriever, written, memory_budget)
+        graph.add_node("retrieve", _recorded(retrieve))
+        asks = _unless_over(lambda state: "retrieve" if retrieve.due(state) else "act")
+        graph.add_conditional_edges("observe", asks, ["retrieve", "act", "finish"])
+        graph.add_conditional_edges("retrieve", _unless_over("act"), ["act", "finish"])  # a failed retrieval ends it
+    graph.add_conditional_edges("act", _unless_over("observe"), ["observe", "finish"])  # a model without an answer ends it
     graph.add_edge("finish", END)
     return graph.compile(name="exprag")
 
 
-def _unless_over(node: str) -> Callable[[State], str]:
+def _unless_over(then: str | Callable[[State], str]) -> Callable[[State], str]:
     def route(state: State) -> str:
-        return "finish" if state.get("ended") else node
+        if state.get("ended"):
+            return "finish"
+        return then if isinstance(then, str) else then(state)
 
     return route
 

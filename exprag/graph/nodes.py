@@ -13,6 +13,7 @@ from typing import Any
 from langchain_core.language_models import BaseChatModel
 from langgraph.runtime import Runtime
 from langgraph.types import Overwrite
+from pydantic import TypeAdapter, ValidationError
 
 from exprag.agents import AgentStyle, build_messages
 from exprag.environment import TextEnvironment
@@ -29,8 +30,15 @@ EMPTY_TURNS = 3  # so many turns without an action end the episode: the model is
 Update = dict[str, Any]
 
 
+_STEPS = TypeAdapter(tuple[Step, ...])
+
+
 def _steps(state: State) -> tuple[Step, ...]:
-    return tuple(Step.from_dict(step) for step in state.get("steps", ()))
+    """The steps so far as records; all in one validation, since every turn needs them."""
+    try:
+        return _STEPS.validate_python(state.get("steps", ()))
+    except ValidationError:
+        return tuple(Step.from_dict(step) for step in state["steps"])  # raises RecordError naming the field
 
 
 @dataclass
@@ -66,13 +74,13 @@ class Observe:
             start = self.sessions.reset(state["episode"], task, state.get("seed"))
             resolved = start.task or task
             return {"task": resolved.to_dict(), "observation": start.observation, "score": start.score}
-        steps = _steps(state)
+        steps = state["steps"]
         outcome = self.sessions.step(
             state["episode"],
             task,
             pending["action"],
-            actions=[step.action for step in steps],
-            observations=[*(step.observation for step in steps), state["observation"]],
+            actions=[step["action"] for step in steps],
+            observations=[*(step["observation"] for step in steps), state["observation"]],
             seed=state.get("seed"),
         )
         memory = state.get("memory") or {}
@@ -106,11 +114,14 @@ class Retrieve:
     budget: int | None = None
     count_tokens: Callable[[str], int] = approximate_tokens
 
+    def due(self, state: State) -> bool:
+        """Whether this step asks the bank anew; a graph may route round the node where it does not."""
+        return self.retriever.due(len(state.get("steps", ())), state.get("memory") is not None)
+
     def __call__(self, state: State) -> Update:
-        steps = _steps(state)
-        if not self.retriever.due(len(steps), state.get("memory") is not None):
+        if not self.due(state):
             return {}
-        moment = Moment(Task.from_dict(state["task"]), steps, state["observation"])
+        moment = Moment(Task.from_dict(state["task"]), _steps(state), state["observation"])
         found = self.retriever.retrieve(moment)
         if found is None:
             return {}
