@@ -32,17 +32,25 @@ def main() -> None:
     """Entry point of the console script. Exit codes: 0 done, 1 an error that was shown, 130 interrupted."""
     try:
         app()
-    except ExpragError as error:
-        if os.environ.get("EXPRAG_TRACEBACK", "") not in ("", "0"):
-            raise
-        from rich.console import Console
-        from rich.text import Text
-
-        console = Console(stderr=True)
-        console.print(Text.assemble((f"{error.boundary}: ", "bold red"), error.message))
-        if error.cure:
-            console.print(Text(error.cure, style="cyan"))
-        sys.exit(1)
     except KeyboardInterrupt:
         print("\nInterrupted. Run the same command again to continue.", file=sys.stderr)
         sys.exit(130)
+    except Exception as error:
+        if os.environ.get("EXPRAG_TRACEBACK", "") not in ("", "0"):
+            raise
+        if isinstance(error, ExpragError):
+            _show(error.boundary, error.message, error.cure)
+        else:
+            what = f"{type(error).__name__}: {error}"
+            _show("unexpected", what, "Set EXPRAG_TRACEBACK=1 and run it again to see where; please report it.")
+        sys.exit(1)
+
+
+def _show(boundary: str, message: str, cure: str) -> None:
+    from rich.console import Console
+    from rich.text import Text
+
+    console = Console(stderr=True)
+    console.print(Text.assemble((f"{boundary}: ", "bold red"), message))
+    if cure:
+        console.print(Text(cure, style="cyan"))
