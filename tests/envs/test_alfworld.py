@@ -17,6 +17,7 @@ import pytest
 from exprag.environment import make_fingerprint
 from exprag.errors import ConfigError, EnvError, RecordError
 from exprag.plugins import create, registry
+from exprag.rollout import play_expert
 from exprag.trajectory import Step, Task, Trajectory
 from exprag_envs.alfworld import games, wording
 from exprag_envs.alfworld.environment import AlfWorld
@@ -342,8 +343,8 @@ def test_unknown_options_and_tasks(alfworld_data: Path) -> None:
     with pytest.raises(EnvError, match="belongs to environment"):
         env.reset(options={"task": Task(environment="webshop", id=task.id)})
     env.reset(options={"task": task.id})
-    with pytest.raises(EnvError, match=r"'planner'.*handcoded"):
-        env.expert("planner")
+    with pytest.raises(EnvError, match=r"'hancoded'.*Did you mean 'handcoded'"):
+        env.expert("hancoded")
 
 
 def test_paths_in_a_task_do_not_lead_out(alfworld_data: Path) -> None:
@@ -476,3 +477,11 @@ def test_wordings_are_told_apart_and_not_mixed() -> None:
 def test_fingerprint_follows_the_grammar() -> None:
     assert AlfWorld().fingerprint() == make_fingerprint("alfworld", "2.1.2", AlfWorld.action_templates)
     assert wording.OLDER_FINGERPRINT != wording.FINGERPRINT
+
+
+def test_the_explorer_notes_what_it_put_down(alfworld_full: Path) -> None:
+    with AlfWorld(data=alfworld_full) as env:
+        two = list(env.tasks("valid_unseen", ["pick_two_obj_and_place"]))
+        assert len(two) == 17
+        assert all(play_expert(env, task, "explorer", seed=1, max_steps=100).success for task in two)
+    assert "explorer" not in AlfWorld(engine="alfworld", data=alfworld_full).experts

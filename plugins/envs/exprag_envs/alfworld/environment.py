@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Collection, Iterator, Mapping
 from importlib import import_module
 from pathlib import Path
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from exprag.environment import Info, TextEnvironment, make_fingerprint
 from exprag.errors import ConfigError, EnvError, closest
@@ -18,6 +18,9 @@ from exprag.trajectory import Task
 from exprag_envs.alfworld import games, wording
 from exprag_envs.alfworld.cache import default_cache_dir
 from exprag_envs.alfworld.engine import Engine, GameState
+
+if TYPE_CHECKING:
+    from exprag_envs.alfworld.fast import FastEngine
 
 ENGINES = {
     "fast": "exprag_envs.alfworld.fast:FastEngine",
@@ -43,7 +46,7 @@ class AlfWorld(TextEnvironment):
     name = "alfworld"
     splits = games.SPLITS
     action_templates = wording.ACTION_TEMPLATES
-    experts = ("handcoded", "walkthrough")
+    experts: tuple[str, ...] = ("handcoded", "walkthrough", "explorer")
 
     def __init__(
         self,
@@ -59,6 +62,8 @@ class AlfWorld(TextEnvironment):
         if trust and engine != "alfworld":
             raise ConfigError("Only engine 'alfworld' can play a game with another grammar.", cure="Add engine='alfworld'.")
         self.engine_name = engine
+        if engine != "fast":
+            self.experts = tuple(name for name in self.experts if name != "explorer")
         self._data = data
         self._goals = goals
         self._trust = trust
@@ -110,7 +115,8 @@ class AlfWorld(TextEnvironment):
 
     def expert(self, name: str | None = None) -> Iterator[str]:
         """ "handcoded": explores, random by the seed of `reset`, gives up after 100 steps. "walkthrough": the planner's
-        shortest way, kept in the game file; it walks straight to objects that it has not seen."""
+        shortest way, kept in the game file; it walks straight to objects that it has not seen. "explorer" (engine "fast"
+        only): the hand-coded one without the package's mistake that makes it lose every other game with two objects."""
         name = name or self.experts[0]
         if name not in self.experts:
             raise EnvError(f"ALFWorld has no expert {name!r}.", cure=closest(name, list(self.experts)))
@@ -120,6 +126,8 @@ class AlfWorld(TextEnvironment):
                 raise EnvError(f"The game {self._loaded} holds no walkthrough.", cure="Use the expert 'handcoded'.")
             return iter(self._game["walkthrough"])
         goal = {**self._trial["pddl_params"], "task_type": self._trial["task_type"]}
+        if name == "explorer":
+            return cast("FastEngine", self._engine).expert(goal, self._seed, heeds_moves=True)
         return cast(Engine, self._engine).expert(goal, self._seed)
 
     def fingerprint(self) -> str:

@@ -12,7 +12,6 @@ from exprag.trajectory import Task
 from exprag_envs.alfworld import games
 from exprag_envs.alfworld.engine import Engine
 from exprag_envs.alfworld.environment import AlfWorld
-from exprag_envs.alfworld.fast import FastEngine
 from exprag_envs.alfworld.generate import game_id, generate, goal_of
 
 # Game n of a split has seed FIRST_SEED[split] + n: the splits share no seed up to a million games a type.
@@ -32,12 +31,10 @@ class AlfWorldGenerated(AlfWorld):
 
     name = "alfworld-generated"
     splits = ("train", "test")
-    experts = ("explorer", *AlfWorld.experts)
+    experts = ("explorer", "handcoded", "walkthrough")
 
     def __init__(self, engine: str = "fast", games_per_type: int = 100, cache_dir: str | Path | None = None) -> None:
         super().__init__(engine=engine, cache_dir=cache_dir)
-        if engine != "fast":
-            self.experts = AlfWorld.experts
         if not 0 < games_per_type <= SEEDS_PER_SPLIT:
             raise ConfigError(f"games_per_type is {games_per_type}; a number from 1 to {SEEDS_PER_SPLIT:,} was expected.")
         self._games_per_type = games_per_type
@@ -64,15 +61,6 @@ class AlfWorldGenerated(AlfWorld):
                 )
             return self._task(parts[1], parts[2], int(parts[3]))
         return super().task(task)
-
-    def expert(self, name: str | None = None) -> Iterator[str]:
-        """As ALFWorld's; "explorer" (engine "fast" only) is its hand-coded expert without the mistake that makes it lose
-        every other game with two objects. With seed 0 it wins every game here within 50 steps."""
-        if (name or self.experts[0]) != "explorer" or not isinstance(self._engine, FastEngine):
-            return super().expert(name)
-        self._playing()
-        goal = {**self._trial["pddl_params"], "task_type": self._trial["task_type"]}
-        return self._engine.expert(goal, self._seed, heeds_moves=True)
 
     def _task(self, split: str, task_type: str, number: int) -> Task:
         seed = FIRST_SEED[split] + number
