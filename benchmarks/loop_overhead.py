@@ -118,7 +118,7 @@ def measure(env: str, options: dict[str, Any], test_split: str, quick: bool) -> 
         tasks = pick(plain.tasks(test_split), 1 if quick else 2, types)
         model = load_model("recall")
         sessions = Sessions(lambda: plain)  # one environment for both sides: a second JVM would be warm at another time
-        agent = build_agent(make, model, retriever=Retriever(bank), sessions=sessions, max_steps=max_steps)
+        agent = build_agent(sessions, model, retriever=Retriever(bank), max_steps=max_steps)
 
         def through_graph(task: Task) -> int:
             return len(agent.invoke({"task": task.to_dict(), "seed": 0})["trajectory"]["steps"])

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 
 def build_agent(
-    environment: str | Callable[[], TextEnvironment],
+    environment: str | Callable[[], TextEnvironment] | Sessions,
     model: str | BaseChatModel = "recall",
     *,
     bank: Bank | str | Path | None = None,
@@ -48,18 +48,18 @@ def build_agent(
     style: str | AgentStyle = "act",
     max_steps: int | None = None,
     environment_options: Mapping[str, Any] | None = None,
-    sessions: Sessions | None = None,
 ) -> CompiledStateGraph[State, Context, InputState, State]:
     """The agent as a compiled graph: `agent.invoke({"task": id})["trajectory"]`.
 
-    environment  name of an environment plugin, or a factory of TextEnvironment (one is made per concurrent episode)
+    environment  name of an environment plugin, a factory of TextEnvironment (one is made per concurrent episode), or
+                 Sessions of the caller's
     model        a chat model or its spec, see `exprag.models.load_model`
     bank         an experience bank or its path; `retriever` instead for full control; neither: the agent without memory
     k … refresh  see `exprag.retrieval.Retriever`; refresh "once" is static, "every_step" dynamic (ExpRAG, section 3)
     """
     if isinstance(environment, str):
         environment = partial(create, "environment", environment, **(environment_options or {}))
-    sessions = sessions or Sessions(environment)
+    sessions = environment if isinstance(environment, Sessions) else Sessions(environment)
     if retriever is None and bank is not None:
         from exprag.bank import Bank
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING
 
 from exprag.environment import TextEnvironment
 from exprag.plugins import create
@@ -15,6 +15,9 @@ from exprag.rollout import play_expert
 from exprag.runs.config import RunConfig
 from exprag.sessions import Sessions
 from exprag.trajectory import Task, Trajectory
+
+if TYPE_CHECKING:
+    from exprag.retrieval import Retriever
 
 EXPERT_STEPS = 500  # gold paths may be longer than the limit that an agent has
 
@@ -25,54 +28,44 @@ def make_environment(config: RunConfig) -> TextEnvironment:
     return made
 
 
-class Player:
-    """Plays tasks as the configuration says. Raises on construction what would fail every episode."""
+class ExpertPlayer:
+    """Plays the environment's own expert."""
 
     def __init__(self, config: RunConfig) -> None:
-        self.config = config
-        self._sessions = Sessions(partial(make_environment, config), capacity=1)
-        if config.policy == "expert":
-            self._environment = make_environment(config)
-            return
-        from exprag.graph import build_agent
+        self._config = config
+        self._environment = make_environment(config)
 
+    def play(self, task: Task) -> Trajectory:
+        config = self._config
+        steps = config.max_steps or EXPERT_STEPS
+        return play_expert(self._environment, task, config.expert, seed=config.seed, run=config.name, max_steps=steps)
+
+    def close(self) -> None:
+        self._environment.close()
+
+
+class AgentPlayer:
+    """Plays the graph with the configuration's model and bank. Construction raises what would fail every episode."""
+
+    def __init__(self, config: RunConfig) -> None:
+        from exprag.graph import Context, build_agent
+
+        self._config = config
+        self._context = Context(run=config.name)
+        self._sessions = Sessions(partial(make_environment, config), capacity=1)
         self._agent = build_agent(
-            partial(make_environment, config),
+            self._sessions,
             config.model,
-            retriever=self._retriever() if config.bank is not None else None,
+            retriever=_retriever(config),
             formatter=config.formatter,
             memory_budget=config.memory_budget,
             style=config.style,
             max_steps=config.max_steps,
-            sessions=self._sessions,
-        )
-
-    def _retriever(self) -> Any:
-        from exprag.bank import Bank
-        from exprag.retrieval import Retriever
-
-        assert self.config.bank is not None
-        bank = Bank.open(self.config.bank, version=self.config.bank_version)
-        return Retriever(
-            bank,
-            strategy=self.config.strategy,
-            selector=self.config.selector,
-            k=self.config.k,
-            refresh=self.config.refresh,
         )
 
     def play(self, task: Task) -> Trajectory:
-        """One episode. What goes wrong inside it is in the trajectory's `error`."""
-        config = self.config
-        if config.policy == "expert":
-            steps = config.max_steps or EXPERT_STEPS
-            return play_expert(
-                self._environment, task, config.expert, seed=config.seed, run=config.name, max_steps=steps
-            )
-        from exprag.graph import Context
-
         started = time.perf_counter()
-        state = self._agent.invoke({"task": task.to_dict(), "seed": config.seed}, context=Context(run=config.name))
+        state = self._agent.invoke({"task": task.to_dict(), "seed": self._config.seed}, context=self._context)
         trajectory = Trajectory.from_dict(state["trajectory"])
         seconds = round(time.perf_counter() - started, 3)
         provenance = trajectory.provenance.model_copy(update={"seconds": seconds})
@@ -80,5 +73,26 @@ class Player:
 
     def close(self) -> None:
         self._sessions.close()
-        if self.config.policy == "expert":
-            self._environment.close()
+
+
+Player = ExpertPlayer | AgentPlayer
+
+
+def make_player(config: RunConfig) -> Player:
+    """The player that the configuration's policy asks for. What goes wrong inside an episode is in its trajectory."""
+    return ExpertPlayer(config) if config.policy == "expert" else AgentPlayer(config)
+
+
+def _retriever(config: RunConfig) -> Retriever | None:
+    if config.bank is None:
+        return None
+    from exprag.bank import Bank
+    from exprag.retrieval import Retriever
+
+    return Retriever(
+        Bank.open(config.bank, version=config.bank_version),
+        strategy=config.strategy,
+        selector=config.selector,
+        k=config.k,
+        refresh=config.refresh,
+    )

@@ -17,7 +17,7 @@ from queue import Empty, Queue, SimpleQueue
 
 from exprag.errors import ExpragError
 from exprag.runs.config import RunConfig
-from exprag.runs.player import Player
+from exprag.runs.player import Player, make_player
 from exprag.trajectory import EpisodeError, Provenance, Task, Trajectory, now
 
 RECYCLE = 200
@@ -32,7 +32,7 @@ def _start(config: RunConfig) -> None:
     if _player is None:
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
         threading.Thread(target=_die_with_parent, daemon=True).start()
-        _player = Player(config)
+        _player = make_player(config)
 
 
 def _die_with_parent() -> None:
@@ -91,7 +91,7 @@ def play_all(config: RunConfig, tasks: list[Task]) -> Generator[Trajectory]:
     if not tasks:
         return
     if config.workers == 0:
-        player = Player(config)
+        player = make_player(config)
         try:
             for task in tasks:
                 yield player.play(task)
