@@ -24,7 +24,7 @@ def episodes_bar(name: str) -> Iterator[Progress]:
         TextColumn("{task.fields[note]}"),
     )
     with Bar(*columns) as bar:
-        shown = bar.add_task(name, total=None, note="starting")
+        shown = bar.add_task(name, total=None, note="starting", visible=False)  # an early error shows no bar
         played = won = 0
 
         def update(done: int, total: int, trajectory: Trajectory | None) -> None:
@@ -33,6 +33,6 @@ def episodes_bar(name: str) -> Iterator[Progress]:
                 played += 1
                 won += bool(trajectory.success)
             note = f"{won}/{played} successful" if played else "starting" if done < total else "nothing left to do"
-            bar.update(shown, completed=done, total=total, note=note)
+            bar.update(shown, completed=done, total=total, note=note, visible=True)
 
         yield update

@@ -58,7 +58,7 @@ def run(config: RunConfig, out: str | Path, *, retry_errors: bool = False, progr
                 if progress:
                     progress(done, len(tasks), trajectory)
     except (ExpragError, KeyboardInterrupt) as stopped:
-        directory.log(f"stopped after {done} of {len(tasks)}: {stopped or 'interrupted'}")
+        directory.log(f"stopped after {done} of {len(tasks)}: {str(stopped) or 'interrupted'}")
         raise
     directory.log("finished")
     return summarise(directory)
