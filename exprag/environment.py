@@ -10,9 +10,10 @@ from __future__ import annotations
 import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
-from exprag.errors import EnvError, closest
+from exprag.errors import EnvError, ExpragError, closest
 from exprag.trajectory import Task
 
 Info = dict[str, Any]
@@ -104,6 +105,20 @@ class TextEnvironment(ABC):
 
     def __exit__(self, *exc: object) -> None:
         self.close()
+
+
+@contextmanager
+def answering(environment: TextEnvironment, doing: str) -> Iterator[None]:
+    """Whatever an environment raises inside is an EnvError: its faults are data to a run, whoever wrote it."""
+    try:
+        yield
+    except ExpragError:
+        raise
+    except Exception as error:
+        raise EnvError(
+            f"Environment {environment.name!r} broke in {doing}: {type(error).__name__}: {error}.",
+            cure=f"Report it to its author; `exprag validate env {environment.name}` may show more.",
+        ) from error
 
 
 def make_fingerprint(name: str, version: str, grammar: Iterable[str]) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Iterator
 
-from exprag.environment import TextEnvironment
+from exprag.environment import TextEnvironment, answering
 from exprag.errors import EnvError, ExpragError
 from exprag.trajectory import Ending, EpisodeError, Provenance, Source, Step, Task, Trajectory, now
 
@@ -34,16 +34,19 @@ def play(
     ended: Ending = "truncated"
     error: EpisodeError | None = None
     try:
-        observation, info = environment.reset(seed=seed, options={"task": task})
-        task = Task.from_dict(info["task"])
+        with answering(environment, "reset"):
+            observation, info = environment.reset(seed=seed, options={"task": task})
+            task = Task.from_dict(info["task"])
         actions = policy() if callable(policy) else iter(policy)
         while len(steps) < max_steps:
-            action = next(actions, None)
+            with answering(environment, "its expert"):
+                action = next(actions, None)
             if action is None:
                 ended = "gave_up"
                 break
             seen = observation
-            observation, reward, terminated, truncated, info = environment.step(action)
+            with answering(environment, "step"):
+                observation, reward, terminated, truncated, info = environment.step(action)
             steps.append(Step(observation=seen, action=action, reward=reward, valid=info.get("valid")))
             score, success = float(info.get("score", score)), bool(info.get("success", success))
             if terminated or truncated:

@@ -12,7 +12,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from exprag.environment import Info, TextEnvironment
+from exprag.environment import Info, TextEnvironment, answering
 from exprag.errors import EnvError
 from exprag.trajectory import Task
 
@@ -42,15 +42,18 @@ class _Session:
 
     def reset(self, task: Task, seed: int | None) -> Outcome:
         self.task_key = ""  # not at any known point until the reset went through
-        observation, info = self.environment.reset(seed=seed, options={"task": task})
-        self.last = Outcome(observation, score=float(info.get("score", 0.0)), task=Task.from_dict(info.get("task", task)))
+        with answering(self.environment, "reset"):
+            observation, info = self.environment.reset(seed=seed, options={"task": task})
+            resolved = Task.from_dict(info.get("task", task))
+            self.last = Outcome(observation, score=float(info.get("score", 0.0)), task=resolved)
         self.task_key, self.seed, self.actions = task.key, seed, []
         return self.last
 
     def step(self, action: str) -> Outcome:
         key, self.task_key = self.task_key, ""
-        observation, reward, terminated, truncated, info = self.environment.step(action)
-        self.last = _outcome(observation, reward, terminated, truncated, info)
+        with answering(self.environment, "step"):
+            observation, reward, terminated, truncated, info = self.environment.step(action)
+            self.last = _outcome(observation, reward, terminated, truncated, info)
         self.task_key = key
         self.actions.append(action)
         return self.last

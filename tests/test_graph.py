@@ -12,6 +12,7 @@ from langgraph.graph import END, START, StateGraph
 from exprag.agents import load_style
 from exprag.bank import Bank
 from exprag.errors import ConfigError, EnvError
+from exprag.formatter import Formatter
 from exprag.graph import Act, Context, Retrieve, State, build_agent
 from exprag.memory import read_block
 from exprag.plugins import create
@@ -133,6 +134,28 @@ def test_an_environment_that_dies_ends_the_episode_as_data() -> None:
     assert (episode.ended, len(episode.steps)) == ("error", 2)
     assert episode.error is not None
     assert episode.error.boundary == "environment"
+
+
+class Buggy(Toy):
+    def step(self, action: str) -> Any:
+        return {}["nothing"]
+
+
+class Silent(Formatter):
+    def format(self, trajectory: Trajectory) -> str:
+        return None  # type: ignore[return-value]
+
+
+def test_a_plugin_with_a_bug_ends_the_episode_as_data(bank: Bank) -> None:
+    episode = finished(build_agent(Buggy, Scripted(turns=["look"])).invoke({"task": "test/0"}))
+    assert episode.error is not None
+    assert (episode.error.boundary, "KeyError" in episode.error.message) == ("environment", True)
+    collected = play_expert(Buggy(), Buggy().task("test/0"))
+    assert collected.error is not None
+    assert "broke in step" in collected.error.message
+    episode = finished(build_agent(Toy, Scripted(turns=["look"]), bank=bank, formatter=Silent()).invoke({"task": "test/0"}))
+    assert episode.error is not None
+    assert (episode.error.boundary, "Silent" in episode.error.message) == ("retrieval", True)
 
 
 def test_bad_input_raises_before_anything_starts() -> None:

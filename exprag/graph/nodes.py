@@ -107,7 +107,7 @@ class Observe:
 
 @dataclass
 class Retrieve:
-    """Refresh the memory block when the retriever says that it is due. Without a retriever the memory stays empty."""
+    """Refresh the memory block when the retriever says that it is due."""
 
     retriever: Retriever
     formatter: Formatter
