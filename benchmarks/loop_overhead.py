@@ -26,7 +26,7 @@ from typing import Any
 
 from langchain_core.language_models import BaseChatModel
 
-from exprag.agents import build_messages, load_style
+from exprag.agents import Memory, Prompt, load_style
 from exprag.bank import Bank, Filter
 from exprag.cli.run import _options
 from exprag.environment import TextEnvironment
@@ -68,6 +68,7 @@ def fill(bank: Bank, episodes: list[Trajectory]) -> None:
 def bare(environment: TextEnvironment, bank: Bank, model: BaseChatModel, task: Task, max_steps: int, clock: Clock) -> int:
     """The episode without the graph; returns its number of steps."""
     style, formatter = load_style("act"), create("formatter", "chat_json")
+    prompt = Prompt(style, tuple(environment.action_templates))
     strategy, selector = create("query_strategy", "task"), create("selector", "top_k")
     steps: list[Step] = []
     with clock.at("environment"):
@@ -84,10 +85,10 @@ def bare(environment: TextEnvironment, bank: Bank, model: BaseChatModel, task: T
         )
         found = selector.select([Candidate(hit.trajectory, hit.score) for hit in hits], 2, moment)
     with clock.at("prompt"):
-        memory = build_block(found, formatter).text
+        memory = Memory(build_block(found, formatter).text)
     while len(steps) < max_steps:
         with clock.at("prompt"):
-            messages = build_messages(style, task, environment.action_templates, steps, observation, memory)
+            messages = prompt.messages(task, steps, observation, memory)
         with clock.at("model"):
             reply = model.invoke(messages)
         with clock.at("prompt"):

@@ -51,3 +51,8 @@ def register_selectors(register: Register) -> None:
 @hookspec
 def register_formatters(register: Register) -> None:
     """Formatters: a factory of `exprag.formatter.Formatter` (one trajectory as text)."""
+
+
+@hookspec
+def register_styles(register: Register) -> None:
+    """Agent styles: a factory of `exprag.agents.AgentStyle` (how the model is asked for an action, how its turn is read)."""

@@ -34,6 +34,7 @@ KINDS = {
     "query_strategy": "register_query_strategies",
     "selector": "register_selectors",
     "formatter": "register_formatters",
+    "style": "register_styles",
 }
 
 

@@ -114,11 +114,13 @@ class Task(Record):
 
 
 class Recall(Record):
-    """One trajectory that was in the model's context: which, how near, and why it was kept."""
+    """One trajectory that was in the model's context: which, how near, and why it was kept; `step` where it was a window
+    round that step."""
 
     id: Name
     score: Number
     reason: Text = ""
+    step: int | None = None
 
 
 class Usage(Record):

@@ -9,7 +9,7 @@ from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.checkpoint.sqlite import SqliteSaver
 from langgraph.graph import END, START, StateGraph
 
-from exprag.agents import load_style
+from exprag.agents import Prompt, load_style
 from exprag.bank import Bank
 from exprag.errors import ConfigError, EnvError
 from exprag.formatter import Formatter
@@ -216,7 +216,7 @@ def test_nodes_work_in_somebody_elses_graph(bank: Bank) -> None:
     model = Scripted(turns=["look"])
     graph = StateGraph(State)
     graph.add_node("remember", Retrieve(Retriever(bank, k=1), create("formatter", "chat_json")))
-    graph.add_node("decide", Act(model, load_style("act"), Toy.action_templates))
+    graph.add_node("decide", Act(model, Prompt(load_style("act"), Toy.action_templates)))
     graph.add_edge(START, "remember")
     graph.add_edge("remember", "decide")
     graph.add_edge("decide", END)

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exprag.formatter import Formatter
-from exprag.memory import HEADER, build_block, defuse, read_block
+from exprag.memory import BLOCK_START, MemoryOptions, abbreviate, approximate_tokens, build_block, defuse, read_block
 from exprag.plugins import create
 from exprag.retrieval import Candidate
 from exprag.trajectory import Step, Task, Trajectory
@@ -25,7 +25,7 @@ def chat_json() -> Formatter:
 
 def test_labels_order_and_what_was_shown() -> None:
     block = build_block([candidate("a", True), candidate("b", False), candidate("c", None)], chat_json())
-    assert block.text.startswith(HEADER)
+    assert block.text.startswith(BLOCK_START)
     entries = read_block("before " + block.text + " after")
     assert [entry.outcome for entry in entries] == ["successful", "unsuccessful", "unknown"]
     assert [recall.reason for recall in block.shown] == ["near"] * 3
@@ -39,11 +39,44 @@ def test_nothing_found_is_no_text() -> None:
 
 
 def test_the_budget_drops_whole_trajectories_and_says_which() -> None:
-    small, large = candidate("a"), candidate("b", observation="long " * 400)
-    block = build_block([large, small], chat_json(), budget=120)
+    small, large = candidate("a"), candidate("long " * 400)
+    block = build_block([large, small], chat_json(), MemoryOptions(budget=120))
     assert [recall.id for recall in block.shown] == [small.trajectory.id]
     assert [recall.id for recall in block.dropped] == [large.trajectory.id]
-    assert build_block([large], chat_json(), budget=0).text == ""
+    assert build_block([large], chat_json(), MemoryOptions(budget=0)).text == ""
+
+
+def test_over_budget_observations_are_shortened_before_anything_is_dropped() -> None:
+    large = candidate("b", observation="long " * 400)
+    block = build_block([large], chat_json(), MemoryOptions(budget=150))
+    assert [recall.id for recall in block.abbreviated] == [large.trajectory.id] == [recall.id for recall in block.shown]
+    assert "long …" in block.text
+    assert not block.dropped
+
+
+@given(st.integers(0, 400), st.lists(st.text(max_size=300), max_size=5), st.sampled_from(["best_first", "best_last"]))
+def test_the_budget_is_never_passed(budget: int, observations: list[str], order: str) -> None:
+    found = [candidate(f"a{n}", observation=text) for n, text in enumerate(observations)]
+    block = build_block(found, chat_json(), MemoryOptions(budget, order=order))
+    assert approximate_tokens(block.text) <= budget
+    assert {r.id for r in (*block.shown, *block.dropped)} == {c.trajectory.id for c in found}
+    assert len(read_block(block.text)) == len(block.shown)
+
+
+def test_order_and_labels_are_chosen() -> None:
+    found = [candidate("near"), candidate("far", False)]
+    last = build_block(found, chat_json(), MemoryOptions(order="best_last"))
+    assert last.text.index("far") < last.text.index("near")
+    assert "relevant last" in last.text
+    assert [recall.id for recall in last.shown] == [c.trajectory.id for c in found]
+    bare = build_block(found, chat_json(), MemoryOptions(labels=False))
+    assert "successful" not in bare.text
+    assert [entry.outcome for entry in read_block(bare.text)] == ["unknown"] * 2
+
+
+def test_abbreviation_keeps_actions_and_whole_words() -> None:
+    short = abbreviate(candidate("look at the lamp", observation="one two three four").trajectory, 10)
+    assert [(step.observation, step.action) for step in short.steps] == [("one two …", "look at the lamp")]
 
 
 HOSTILE = [

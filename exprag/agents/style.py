@@ -6,6 +6,8 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from exprag.errors import PluginError
+from exprag.plugins import create
 from exprag.trajectory import Step
 
 
@@ -31,3 +33,11 @@ class AgentStyle(ABC):
     @abstractmethod
     def parse(self, response: str, templates: Sequence[str]) -> Turn:
         """Read the model's turn. Must not raise: what cannot be read is a Turn with a note."""
+
+
+def load_style(name: str) -> AgentStyle:
+    """The style plugin of a name. Raises PluginError for an unknown one."""
+    style = create("style", name)
+    if not isinstance(style, AgentStyle):
+        raise PluginError(f"The style {name!r} is a {type(style).__name__}, not an AgentStyle.")
+    return style

@@ -10,10 +10,12 @@ from exprag.trajectory import Trajectory
 
 @dataclass(frozen=True)
 class Hit:
-    """A trajectory found. `score`: BM25 (lexical) or dot product (vectors); higher is nearer, never across banks."""
+    """A trajectory found. `score`: BM25 (lexical) or dot product (vectors); higher is nearer, never across banks. `step` is the
+    one that matched best, where keys are by step."""
 
     trajectory: Trajectory
     score: float
+    step: int | None = None
 
 
 @dataclass(frozen=True)

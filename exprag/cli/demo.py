@@ -13,7 +13,7 @@ import typer
 from rich.console import Console
 
 from exprag.cli.progress import episodes_bar
-from exprag.cli.run import Set, _options
+from exprag.cli.run import Set, name_values
 from exprag.runs import RunConfig, RunDirectory
 from exprag.runs import run as run_episodes
 
@@ -41,7 +41,7 @@ def demo(
     console = Console()
     common = {
         "environment": env,
-        "environment_options": _options(set_),
+        "environment_options": name_values(set_),
         "types": tuple(name.strip() for name in types.split(",") if name.strip()),
         "shuffle": True,
         "seed": seed,

@@ -73,11 +73,14 @@ def run(
     bank: Annotated[str | None, typer.Option(help="Experience bank; without one the agent has no memory.")] = None,
     k: Annotated[int | None, typer.Option(help="Trajectories in the prompt.  [default: 2]")] = None,
     strategy: Annotated[str | None, typer.Option(help="Query strategy.  [default: task]")] = None,
-    refresh: Annotated[str | None, typer.Option(help="once (static) or every_step (dynamic).")] = None,
+    refresh: Annotated[str | None, typer.Option(help="once (static), every_step (dynamic), every_N_steps, on_change.")] = None,
     selector: Annotated[str | None, typer.Option(help="Selector.  [default: top_k]")] = None,
     formatter: Annotated[str | None, typer.Option(help="Formatter.  [default: chat_json]")] = None,
     memory_budget: Annotated[int | None, typer.Option(help="Tokens that the memory block may take.")] = None,
+    placement: Annotated[str | None, typer.Option(help="Where memory stands: system, task or tail.")] = None,
+    index: Annotated[str | None, typer.Option(help="Index state: all, matched, mismatched or empty.")] = None,
     style: Annotated[str | None, typer.Option(help="Agent style.  [default: act]")] = None,
+    arm: Annotated[list[str] | None, typer.Option(help="Any other field of the arm, NAME=VALUE; repeatable.")] = None,
     split: Annotated[str | None, typer.Option(help="Split of the tasks.  [default: test]")] = None,
     types: Types = "",
     per_type: PerType = None,
@@ -101,7 +104,10 @@ def run(
         "selector": selector,
         "formatter": formatter,
         "memory_budget": memory_budget,
+        "placement": placement,
+        "index": index,
         "style": style,
+        **name_values(arm, "--arm"),
         "workers": workers,
         "max_steps": max_steps,
     }
@@ -141,7 +147,7 @@ def _tasks(
 ) -> dict[str, Any]:
     chosen = {
         "environment": env,
-        "environment_options": _options(options) or None,
+        "environment_options": name_values(options) or None,
         "split": split,
         "types": tuple(name.strip() for name in types.split(",") if name.strip()) or None,
         "per_type": per_type,
@@ -153,13 +159,13 @@ def _tasks(
     return {name: value for name, value in chosen.items() if value is not None}
 
 
-def _options(texts: list[str] | None) -> dict[str, Any]:
+def name_values(texts: list[str] | None, option: str = "--set") -> dict[str, Any]:
     """NAME=VALUE pairs; a value is JSON where it parses as such, else text."""
     options: dict[str, Any] = {}
     for text in texts or ():
         name, equals, value = text.partition("=")
         if not equals:
-            raise ConfigError(f"--set takes NAME=VALUE, not {text!r}.")
+            raise ConfigError(f"{option} takes NAME=VALUE, not {text!r}.")
         try:
             options[name] = json.loads(value)
         except ValueError:

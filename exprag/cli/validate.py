@@ -11,7 +11,7 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from exprag.cli.run import Set, _options
+from exprag.cli.run import Set, name_values
 from exprag.plugins import create
 
 app = typer.Typer(help="Check a plugin against the contract that the rest of exprag relies on.", no_args_is_help=True)
@@ -34,7 +34,7 @@ def env(
 
     console = Console(stderr=as_json)
     results = []
-    make = partial(create, "environment", name, **_options(set_))
+    make = partial(create, "environment", name, **name_values(set_))
     make()  # an unknown name or a missing extra is said at once, not fourteen times
     for result in check_environment(make, tasks):
         results.append(result)

@@ -9,6 +9,7 @@ replay (`exprag.sessions`). Nodes are synchronous: LangGraph runs them in thread
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,15 +19,16 @@ from langgraph.graph import END, START, StateGraph
 from langgraph.graph.state import CompiledStateGraph
 from langgraph.runtime import Runtime
 
-from exprag.agents import AgentStyle, load_style
+from exprag.agents import AgentStyle
+from exprag.arm import Arm
 from exprag.environment import TextEnvironment
-from exprag.errors import ExpragError
+from exprag.errors import ConfigError, ExpragError
 from exprag.formatter import Formatter
 from exprag.graph.nodes import Act, Begin, Finish, Observe, Retrieve, Update
 from exprag.graph.state import Context, InputState, State
-from exprag.models import load_model
+from exprag.models import load_model, token_counter
 from exprag.plugins import create
-from exprag.retrieval import Refresh, Retriever
+from exprag.retrieval import Retriever
 from exprag.sessions import Sessions
 
 if TYPE_CHECKING:
@@ -39,15 +41,12 @@ def build_agent(
     *,
     bank: Bank | str | Path | None = None,
     retriever: Retriever | None = None,
-    k: int = 2,
-    strategy: str = "task",
-    selector: str = "top_k",
-    refresh: Refresh | None = None,
-    formatter: str | Formatter = "chat_json",
-    memory_budget: int | None = None,
-    style: str | AgentStyle = "act",
+    arm: Arm | None = None,
+    style: str | AgentStyle | None = None,
+    formatter: str | Formatter | None = None,
     max_steps: int | None = None,
     environment_options: Mapping[str, Any] | None = None,
+    **choices: Any,
 ) -> CompiledStateGraph[State, Context, InputState, State]:
     """The agent as a compiled graph: `agent.invoke({"task": id})["trajectory"]`.
 
@@ -55,25 +54,38 @@ def build_agent(
                  Sessions of the caller's
     model        a chat model or its spec, see `exprag.models.load_model`
     bank         an experience bank or its path; `retriever` instead for full control; neither: the agent without memory
-    k … refresh  see `exprag.retrieval.Retriever`; refresh "once" is static, "every_step" dynamic (ExpRAG, section 3)
+    arm          what is chosen about memory and prompt, or its fields as keywords: `k=2, strategy="trajectory", style="react"`;
+                 see `exprag.arm.Arm`; a style or formatter may also be an object
     """
+    if isinstance(style, str):
+        choices["style"] = style
+    if isinstance(formatter, str):
+        choices["formatter"] = formatter
+    if arm is not None and choices:
+        raise ConfigError("Give an arm or its fields, not both.", cure="Arm.model_copy(update={…}) changes a field.")
+    arm = arm or Arm.make(**choices)
     if isinstance(environment, str):
         environment = partial(create, "environment", environment, **(environment_options or {}))
     sessions = environment if isinstance(environment, Sessions) else Sessions(environment)
-    if retriever is None and bank is not None:
+    opened = None
+    if bank is not None:
         from exprag.bank import Bank
 
         opened = bank if isinstance(bank, Bank) else Bank.open(bank)
-        retriever = Retriever(opened, strategy=strategy, selector=selector, k=k, refresh=refresh)
+    if retriever is None and opened is not None:
+        retriever = arm.make_retriever(opened)
     name = model if isinstance(model, str) else getattr(model, "model_name", None) or type(model).__name__
     chat = load_model(model)
-    chosen_style = load_style(style) if isinstance(style, str) else style
-    written = create("formatter", formatter) if isinstance(formatter, str) else formatter
+    count_tokens = token_counter(chat)
+    prompt = arm.make_prompt(sessions.describe, opened, count_tokens)
+    if isinstance(style, AgentStyle):
+        prompt = replace(prompt, style=style)
+    written = formatter if isinstance(formatter, Formatter) else arm.make_formatter()
 
     graph = StateGraph(State, context_schema=Context, input_schema=InputState)
     graph.add_node("begin", Begin(sessions.describe))
     graph.add_node("observe", _recorded(Observe(sessions, max_steps)))
-    graph.add_node("act", _recorded(Act(chat, chosen_style, tuple(sessions.describe.action_templates))))
+    graph.add_node("act", _recorded(Act(chat, prompt)))
     graph.add_node("finish", Finish(sessions, name))
     graph.add_edge(START, "begin")
     graph.add_edge("begin", "observe")
@@ -81,7 +93,7 @@ def build_agent(
     if retriever is None:
         graph.add_conditional_edges("observe", _unless_over("act"), ["act", "finish"])
     else:
-        retrieve = Retrieve(retriever, written, memory_budget)
+        retrieve = Retrieve(retriever, written, arm.memory_options(), count_tokens)
         graph.add_node("retrieve", _recorded(retrieve))
         asks = _unless_over(lambda state: "retrieve" if retrieve.due(state) else "act")
         graph.add_conditional_edges("observe", asks, ["retrieve", "act", "finish"])

@@ -6,8 +6,8 @@ They raise ExpragError where something breaks; `build_agent` turns that into the
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
 from typing import Any
 
 from langchain_core.language_models import BaseChatModel
@@ -15,15 +15,15 @@ from langgraph.runtime import Runtime
 from langgraph.types import Overwrite
 from pydantic import TypeAdapter, ValidationError
 
-from exprag.agents import AgentStyle, build_messages
+from exprag.agents import Memory, Prompt
 from exprag.environment import TextEnvironment
 from exprag.errors import ConfigError, ExpragError, ModelError
 from exprag.formatter import Formatter
 from exprag.graph.state import Context, State
-from exprag.memory import approximate_tokens, build_block
-from exprag.retrieval import Moment, Retriever
+from exprag.memory import MemoryOptions, approximate_tokens, build_block
+from exprag.retrieval import Moment, Previous, Retriever
 from exprag.sessions import Sessions
-from exprag.trajectory import EpisodeError, Provenance, Step, Task, Trajectory, Usage, now
+from exprag.trajectory import EpisodeError, Provenance, Recall, Step, Task, Trajectory, Usage, now
 
 EMPTY_TURNS = 3  # so many turns without an action end the episode: the model is not answering
 
@@ -111,7 +111,7 @@ class Retrieve:
 
     retriever: Retriever
     formatter: Formatter
-    budget: int | None = None
+    options: MemoryOptions = field(default_factory=MemoryOptions)
     count_tokens: Callable[[str], int] = approximate_tokens
 
     def due(self, state: State) -> bool:
@@ -122,19 +122,42 @@ class Retrieve:
         if not self.due(state):
             return {}
         moment = Moment(Task.from_dict(state["task"]), _steps(state), state["observation"])
-        found = self.retriever.retrieve(moment)
-        if found is None:
-            return {}
-        block = build_block(found.candidates, self.formatter, budget=self.budget, count_tokens=self.count_tokens)
-        return {
-            "memory": {
-                "text": block.text,
-                "recalled": [recall.to_dict() for recall in block.shown],
-                "dropped": [recall.to_dict() for recall in block.dropped],
-                "query": found.query,
-                "bank_version": found.bank_version,
-            }
-        }
+        memory = recall(self.retriever, self.formatter, moment, state.get("memory"), self.options, self.count_tokens)
+        return {} if memory is None else {"memory": memory}
+
+
+def recall(
+    retriever: Retriever,
+    formatter: Formatter,
+    moment: Moment,
+    previous: dict[str, Any] | None = None,
+    options: MemoryOptions = MemoryOptions(),  # noqa: B008 - frozen
+    count_tokens: Callable[[str], int] = approximate_tokens,
+    *,
+    trajectory_ids: Iterable[str] = (),
+) -> dict[str, Any] | None:
+    """The state's `memory` for a moment, or None where the `previous` one is to stay: the one way from a bank to a prompt, for
+    graphs and training rows. `trajectory_ids` are never recalled (the episode being trained on)."""
+    before = None
+    if previous is not None:
+        recalled = tuple(Recall.from_dict(item) for item in previous.get("recalled", ()))
+        before = Previous(recalled, previous.get("subgoal", ""))
+    found = retriever.retrieve(moment, trajectory_ids=trajectory_ids, previous=before)
+    if found is None:
+        return None
+    block = build_block(found.candidates, formatter, options, count_tokens)
+    # a block that comes back as it was stays where it stands: what a server has cached of the prompt remains good
+    same = previous is not None and previous.get("text") == block.text
+    return {
+        "text": block.text,
+        "at": previous["at"] if previous is not None and same else len(moment.steps),
+        "recalled": [item.to_dict() for item in block.shown],
+        "abbreviated": [item.to_dict() for item in block.abbreviated],
+        "dropped": [item.to_dict() for item in block.dropped],
+        "query": found.query,
+        "subgoal": found.subgoal,
+        "bank_version": found.bank_version,
+    }
 
 
 @dataclass
@@ -142,15 +165,13 @@ class Act:
     """Ask the model for the next action. Raises ModelError where it cannot be asked or gives nothing usable."""
 
     model: BaseChatModel
-    style: AgentStyle
-    templates: tuple[str, ...] = ()
+    prompt: Prompt
 
     def __call__(self, state: State) -> Update:
         steps = _steps(state)
-        memory = state.get("memory") or {}
-        messages = build_messages(
-            self.style, Task.from_dict(state["task"]), self.templates, steps, state["observation"], memory.get("text", "")
-        )
+        found = state.get("memory") or {}
+        memory = Memory(found.get("text", ""), found.get("at", 0), tuple(state.get("hints") or ()))
+        messages = self.prompt.messages(Task.from_dict(state["task"]), steps, state["observation"], memory)
         try:
             reply = self.model.invoke(messages)
         except ExpragError:
@@ -158,7 +179,7 @@ class Act:
         except Exception as error:
             raise ModelError(f"The model failed: {type(error).__name__}: {error}") from error
         response = str(reply.text)
-        turn = self.style.parse(response, self.templates)
+        turn = self.prompt.style.parse(response, self.prompt.templates)
         if not turn.action and [step.action for step in steps[1 - EMPTY_TURNS :]] == [""] * (EMPTY_TURNS - 1):
             raise ModelError(
                 f"The model gave no action in {EMPTY_TURNS} turns running; its last turn was {response[:80]!r}.",

@@ -14,6 +14,8 @@ class InputState(TypedDict, total=False):
     """Id of a task, or a Task as JSON."""
     seed: int | None
     """Passed to the environment's reset."""
+    hints: list[str]
+    """Short rules for the prompt, right after the task (hint distillation, stage C)."""
 
 
 class State(InputState, total=False):
@@ -26,7 +28,8 @@ class State(InputState, total=False):
     steps: Annotated[list[dict[str, Any]], operator.add]
     """The steps so far, as Step records."""
     memory: dict[str, Any] | None
-    """The memory block in force: text, recalled (id, score, reason), query, bank_version."""
+    """The memory in force: text of the block, at (the step at which it was retrieved), recalled, abbreviated and dropped (id,
+    score, reason), query, subgoal, bank_version."""
     action: dict[str, Any] | None
     """The action about to be played: action, thought, response, note, usage."""
     score: float

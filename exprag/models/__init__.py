@@ -1,5 +1,6 @@
-"""A chat model from a short spec: `load_model("recall")`, `load_model("hf:./folder")`, `load_model("openai:name")`."""
+"""A chat model from a short spec."""
 
 from exprag.models.specs import load_model
+from exprag.models.tokens import token_counter
 
-__all__ = ["load_model"]
+__all__ = ["load_model", "token_counter"]

@@ -1,7 +1,21 @@
 """Query + exclusion + selection = a retriever."""
 
-from exprag.retrieval.contracts import Candidate, Moment, QueryStrategy, Refresh, Selector
+from exprag.retrieval.contracts import Candidate, Moment, QueryStrategy, Selector, StepStrategy, window
 from exprag.retrieval.exclusion import Exclusion
-from exprag.retrieval.retriever import Retrieval, Retriever
+from exprag.retrieval.refresh import check_refresh
+from exprag.retrieval.retriever import INDEX_STATES, Previous, Retrieval, Retriever
 
-__all__ = ["Candidate", "Exclusion", "Moment", "QueryStrategy", "Refresh", "Retrieval", "Retriever", "Selector"]
+__all__ = [
+    "INDEX_STATES",
+    "Candidate",
+    "Exclusion",
+    "Moment",
+    "Previous",
+    "QueryStrategy",
+    "Retrieval",
+    "Retriever",
+    "Selector",
+    "StepStrategy",
+    "check_refresh",
+    "window",
+]

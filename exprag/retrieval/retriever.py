@@ -5,27 +5,42 @@ The graph and the writing of training rows use this one object, so that what is 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Any
 
 from exprag.bank.where import Filter
 from exprag.errors import ConfigError, ExpragError, RetrievalError
 from exprag.plugins import create
-from exprag.retrieval.contracts import Candidate, Moment, QueryStrategy, Refresh, Selector
+from exprag.retrieval.contracts import Candidate, Moment, QueryStrategy, Selector, StepStrategy, window
 from exprag.retrieval.exclusion import Exclusion
+from exprag.retrieval.refresh import check_refresh, is_due
+from exprag.trajectory import Recall
 
 if TYPE_CHECKING:
     from exprag.bank import Bank
 
+INDEX_STATES = ("all", "matched", "mismatched", "empty")
+MODES = ("auto", "vector", "lexical", "hybrid")
+_GROWTH = 4
+
+
+@dataclass(frozen=True)
+class Previous:
+    """What the episode has in its memory block now: what was recalled, best first, and the sub-goal it was recalled for."""
+
+    recalled: tuple[Recall, ...] = ()
+    subgoal: str = ""
+
 
 @dataclass(frozen=True)
 class Retrieval:
-    """What was asked, and what is to be read, in reading order."""
+    """What was asked, and what is to be read, best first."""
 
     query: str
     candidates: tuple[Candidate, ...] = ()
     bank_version: int | None = None
+    subgoal: str = ""
 
 
 class Retriever:
@@ -36,7 +51,14 @@ class Retriever:
     k                    how many trajectories are kept at most; 0: none
     where                which rows may be found; the environment is the moment's unless the filter names one
     exclude              never the moment's own task or group (see `Exclusion.of`). False only for measuring the leak
-    refresh              "once" or "every_step"; default: the strategy's own
+    wider                names of metadata fields; tasks with the same value are excluded too (the same floor plan)
+    refresh              once, every_step, every_N_steps or on_change; default: the strategy's own
+    keep                 so many of the trajectories in force stay when the memory is refreshed: those that earlier actions
+                         relied on (ExpRAG, section 5, on what dynamic retrieval loses)
+    index                the index state of an experiment (ExpRAG, section 5): all rows; matched: of the task types in question;
+                         mismatched: of any other; empty: none
+    index_types          the types in question; default: the moment's own
+    mode                 auto (vectors where the bank has them), vector, lexical or hybrid
     """
 
     def __init__(
@@ -48,22 +70,34 @@ class Retriever:
         *,
         where: Filter | None = None,
         exclude: bool = True,
-        refresh: Refresh | None = None,
+        wider: Sequence[str] = (),
+        refresh: str | None = None,
+        keep: int = 0,
+        index: str = "all",
+        index_types: Iterable[str] = (),
         key: str | None = None,
+        mode: str = "auto",
     ) -> None:
-        if isinstance(k, bool) or not isinstance(k, int) or k < 0:
-            raise ConfigError(f"k is the number of trajectories to recall, 0 or more; not {k!r}.")
+        for name, number in (("k", k), ("keep", keep)):
+            if isinstance(number, bool) or not isinstance(number, int) or number < 0:
+                raise ConfigError(f"{name} is a number of trajectories, 0 or more; not {number!r}.")
         if key is None and not isinstance(strategy, str):
             raise ConfigError("A query strategy given as an object needs `key`: whose keys in the bank it asks.")
+        for name, word, known in (("index", index, INDEX_STATES), ("mode", mode, MODES)):
+            if word not in known:
+                raise ConfigError(f"{name} is one of {', '.join(known)}; not {word!r}.")
         self.bank = bank
         self.strategy_name, self.strategy = _component("query_strategy", strategy, QueryStrategy)
         self.selector_name, self.selector = _component("selector", selector, Selector)
         self.k = k
+        self.keep = min(keep, k)
         self.where = where or Filter()
         self.exclude = exclude
-        self.refresh: Refresh = refresh or self.strategy.refresh
-        if self.refresh not in get_args(Refresh):
-            raise ConfigError(f"refresh is one of {', '.join(get_args(Refresh))}; not {self.refresh!r}.")
+        self.wider = tuple(wider)
+        self.refresh = check_refresh(refresh or self.strategy.refresh)
+        self.index = index
+        self.index_types = frozenset(index_types)
+        self.mode = mode
         self.key = key or self.strategy_name.rpartition("/")[2]
         if self.key not in bank.strategies:
             raise RetrievalError(
@@ -73,34 +107,82 @@ class Retriever:
 
     def due(self, n_steps_done: int, already: bool) -> bool:
         """Whether to ask before the next action: `already` says that this episode has asked before."""
-        return self.k > 0 and (not already or self.refresh == "every_step")
+        return self.k > 0 and is_due(self.refresh, n_steps_done, already)
 
-    def retrieve(self, moment: Moment, *, trajectory_ids: Iterable[str] = ()) -> Retrieval | None:
-        """The trajectories for this moment, or None where the strategy leaves the memory as it is.
+    def retrieve(
+        self, moment: Moment, *, trajectory_ids: Iterable[str] = (), previous: Previous | None = None
+    ) -> Retrieval | None:
+        """The trajectories for this moment, or None where the memory is to stay as it is.
 
-        `trajectory_ids` are excluded too (the episode being trained on). Raises RetrievalError naming the plugin that broke
-        its contract.
+        `trajectory_ids` are excluded too (the episode being trained on). `previous` is what is in the memory now. Raises
+        RetrievalError naming the plugin that broke its contract.
         """
         version = self.bank.version
-        if self.k == 0:
-            return Retrieval("", (), version)
+        if self.k == 0 or self.index == "empty":
+            return Retrieval("", (), version) if previous is None else None
+        subgoal = ""
+        if self.refresh == "on_change":
+            subgoal = self._text(self._call("query strategy", self.strategy_name, self.strategy.subgoal, moment))
+            if previous is not None and subgoal == previous.subgoal:
+                return None
         query = self._call("query strategy", self.strategy_name, self.strategy.query, moment)
         if query is None:
             return None
-        if not isinstance(query, str):
-            raise RetrievalError(f"The query strategy {self.strategy_name!r} gave a {type(query).__name__}, not text or None.")
-        ids = frozenset(trajectory_ids)
-        exclusion = Exclusion.of(moment.task, ids) if self.exclude else Exclusion(trajectory_ids=ids)
+        exclusion = self._exclusion(moment, frozenset(trajectory_ids))
+        kept = self._kept(previous, exclusion)
+        pool = self._search(self._text(query), exclusion, moment, avoid={c.trajectory.id for c in kept})
+        chosen = self._select(pool, moment, self.k - len(kept))
+        return Retrieval(query, (*kept, *(self._shaped(c) for c in chosen)), version, subgoal)
+
+    def _exclusion(self, moment: Moment, ids: frozenset[str]) -> Exclusion:
+        exclusion = Exclusion.of(moment.task, ids, self.wider) if self.exclude else Exclusion(trajectory_ids=ids)
+        return replace(exclusion, types=self._types(moment)) if self.index == "mismatched" else exclusion
+
+    def _types(self, moment: Moment) -> frozenset[str]:
+        return self.index_types or frozenset({moment.task.type})
+
+    def _search(self, query: str, exclusion: Exclusion, moment: Moment, avoid: set[str]) -> list[Candidate]:
         where = self.where if self.where.environment else replace(self.where, environment=moment.task.environment)
-        hits = self.bank.search(query, strategy=self.key, k=self._pool(), where=where, exclude=exclusion)
-        for hit in hits:
-            if not exclusion.allows(hit.trajectory):
+        if self.index == "matched":
+            types = self._types(moment)
+            where = replace(where, types=tuple(sorted(types if where.types is None else types & set(where.types))))
+        size = self._pool()
+        asked = size + len(avoid)
+        while True:
+            mode = {} if self.mode == "auto" else {"mode": self.mode}
+            hits = self.bank.search(query, strategy=self.key, k=asked, where=where, exclude=exclusion, **mode)
+            allowed = [hit for hit in hits if exclusion.allows(hit.trajectory)]
+            if not exclusion.metadata and len(allowed) < len(hits):
+                wrong = next(hit for hit in hits if not exclusion.allows(hit.trajectory))
                 raise RetrievalError(
-                    f"The search returned the excluded trajectory {hit.trajectory.id!r} for task {moment.task.key!r}.",
+                    f"The search returned the excluded trajectory {wrong.trajectory.id!r} for task {moment.task.key!r}.",
                     cure="Report this: the bank's columns and payload disagree.",
                 )
-        pool = [Candidate(hit.trajectory, hit.score) for hit in hits]
-        return Retrieval(query, self._select(pool, moment), version)
+            fresh = [hit for hit in allowed if hit.trajectory.id not in avoid]
+            if len(fresh) >= size or len(hits) < asked:
+                return [Candidate(hit.trajectory, hit.score, step=hit.step) for hit in fresh[:size]]
+            asked *= _GROWTH
+
+    def _kept(self, previous: Previous | None, exclusion: Exclusion) -> list[Candidate]:
+        """Those of the memory in force that stay, as they were; one that has left the bank meanwhile is let go."""
+        recalls = {recall.id: recall for recall in previous.recalled[: self.keep]} if previous else {}
+        if not recalls:
+            return []
+        found = self.bank.trajectories(Filter(ids=tuple(recalls)))
+        kept = {t.id: Candidate(t, recalls[t.id].score, "kept: earlier actions relied on it", recalls[t.id].step) for t in found}
+        return [self._shaped(kept[id]) for id in recalls if id in kept and exclusion.allows(kept[id].trajectory)]
+
+    def _shaped(self, candidate: Candidate) -> Candidate:
+        """Whole, or the window round the step that matched."""
+        if candidate.step is None or not isinstance(self.strategy, StepStrategy):
+            return candidate
+        part = window(candidate.trajectory, candidate.step, self.strategy.before, self.strategy.after)
+        return replace(candidate, trajectory=part)
+
+    def _text(self, said: Any) -> str:
+        if not isinstance(said, str):
+            raise RetrievalError(f"The query strategy {self.strategy_name!r} gave a {type(said).__name__}, not text or None.")
+        return said
 
     def _pool(self) -> int:
         size = self._call("selector", self.selector_name, self.selector.pool, self.k)
@@ -108,17 +190,17 @@ class Retriever:
             raise RetrievalError(f"The selector {self.selector_name!r} asks for a pool of {size!r} to keep {self.k}.")
         return size
 
-    def _select(self, pool: list[Candidate], moment: Moment) -> tuple[Candidate, ...]:
-        if not pool:
+    def _select(self, pool: list[Candidate], moment: Moment, k: int) -> tuple[Candidate, ...]:
+        if not pool or k <= 0:
             return ()
         name = self.selector_name
-        chosen = self._call("selector", name, self.selector.select, pool, self.k, moment)
+        chosen = self._call("selector", name, self.selector.select, pool, k, moment)
         if not isinstance(chosen, list | tuple) or not all(isinstance(item, Candidate) for item in chosen):
             raise RetrievalError(f"The selector {name!r} gave {type(chosen).__name__}; it must give a list of candidates.")
         ids = [item.trajectory.id for item in chosen]
-        if len(ids) > self.k or len(set(ids)) < len(ids) or not set(ids) <= {item.trajectory.id for item in pool}:
+        if len(ids) > k or len(set(ids)) < len(ids) or not set(ids) <= {item.trajectory.id for item in pool}:
             raise RetrievalError(
-                f"The selector {name!r} gave {len(ids)} candidates; it must keep at most {self.k} different ones of its pool."
+                f"The selector {name!r} gave {len(ids)} candidates; it must keep at most {k} different ones of its pool."
             )
         return tuple(chosen)
 

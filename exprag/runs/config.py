@@ -9,22 +9,21 @@ from collections import defaultdict
 from pathlib import Path
 from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
+from pydantic import Field, JsonValue
 
+from exprag.arm import Arm
 from exprag.environment import TextEnvironment
 from exprag.errors import ConfigError
 from exprag.trajectory import Task
 
 
-class RunConfig(BaseModel):
-    """One arm. `policy` "agent" runs the graph with `model`; "expert" plays the environment's own `expert`.
+class RunConfig(Arm):
+    """One arm over tasks. `policy` "agent" runs the graph with `model`; "expert" plays the environment's own `expert`.
 
     Tasks: `split`, narrowed to `types`, at most `per_type` of each and `limit` in all, the first ones or, with `shuffle`,
     a sample drawn with `seed`; or `task_ids` by name. `bank` None is the arm without memory; `bank_version` is pinned when
     the run starts. `workers` 0 plays in this process. `max_steps` None: the environment's own limit.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: str = ""
     policy: Literal["agent", "expert"] = "agent"
@@ -39,27 +38,10 @@ class RunConfig(BaseModel):
     seed: int = 2025
     expert: str | None = None
     model: str = "recall"
-    style: str = "act"
     bank: str | None = None
     bank_version: int | None = None
-    strategy: str = "task"
-    refresh: Literal["once", "every_step"] | None = None
-    selector: str = "top_k"
-    k: int = Field(2, ge=0)
-    formatter: str = "chat_json"
-    memory_budget: int | None = Field(None, ge=0)
     max_steps: int | None = Field(None, ge=1)
     workers: int = Field(2, ge=0)
-
-    @classmethod
-    def make(cls, **values: Any) -> Self:
-        """Validate; raises ConfigError naming the field and what was expected."""
-        try:
-            return cls.model_validate(values)
-        except ValidationError as error:
-            first = error.errors(include_url=False)[0]
-            where = ".".join(str(part) for part in first["loc"])
-            raise ConfigError(f"Not a valid run configuration: {where}: {first['msg']}.") from error
 
     @classmethod
     def read(cls, path: str | Path, **overrides: Any) -> Self:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import time
 from functools import partial
-from typing import TYPE_CHECKING
 
 from exprag.environment import TextEnvironment
 from exprag.plugins import create
@@ -15,9 +14,6 @@ from exprag.rollout import play_expert
 from exprag.runs.config import RunConfig
 from exprag.sessions import Sessions
 from exprag.trajectory import Task, Trajectory
-
-if TYPE_CHECKING:
-    from exprag.retrieval import Retriever
 
 EXPERT_STEPS = 500  # gold paths may be longer than the limit that an agent has
 
@@ -53,15 +49,12 @@ class AgentPlayer:
         self._config = config
         self._context = Context(run=config.name)
         self._sessions = Sessions(partial(make_environment, config), capacity=1)
-        self._agent = build_agent(
-            self._sessions,
-            config.model,
-            retriever=_retriever(config),
-            formatter=config.formatter,
-            memory_budget=config.memory_budget,
-            style=config.style,
-            max_steps=config.max_steps,
-        )
+        bank = None
+        if config.bank is not None:
+            from exprag.bank import Bank
+
+            bank = Bank.open(config.bank, version=config.bank_version)
+        self._agent = build_agent(self._sessions, config.model, bank=bank, arm=config.arm, max_steps=config.max_steps)
 
     def play(self, task: Task) -> Trajectory:
         started = time.perf_counter()
@@ -82,17 +75,3 @@ def make_player(config: RunConfig) -> Player:
     """The player that the configuration's policy asks for. What goes wrong inside an episode is in its trajectory."""
     return ExpertPlayer(config) if config.policy == "expert" else AgentPlayer(config)
 
-
-def _retriever(config: RunConfig) -> Retriever | None:
-    if config.bank is None:
-        return None
-    from exprag.bank import Bank
-    from exprag.retrieval import Retriever
-
-    return Retriever(
-        Bank.open(config.bank, version=config.bank_version),
-        strategy=config.strategy,
-        selector=config.selector,
-        k=config.k,
-        refresh=config.refresh,
-    )

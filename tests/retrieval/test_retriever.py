@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from exprag import Step, Task, Trajectory
 from exprag.bank import Bank, Filter, Hit
 from exprag.errors import ConfigError, PluginError, RetrievalError
-from exprag.retrieval import Candidate, Moment, QueryStrategy, Retriever, Selector
+from exprag.retrieval import Candidate, Moment, Previous, QueryStrategy, Retriever, Selector, window
+from exprag.trajectory import Recall
 
 
 def episode(number: int, instruction: str = "put a mug on the desk", success: bool = True, **task: Any) -> Trajectory:
@@ -102,7 +103,7 @@ def test_the_callers_mistakes(bank, tmp_path):
         Retriever(bank, "tusk")
     with pytest.raises(PluginError, match="no selector 'best'"):
         Retriever(bank, selector="best")
-    with pytest.raises(ConfigError, match="refresh is one of once, every_step"):
+    with pytest.raises(ConfigError, match="refresh is once, every_step"):
         Retriever(bank, refresh="sometimes")
     with pytest.raises(RetrievalError, match="exprag bank add-strategy"):
         Retriever(Bank.create(tmp_path / "b"), "trajectory")
@@ -204,3 +205,75 @@ def test_any_moment_is_answered_within_the_contract(bank, observation, instructi
         found = Retriever(bank, strategy, k=k).retrieve(Moment(task, (), observation))
         assert len(found.candidates) <= k
         assert not {"2", "3"} & {c.trajectory.task.id for c in found.candidates}
+
+
+def test_index_states(bank):
+    found = {
+        state: {c.trajectory.task.type for c in Retriever(bank, k=20, index=state).retrieve(moment(50)).candidates}
+        for state in ("all", "matched", "mismatched", "empty")
+    }
+    assert found == {"all": {"put", "other"}, "matched": {"put"}, "mismatched": {"other"}, "empty": set()}
+    told = Retriever(bank, k=20, index="mismatched", index_types=["other"]).retrieve(moment(50)).candidates
+    assert {c.trajectory.task.type for c in told} == {"put"}
+    with pytest.raises(ConfigError, match="matched, mismatched"):
+        Retriever(bank, index="none")
+
+
+def test_a_wider_exclusion_never_shortens_the_answer(bank):
+    bank.add([episode(n, metadata={"floor": n % 3}) for n in range(100, 160)])
+    found = Retriever(bank, k=25, wider=["floor"]).retrieve(moment(100, metadata={"floor": 1})).candidates
+    assert len(found) == 25
+    assert all(c.trajectory.task.metadata.get("floor") != 1 for c in found)
+
+
+def test_what_earlier_actions_relied_on_stays(bank):
+    retriever = Retriever(bank, k=2, refresh="every_step", keep=1)
+    first = retriever.retrieve(moment(0)).candidates
+    lamp = next(t for t in bank.trajectories() if t.task.instruction == "find the lamp")
+    before = Previous((Recall(id=lamp.id, score=0.5), Recall(id=first[0].trajectory.id, score=0.4)))
+    again = retriever.retrieve(moment(0), previous=before).candidates
+    assert [c.trajectory.id for c in again] == [lamp.id, first[0].trajectory.id]
+    assert "kept" in again[0].reason
+    gone = Previous((Recall(id="no longer there", score=0.5),))
+    assert len(retriever.retrieve(moment(0), previous=gone).candidates) == 2
+    own = Previous((Recall(id=next(t.id for t in bank.trajectories() if t.task.id == "0"), score=1.0),))
+    assert all(c.trajectory.task.id != "0" for c in retriever.retrieve(moment(0), previous=own).candidates)
+
+
+class Goal(QueryStrategy):
+    refresh = "on_change"
+
+    def key(self, trajectory: Trajectory) -> str:
+        return trajectory.task.instruction
+
+    def query(self, moment: Moment) -> str:
+        return moment.task.instruction
+
+    def subgoal(self, moment: Moment) -> str:
+        return moment.observation
+
+
+def test_on_change_asks_anew_only_for_another_subgoal(bank):
+    retriever = Retriever(bank, Goal(), key="task")
+    found = retriever.retrieve(moment())
+    assert found.subgoal == "You see a mug."
+    assert retriever.due(3, already=True)
+    assert retriever.retrieve(moment(), previous=Previous((), "You see a mug.")) is None
+    assert retriever.retrieve(moment(), previous=Previous((), "You see a pan.")) is not None
+
+
+def test_every_n_steps(bank):
+    retriever = Retriever(bank, refresh="every_3_steps")
+    assert [retriever.due(n, already=n > 0) for n in range(7)] == [True, False, False, True, False, False, True]
+
+
+@given(st.integers(0, 9), st.integers(0, 4), st.integers(0, 4), st.integers(1, 10))
+def test_a_window_is_a_part_of_the_episode(step: int, before: int, after: int, length: int) -> None:
+    steps = tuple(Step(observation=f"o{n}", action=f"a{n}") for n in range(length))
+    whole = Trajectory(task=Task(environment="house", id="1"), steps=steps, final_observation="end")
+    part = window(whole, min(step, length - 1), before, after)
+    assert part.id == whole.id
+    assert steps[min(step, length - 1)] in part.steps
+    assert len(part.steps) <= before + 1 + after
+    last = steps.index(part.steps[-1]) + 1
+    assert part.final_observation == (steps[last].observation if last < length else "end")

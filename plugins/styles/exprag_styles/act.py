@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from exprag.agents.style import AgentStyle, Turn
+from exprag.agents import AgentStyle, Turn
 from exprag.agents.templates import match
 from exprag.trajectory import Step
 

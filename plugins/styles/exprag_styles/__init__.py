@@ -1,0 +1,9 @@
+"""The built-in agent styles."""
+
+from exprag import hookimpl
+from exprag.hookspecs import Register
+
+
+@hookimpl
+def register_styles(register: Register) -> None:
+    register("act", "exprag_styles.act:Act", description="the assistant turn is the bare action (ExpRAG's)")
