@@ -65,7 +65,7 @@ class Component:
         if self.check is None:
             return None
         try:
-            return _resolve(self.check)()
+            return resolve(self.check)()
         except Exception as error:  # noqa: BLE001 - a third party's check may raise anything; it is reported, not raised
             return f"its check failed: {type(error).__name__}: {error}"
 
@@ -75,7 +75,7 @@ class Component:
         if missing:
             raise PluginError(f"The {self.kind} {self.name!r} cannot be used: {self.problem()}.")
         try:
-            factory = _resolve(self.factory)
+            factory = resolve(self.factory)
         except Exception as error:
             raise PluginError(
                 f"The {self.kind} {self.name!r} of {self.distribution} could not be imported: "
@@ -200,7 +200,8 @@ def _installed(name: str) -> bool:
         return False
 
 
-def _resolve(target: str | Callable[..., Any]) -> Callable[..., Any]:
+def resolve(target: str | Callable[..., Any]) -> Callable[..., Any]:
+    """What "package.module:attribute" names; a callable is itself. Raises what the import raises."""
     if not isinstance(target, str):
         return target
     module, _, attribute = target.partition(":")

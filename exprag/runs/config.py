@@ -22,7 +22,8 @@ class RunConfig(Arm):
 
     Tasks: `split`, narrowed to `types`, at most `per_type` of each and `limit` in all, the first ones or, with `shuffle`,
     a sample drawn with `seed`; or `task_ids` by name. `bank` None is the arm without memory; `bank_version` is pinned when
-    the run starts. `workers` 0 plays in this process. `max_steps` None: the environment's own limit.
+    the run starts. `learn` lets the run's own episodes enter a copy of it (see `exprag.runs.learning`): the successful ones or
+    all, where the function `learn_rule` ("module:function") agrees, after every `learn_every` tasks. `workers` 0 plays in this process. `max_steps` None: the environment's own limit.
     """
 
     name: str = ""
@@ -40,6 +41,9 @@ class RunConfig(Arm):
     model: str = "recall"
     bank: str | None = None
     bank_version: int | None = None
+    learn: Literal["none", "success", "all"] = "none"
+    learn_rule: str | None = None
+    learn_every: int = Field(20, ge=1)
     max_steps: int | None = Field(None, ge=1)
     workers: int = Field(2, ge=0)
 

@@ -81,20 +81,14 @@ class RunDirectory:
         """The finished episodes, in the order in which they finished."""
         return list(read_jsonl(self.episodes_path, torn_tail_ok=True)) if self.episodes_path.exists() else []
 
+    def episodes_of(self, tasks: list[Task]) -> list[Trajectory]:
+        """The finished episodes of these tasks, in the order of the tasks."""
+        found = {episode.task.key: episode for episode in self.episodes()}
+        return [found[task.key] for task in tasks if task.key in found]
+
     def append(self, trajectory: Trajectory) -> None:
         """One whole line, on disk when this returns."""
-        line = (trajectory.to_json() + "\n").encode("ascii")
-        handle = os.open(self.episodes_path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
-        try:
-            written = os.write(handle, line)
-            if written != len(line):  # a full disk: leave no torn line behind
-                os.ftruncate(handle, os.fstat(handle).st_size - written)
-                raise RunError(f"The disk is full: an episode of {self.path} was not written.", cure="Free space and re-run.")
-            os.fsync(handle)
-        except OSError as error:
-            raise RunError(f"Cannot write {self.episodes_path}: {error.strerror}.") from error
-        finally:
-            os.close(handle)
+        append_line(self.episodes_path, trajectory.to_json())
 
     def drop_errors(self) -> int:
         """Forget the episodes that ended in an error, so that they are played again; returns how many."""
@@ -130,3 +124,20 @@ def _write(path: Path, data: Any) -> None:
     partial = path.with_name(path.name + ".partial")
     partial.write_text(json.dumps(data, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     partial.replace(path)
+
+
+def append_line(path: Path, text: str) -> None:
+    """Add one whole line of ASCII, on disk when this returns. Raises RunError where the disk is full; no torn line stays."""
+    line = (text + "\n").encode("ascii")
+    try:
+        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+        try:
+            written = os.write(handle, line)
+            if written != len(line):
+                os.ftruncate(handle, os.fstat(handle).st_size - written)
+                raise RunError(f"The disk is full: a line of {path} was not written.", cure="Free space and re-run.")
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+    except OSError as error:
+        raise RunError(f"Cannot write {path}: {error.strerror}.") from error

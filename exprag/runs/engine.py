@@ -10,6 +10,7 @@ from pathlib import Path
 from exprag.errors import ExpragError
 from exprag.runs.config import RunConfig, choose_tasks
 from exprag.runs.directory import RunDirectory
+from exprag.runs.learning import Learner
 from exprag.runs.player import make_environment
 from exprag.runs.workers import play_all
 from exprag.trajectory import Trajectory
@@ -45,20 +46,25 @@ def run(config: RunConfig, out: str | Path, *, retry_errors: bool = False, progr
     directory.write_versions(environment.fingerprint(), bank_version=config.bank_version)
     if retry_errors and (dropped := directory.drop_errors()):
         directory.log(f"dropped {dropped} episodes that ended in an error, to play them again")
-    todo = directory.missing(tasks)
-    done = len(tasks) - len(todo)
-    directory.log(f"{len(tasks)} tasks, {done} done, {len(todo)} to play")
+    learner = Learner(config, directory) if config.learn != "none" else None
+    rounds = learner.rounds(tasks) if learner else [tasks]
+    done = len(tasks) - len(directory.missing(tasks))
+    directory.log(f"{len(tasks)} tasks, {done} done, {len(tasks) - done} to play")
     if progress:
         progress(done, len(tasks), None)
     try:
-        with closing(play_all(config, todo)) as played:
-            for trajectory in played:
-                directory.append(trajectory)
-                done += 1
-                if trajectory.error:
-                    directory.log(f"{trajectory.task.key}: {trajectory.error.boundary}: {trajectory.error.message}")
-                if progress:
-                    progress(done, len(tasks), trajectory)
+        for number, part in enumerate(rounds):
+            todo = directory.missing(part)
+            with closing(play_all(learner.reading(number) if learner else config, todo)) as played:
+                for trajectory in played:
+                    directory.append(trajectory)
+                    done += 1
+                    if trajectory.error:
+                        directory.log(f"{trajectory.task.key}: {trajectory.error.boundary}: {trajectory.error.message}")
+                    if progress:
+                        progress(done, len(tasks), trajectory)
+            if learner:
+                learner.learn(number, directory.episodes_of(part))
     except (ExpragError, KeyboardInterrupt) as stopped:
         directory.log(f"stopped after {done} of {len(tasks)}: {str(stopped) or 'interrupted'}")
         raise

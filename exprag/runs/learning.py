@@ -1,0 +1,109 @@
+"""A bank that grows within a run: the agent's own finished episodes enter, gated by outcome and by a rule.
+
+The tasks are played in rounds. All episodes of a round read the bank as it was when the round began; then those that pass the
+gate are added, in the order of the tasks and not in that in which workers finished: the same run gives the same bank, with any
+number of workers, killed or not. The bank that grows is the run's own copy, RUN/bank; the one it started from stays as it was.
+
+    learned.jsonl     one line a round: number, bank version before and after, ids added, ids refused with the reason
+
+This is the read-write memory that the paper leaves to future work (ExpRAG, limitations).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from exprag.errors import ConfigError
+from exprag.plugins import resolve
+from exprag.runs.config import RunConfig
+from exprag.runs.directory import RunDirectory, append_line
+from exprag.trajectory import Task, Trajectory
+
+if TYPE_CHECKING:
+    from exprag.bank import Bank
+
+LEARNED = "learned.jsonl"
+BANK = "bank"
+
+
+class Learner:
+    """The growing bank of one run. `config` is the run's, with `learn` other than "none"."""
+
+    def __init__(self, config: RunConfig, directory: RunDirectory) -> None:
+        self._config = config
+        self._record = directory.path / LEARNED
+        self._rule = _rule(config.learn_rule)
+        self.bank = _own_bank(config, directory.path / BANK)
+        self.rounds_done: list[dict[str, Any]] = []
+        if self._record.exists():
+            whole = self._record.read_text(encoding="utf-8").rpartition("\n")[0]
+            self.rounds_done = [json.loads(line) for line in whole.splitlines()]
+            self._record.write_text("".join(json.dumps(done) + "\n" for done in self.rounds_done), encoding="utf-8")
+
+    def rounds(self, tasks: Sequence[Task]) -> list[list[Task]]:
+        """The tasks in their order, `learn_every` at a time."""
+        size = self._config.learn_every
+        return [list(tasks[start : start + size]) for start in range(0, len(tasks), size)]
+
+    def reading(self, number: int) -> RunConfig:
+        """The configuration of a round's episodes: the run's own bank, pinned to what it held when the round began."""
+        done = number < len(self.rounds_done)
+        version = self.rounds_done[number]["from_version"] if done else self.bank.version
+        return self._config.model_copy(update={"bank": self.bank.uri, "bank_version": version})
+
+    def learn(self, number: int, episodes: Sequence[Trajectory]) -> None:
+        """Take in a finished round. Episodes are in the order of their tasks; a round that was taken in before is passed over."""
+        if number < len(self.rounds_done):
+            return
+        refused = {episode.id: why for episode in episodes if (why := self._refuses(episode))}
+        before = self.bank.version
+        # killed between the two lines, the round is taken in again: adding is idempotent
+        self.bank.add(episode for episode in episodes if episode.id not in refused)
+        added = [episode.id for episode in episodes if episode.id not in refused]
+        done = {"round": number, "from_version": before, "to_version": self.bank.version, "added": added, "refused": refused}
+        append_line(self._record, json.dumps(done))
+        self.rounds_done.append(done)
+
+    def _refuses(self, episode: Trajectory) -> str:
+        if episode.error is not None or episode.ended == "error":
+            return "it ended in an error"
+        if self._config.learn == "success" and not episode.success:
+            return "it did not succeed"
+        try:
+            passed = self._rule is None or bool(self._rule(episode))
+        except Exception as error:
+            raise ConfigError(f"The rule {self._config.learn_rule!r} raised {type(error).__name__}: {error}.") from error
+        return "" if passed else f"the rule {self._config.learn_rule} refused it"
+
+
+def _rule(path: str | None) -> Callable[[Trajectory], object] | None:
+    if path is None:
+        return None
+    try:
+        return resolve(path)
+    except Exception as error:
+        raise ConfigError(
+            f"The rule {path!r} could not be imported: {type(error).__name__}: {error}.",
+            cure="Give module:function; the function takes a Trajectory and says whether it may enter the bank.",
+        ) from error
+
+
+def _own_bank(config: RunConfig, place: Path) -> Bank:
+    """The run's bank: a copy of the one that it starts from at the pinned version, or an empty one. The copy appears whole."""
+    from exprag.bank import Bank
+    from exprag.bank.copying import copy_bank
+
+    if place.exists():
+        return Bank.open(place)
+    if config.bank is None:
+        return Bank.create(place, strategies=(config.key or config.strategy,))
+    return copy_bank(config.bank, place, config.bank_version)
+
+
+def bank_of(config: RunConfig, directory: Path) -> str | None:
+    """Where the bank that a run's episodes read lies: its own copy if it learns."""
+    return str(directory / BANK) if config.learn != "none" else config.bank
+

@@ -1,0 +1,102 @@
+"""Runs that learn: the bank grows by round, in the order of the tasks, whatever the number of workers and however it was stopped."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from toy import Toy
+
+from exprag.bank import Bank
+from exprag.errors import ConfigError, ExpragError
+from exprag.rollout import play_expert
+from exprag.runs import RunConfig, RunDirectory, run
+from exprag.trajectory import Trajectory
+
+
+def config(**more: object) -> RunConfig:
+    about = {"environment": "toy:Toy", "split": "test", "learn": "success", "learn_every": 3, "workers": 0, "k": 1}
+    return RunConfig.make(**{**about, **more})
+
+
+@pytest.fixture
+def bank(tmp_path: Path) -> Bank:
+    toy = Toy()
+    made = Bank.create(tmp_path / "start")
+    made.add([play_expert(toy, task) for task in list(toy.tasks("train"))[:2]])
+    return made
+
+
+def record(out: Path) -> list[dict]:
+    return [json.loads(line) for line in (out / "learned.jsonl").read_text().splitlines()]
+
+
+def short(episode: Trajectory) -> bool:
+    return len(episode.steps) < 3
+
+
+def test_successes_enter_the_runs_own_bank_in_the_order_of_the_tasks(tmp_path: Path, bank: Bank) -> None:
+    version = bank.version
+    run(config(bank=bank.uri), tmp_path / "run")
+    episodes = {episode.id: episode for episode in RunDirectory(tmp_path / "run").episodes()}
+    rounds = record(tmp_path / "run")
+    assert [done["round"] for done in rounds] == [0, 1, 2]
+    added = [episodes[id] for done in rounds for id in done["added"]]
+    assert added
+    assert all(episode.success for episode in added)
+    assert [episode.task.id for episode in added] == sorted(episode.task.id for episode in added)
+    assert all("did not succeed" in why for done in rounds for why in done["refused"].values())
+    grown = Bank.open(tmp_path / "run" / "bank")
+    assert {t.id for t in grown} == {t.id for t in bank} | {episode.id for episode in added}
+    assert (bank.version, len(bank)) == (version, 2)
+    for done in rounds:  # every episode read the bank as it was when its round began
+        for id in [*done["added"], *done["refused"]]:
+            assert episodes[id].provenance.bank_version == done["from_version"]
+
+
+@pytest.mark.slow
+def test_the_same_run_gives_the_same_bank(tmp_path: Path, bank: Bank) -> None:
+    run(config(bank=bank.uri, name="r"), tmp_path / "one")
+    run(config(bank=bank.uri, name="r", workers=2), tmp_path / "two")
+    one, two = (Bank.open(tmp_path / name / "bank") for name in ("one", "two"))
+    assert [t.id for t in one] == [t.id for t in two]
+    assert [d["added"] for d in record(tmp_path / "one")] == [d["added"] for d in record(tmp_path / "two")]
+
+
+def test_stopped_anywhere_it_goes_on_to_the_same_bank(tmp_path: Path, bank: Bank) -> None:
+    whole, parts = tmp_path / "whole", tmp_path / "parts"
+    run(config(bank=bank.uri, name="r"), whole)
+
+    class Stopped(Exception):
+        pass
+
+    for stop_at in (2, 5, 6):
+
+        def stop(done: int, total: int, episode: Trajectory | None, at: int = stop_at) -> None:
+            if episode is not None and done >= at:
+                raise Stopped
+
+        with pytest.raises(Stopped):
+            run(config(bank=bank.uri, name="r"), parts, progress=stop)
+    # killed after the episodes were added, before that was recorded
+    lines = (parts / "learned.jsonl").read_text().splitlines(keepends=True)
+    (parts / "learned.jsonl").write_text("".join(lines[:-1]) + lines[-1][:7])
+    run(config(bank=bank.uri, name="r"), parts)
+    assert [d["added"] for d in record(parts)] == [d["added"] for d in record(whole)]
+    assert [t.id for t in Bank.open(parts / "bank")] == [t.id for t in Bank.open(whole / "bank")]
+
+
+def test_without_a_bank_it_starts_with_an_empty_one_and_a_rule_may_refuse(tmp_path: Path) -> None:
+    run(config(learn="all", learn_rule=f"{__name__}:short"), tmp_path / "run")
+    refused = [why for done in record(tmp_path / "run") for why in done["refused"].values()]
+    assert refused
+    assert all("short refused it" in why for why in refused)
+
+
+def test_a_rule_that_cannot_be_used_is_said_before_the_first_episode(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="module:function"):
+        run(config(learn_rule="nowhere:rule"), tmp_path / "run")
+    with pytest.raises(ExpragError, match=r"learn"):
+        config(learn="some")
+    assert not RunDirectory(tmp_path / "run").episodes()
