@@ -27,7 +27,7 @@ from typing import Any
 
 from exprag import Step, Task, Trajectory
 from exprag.bank import Bank, Filter
-from exprag.bank.schema import bank_schema, describe
+from exprag.bank.where import TRUSTED
 from exprag.retrieval import Moment, Retriever
 
 OBJECTS = ("apple", "book", "bowl", "bread", "candle", "cup", "fork", "glass", "kettle", "knife", "lamp", "mug", "pan", "plate")
@@ -101,12 +101,12 @@ def ingest(folder: Path, episodes: list[Trajectory], repeats: int) -> dict[str, 
         writer = bank._writer
         parts = [episodes[n : n + 256] for n in range(0, len(episodes), 256)]
         rows: list[pa.RecordBatch] = []
-        rows_times.append(seconds(lambda w=writer, r=rows, p=parts: r.extend(map(w._rows, p))))
-        schema = bank_schema(describe(bank._table.schema, bank.uri), bank.strategies)
+        rows_times.append(seconds(lambda w=writer, r=rows, p=parts: r.extend(w.rows(part, [TRUSTED] * len(part)) for part in p)))
+        schema = bank._table.schema
         raw = lancedb.connect(str(folder / f"raw{i}")).create_table("rows", schema=schema)
         arrow = pa.Table.from_batches(rows)
         raw_times.append(seconds(lambda t=raw, a=arrow: t.add(a)))
-        commit_times.append(seconds(lambda w=writer, r=rows: w._commit(r)))
+        commit_times.append(seconds(lambda w=writer, r=rows: w.commit(r)))
         other = Bank.create(folder / f"whole{i}")
         whole_times.append(seconds(lambda b=other: b.add(episodes)))
         assert len(bank) == len(other) == raw.count_rows() == len(episodes)

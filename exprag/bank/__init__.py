@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from exprag.bank.bank import Bank
     from exprag.bank.encoders import Encoder, HuggingFaceEncoder, load_encoder
-    from exprag.bank.reports import AddReport, BadRow, BankInfo, Hit, ImportReport
+    from exprag.bank.reports import AddReport, BadRow, BankInfo, Hit, ImportReport, IndexReport, Pruned, VersionRecord
     from exprag.bank.where import Filter
 
 __all__ = [
@@ -19,11 +19,15 @@ __all__ = [
     "Hit",
     "HuggingFaceEncoder",
     "ImportReport",
+    "IndexReport",
+    "Pruned",
+    "VersionRecord",
     "load_encoder",
 ]
 
 _LATE = {
     **dict.fromkeys(("AddReport", "BadRow", "BankInfo", "Hit", "ImportReport"), "exprag.bank.reports"),
+    **dict.fromkeys(("IndexReport", "Pruned", "VersionRecord"), "exprag.bank.reports"),
     **dict.fromkeys(("Encoder", "HuggingFaceEncoder", "load_encoder"), "exprag.bank.encoders"),
     "Bank": "exprag.bank.bank",
     "Filter": "exprag.bank.where",

@@ -2,7 +2,12 @@
 
     lexical          no vectors: LanceDB's own full-text index over the keys (BM25). Needs no model; the default.
     hf:MODEL         a sentence-transformers model, by id or folder, through langchain-huggingface; compared by dot product
-                     of normalised vectors, as in the paper (`hf:Qwen/Qwen3-Embedding-0.6B`; ExpRAG, section 3).
+                     of normalised vectors, as in the paper (ExpRAG, section 3). Its vectors are cached by text.
+
+and by profile, a model with the vector index that suits it:
+
+    qwen3            hf:Qwen/Qwen3-Embedding-0.6B, as in the paper; the index goes by size
+    bge-m3           hf:BAAI/bge-m3 with HNSW
 
 An encoder of one's own is any object with `spec`, `encode_keys` and `encode_query`.
 """
@@ -14,12 +19,13 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from exprag.bank.embeddings import PROBE_TEXT, cached
 from exprag.bank.schema import Description
 from exprag.bank.where import utf8
 from exprag.errors import BankError, PluginError
 
 LEXICAL = "lexical"
-PROBE_TEXT = "Put a clean mug on the desk, then look at it under the lamp."
+PROFILES = {"qwen3": ("hf:Qwen/Qwen3-Embedding-0.6B", "auto"), "bge-m3": ("hf:BAAI/bge-m3", "ivf_hnsw_sq")}
 _PROBE_LENGTH = 32
 
 
@@ -39,13 +45,19 @@ class Encoder(Protocol):
 
 
 def load_encoder(spec: str) -> Encoder | None:
-    """The encoder of a spec; None for `lexical`. Loads the model: seconds."""
+    """The encoder of a spec or profile; None for `lexical`. Loads the model: seconds."""
     if spec == LEXICAL:
         return None
-    kind, _, model = spec.partition(":")
+    kind, _, model = spec_of(spec).partition(":")
     if kind != "hf" or not model:
-        raise BankError(f"There is no encoder {spec!r}.", cure="Known: 'lexical', 'hf:<model id or folder>'.")
-    return HuggingFaceEncoder(model)
+        profiles = "".join(f", {name!r}" for name in PROFILES)
+        raise BankError(f"There is no encoder {spec!r}.", cure=f"Known: 'lexical', 'hf:<model id or folder>'{profiles}.")
+    return cached(HuggingFaceEncoder(model))
+
+
+def spec_of(name: str) -> str:
+    """The spec of a profile; a spec is its own."""
+    return PROFILES[name][0] if name in PROFILES else name
 
 
 class HuggingFaceEncoder:

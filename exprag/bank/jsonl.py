@@ -15,14 +15,14 @@ if TYPE_CHECKING:
     from exprag.bank.bank import Bank
 
 
-def import_jsonl(bank: Bank, path: str | Path) -> ImportReport:
+def import_jsonl(bank: Bank, path: str | Path, trust: bool | None = False) -> ImportReport:
     """See `Bank.import_jsonl`. Raises ConfigError where the file is missing."""
     file = Path(path)
     if not file.is_file():
         raise ConfigError(f"There is no file {file}.", cure="Name a JSONL file of trajectories.")
     bad: list[BadRow] = []
-    report = bank.add(_valid(file, bad))
-    return ImportReport(report.added, report.skipped_existing, tuple(bad))
+    report = bank.add(_valid(file, bad), trust=trust)
+    return ImportReport(report.added, report.skipped_existing, tuple(bad), report.quarantined, report.notes)
 
 
 def _valid(file: Path, bad: list[BadRow]) -> Iterator[Trajectory]:

@@ -20,16 +20,25 @@ class Hit:
 
 @dataclass(frozen=True)
 class AddReport:
-    """How many trajectories went in, and how many were there already by id."""
+    """How many trajectories went in, how many were there already by id, and how many of those added are quarantined. `notes`
+    say what else was done, such as an index made."""
 
     added: int = 0
     skipped_existing: int = 0
+    quarantined: int = 0
+    notes: tuple[str, ...] = ()
 
     def __add__(self, other: AddReport) -> AddReport:
-        return AddReport(self.added + other.added, self.skipped_existing + other.skipped_existing)
+        return AddReport(
+            self.added + other.added,
+            self.skipped_existing + other.skipped_existing,
+            self.quarantined + other.quarantined,
+            self.notes + other.notes,
+        )
 
     def __str__(self) -> str:
-        return f"{self.added} added, {self.skipped_existing} there already"
+        quarantined = f" ({self.quarantined} of them quarantined)" if self.quarantined else ""
+        return "; ".join([f"{self.added} added{quarantined}, {self.skipped_existing} there already", *self.notes])
 
 
 @dataclass(frozen=True)
@@ -47,10 +56,62 @@ class ImportReport:
     added: int = 0
     skipped_existing: int = 0
     bad: tuple[BadRow, ...] = ()
+    quarantined: int = 0
+    notes: tuple[str, ...] = ()
 
     def __str__(self) -> str:
-        bad = f", {len(self.bad)} bad lines left out" if self.bad else ""
-        return f"{AddReport(self.added, self.skipped_existing)}{bad}"
+        bad = (f"{len(self.bad)} bad lines left out",) if self.bad else ()
+        return str(AddReport(self.added, self.skipped_existing, self.quarantined, bad + self.notes))
+
+
+@dataclass(frozen=True)
+class VersionRecord:
+    """One version of a bank: when it was made (UTC, ISO 8601), what made it, its rows, and the tags that name it."""
+
+    version: int
+    created: str
+    what: str
+    rows: int
+    tags: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class IndexReport:
+    """The vector index of one strategy: its kind (or "exact": none), partitions and vectors; why it was chosen and the seconds
+    that making it took, where it was made just now; and as measured with `queries` of the stored keys: recall@10 against the
+    exact search, and the median milliseconds of a search."""
+
+    strategy: str
+    kind: str
+    partitions: int
+    vectors: int
+    recall: float | None = None
+    ms: float | None = None
+    queries: int = 0
+    why: str = ""
+    seconds: float | None = None
+
+    def __str__(self) -> str:
+        parts = f" of {self.partitions} partitions" if self.partitions else ""
+        why = f" ({self.why})" if self.why else ""
+        built = f", made in {self.seconds:.1f} s" if self.seconds is not None else ""
+        measured = f"; recall@10 {self.recall:.3f}, {self.ms:.1f} ms" if self.recall is not None else ""
+        return f"{self.strategy}: {self.kind}{parts} over {self.vectors:,} vectors{why}{built}{measured}"
+
+
+@dataclass(frozen=True)
+class Pruned:
+    """What `optimize` left: the bank's version, how many versions are kept and how many went. `held_by` is the tag that kept
+    more of them than was asked for."""
+
+    version: int
+    kept: int
+    removed: int
+    held_by: str = ""
+
+    def __str__(self) -> str:
+        held = f"; the tag {self.held_by!r} holds all from its own on" if self.held_by else ""
+        return f"version {self.version}, {self.kept} versions kept, {self.removed} removed{held}"
 
 
 @dataclass(frozen=True)
@@ -71,6 +132,7 @@ class BankInfo:
     outcomes: dict[str, int] = field(default_factory=dict)
     sources: dict[str, int] = field(default_factory=dict)
     fingerprints: dict[str, int] = field(default_factory=dict)
+    trust: dict[str, int] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)

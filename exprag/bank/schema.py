@@ -1,8 +1,11 @@
 """What a bank's table looks like: one row per trajectory, and the bank's own description in the schema's metadata.
 
 The payload is the trajectory itself (ASCII JSON, nothing lost); the columns beside it are for search and filters. Each
-query strategy has a text column `key_NAME`, and with a vector encoder a float32 column `vector_NAME`. The description
-stands in the schema and not in a file beside it, so that it is written in the same commit and travels to object storage.
+query strategy has a text column `key_NAME`, and with a vector encoder a float32 column `vector_NAME`; a strategy by step has
+lists of them, one element per step, so that a trajectory stays one row and one commit. The description stands in the schema
+and not in a file beside it, so that it is written in the same commit and travels to object storage.
+
+Format 2 has the column `trust`. A bank of format 1 is read as it is, all its rows trusted; the first write adds the column.
 """
 
 from __future__ import annotations
@@ -19,9 +22,9 @@ from exprag.errors import BankError
 from exprag.trajectory import Trajectory
 
 TABLE = "trajectories"
-FORMAT = 1
+FORMAT = 2
 METADATA = b"exprag.bank"
-KEY, VECTOR = "key_", "vector_"
+KEY, VECTOR, TRUST = "key_", "vector_", "trust"
 
 _ROW = [
     *(pa.field(name, pa.string(), nullable=False) for name in ("id", "task_key", "environment", "task_id", "task_group")),
@@ -30,6 +33,7 @@ _ROW = [
     pa.field("score", pa.float64()),
     *(pa.field(name, pa.string(), nullable=False) for name in ("source", "fingerprint", "run", "model", "created")),
     pa.field("n_steps", pa.int32(), nullable=False),
+    pa.field(TRUST, pa.string()),
     # zstd halves the folder (measured on ALFWorld runs) and with it what compaction rewrites; reading is as fast
     pa.field("payload", pa.string(), nullable=False, metadata={"lance-encoding:compression": "zstd"}),
 ]
@@ -38,13 +42,14 @@ _ROW = [
 @dataclass(frozen=True)
 class Description:
     """What a bank says of itself. `dimension` is 0 where keys are not embedded; `probe` is the beginning of the vector of a
-    fixed text, by which an encoder is known again wherever its files lie."""
+    fixed text, by which an encoder is known again wherever its files lie; `index` is the kind of its vector indices."""
 
     encoder: str
     dimension: int = 0
     probe: tuple[float, ...] = ()
     exprag: str = ""
     format: int = FORMAT
+    index: str = "auto"
 
     def to_metadata(self) -> dict[bytes, bytes]:
         return {METADATA: json.dumps(asdict(self)).encode()}
@@ -72,31 +77,51 @@ def strategies_of(schema: pa.Schema) -> tuple[str, ...]:
     return tuple(name.removeprefix(KEY) for name in schema.names if name.startswith(KEY))
 
 
-def key_fields(strategy: str, dimension: int, prefix: str = "") -> list[pa.Field]:
+def is_by_step(schema: pa.Schema, strategy: str) -> bool:
+    """Whether the strategy's keys are lists, one element per step."""
+    return pa.types.is_list(schema.field(KEY + strategy).type)
+
+
+def key_fields(strategy: str, dimension: int, by_step: bool, prefix: str = "") -> list[pa.Field]:
     """The columns of one strategy."""
-    found = [pa.field(prefix + KEY + strategy, pa.string())]
+    types = {KEY: pa.string()}
     if dimension:
-        found.append(pa.field(prefix + VECTOR + strategy, pa.list_(pa.float32(), dimension)))
-    return found
+        types[VECTOR] = pa.list_(pa.float32(), dimension)
+    return [pa.field(prefix + kind + strategy, pa.list_(of) if by_step else of) for kind, of in types.items()]
 
 
-def bank_schema(description: Description, strategies: Sequence[str]) -> pa.Schema:
-    fields = [field for name in strategies for field in key_fields(name, description.dimension)]
+def bank_schema(description: Description, strategies: Mapping[str, bool]) -> pa.Schema:
+    """`strategies`: names, and whether their keys are by step."""
+    fields = [field for name, by_step in strategies.items() for field in key_fields(name, description.dimension, by_step)]
     return pa.schema([*_ROW, *fields], metadata=description.to_metadata())
 
 
-def key_columns(strategy: str, texts: Sequence[str], vectors: np.ndarray | None, prefix: str = "") -> dict[str, pa.Array]:
-    """The Arrow columns of one strategy from its key texts and, with a vector encoder, float32 [n, dimension]."""
-    columns = {prefix + KEY + strategy: pa.array(texts, pa.string())}
+def key_columns(
+    strategy: str,
+    texts: Sequence[str],
+    vectors: np.ndarray | None,
+    counts: Sequence[int] | None = None,
+    prefix: str = "",
+) -> dict[str, pa.Array]:
+    """The Arrow columns of one strategy from its key texts and, with a vector encoder, float32 [texts, dimension].
+
+    `counts`, of a strategy by step, says how many of the texts belong to each row.
+    """
+    columns = {KEY: pa.array(texts, pa.string())}
     if vectors is not None:
         flat = pa.array(np.ascontiguousarray(vectors, dtype=np.float32).reshape(-1))
-        columns[prefix + VECTOR + strategy] = pa.FixedSizeListArray.from_arrays(flat, vectors.shape[1])
-    return columns
+        columns[VECTOR] = pa.FixedSizeListArray.from_arrays(flat, vectors.shape[1])
+    if counts is not None:
+        ends = pa.array(np.concatenate([[0], np.cumsum(counts)]), pa.int32())
+        columns = {kind: pa.ListArray.from_arrays(ends, values) for kind, values in columns.items()}
+    return {prefix + kind + strategy: values for kind, values in columns.items()}
 
 
-def to_rows(trajectories: Sequence[Trajectory], keys: Mapping[str, pa.Array], schema: pa.Schema) -> pa.RecordBatch:
+def to_rows(
+    trajectories: Sequence[Trajectory], trust: Sequence[str], keys: Mapping[str, pa.Array], schema: pa.Schema
+) -> pa.RecordBatch:
     """One Arrow row per trajectory; `keys` are the columns of `key_columns`, row for row. Columns of neither are null."""
-    rows = [_row(trajectory) for trajectory in trajectories]
+    rows = [_row(trajectory) | {TRUST: word} for trajectory, word in zip(trajectories, trust, strict=True)]
     arrays = [
         keys[field.name] if field.name in keys else pa.array([row.get(field.name) for row in rows], field.type)
         for field in schema

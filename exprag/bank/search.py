@@ -1,7 +1,10 @@
-"""Ranking: the ids of a table nearest to a query, in an order that is the same every time.
+"""Ranking: the rows of a table nearest to a query, in an order that is the same every time.
 
 LanceDB breaks ties as it pleases, and ties are the rule here (many runs share one task description). So the search asks for
 more than k, until the last score lies clearly below the k-th, and orders equal scores by id.
+
+Keys by step are lists. LanceDB finds a row by its nearest vector or its best-matching text, and says the element of a text;
+that of a vector is found here.
 """
 
 from __future__ import annotations
@@ -9,43 +12,131 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter
-from typing import Any
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 
+from exprag.bank.index import asked
+from exprag.bank.schema import KEY, VECTOR
+from exprag.bank.view import View, look
+
+MODES = ("auto", "vector", "lexical", "hybrid")
 _MARGIN = 64
 _GROWTH = 16
 _DIGITS = 6  # float noise in equal scores lies below this
 _BREAKS = re.compile(r"[\s!-/:-@\[-`{-~]+")  # white space and ASCII punctuation, which end a word in the index too
+# Reciprocal rank fusion (Cormack, Clarke and Buettcher, SIGIR 2009), with their constant.
+_FUSION = 60
+_FUSED = 100  # how deep each of the two lists is read, at least
 
 
-def rank(table: Any, column: str, query: str | np.ndarray, k: int, condition: str) -> list[tuple[str, float]]:
-    """(id, score) of the k best rows that fit the SQL condition, best first, equal scores by id.
+class Ranked(NamedTuple):
+    """One row of an answer. `row` is its place in this version of the table; `step` the best element of a key by step."""
 
-    A text asks the full-text index of `column` (BM25), a float32 vector [dimension] is compared by dot product, exactly.
-    Rows that share no word with a text are not found at all.
+    id: str
+    score: float
+    row: int
+    step: int | None = None
+
+
+def search(
+    table: Any,
+    strategy: str,
+    text: str | None,
+    vector: np.ndarray | None,
+    k: int,
+    condition: str,
+    view: View | None = None,
+) -> list[Ranked]:
+    """The k best rows by the strategy's keys that fit the SQL condition, best first, equal scores by id.
+
+    A text asks the full-text index (BM25; rows that share no word with it are not found), a float32 vector [dimension] is
+    compared by dot product, and both together are fused by rank. `view` is the table's, where it is known already.
     """
-    asked = max(_MARGIN, 4 * k)
+    view = view or look(table)
+    if text is None or vector is None:
+        return rank(table, view, strategy, text if vector is None else vector, k, condition)
+    depth = max(_FUSED, 4 * k)
+    return fuse([rank(table, view, strategy, query, depth, condition) for query in (vector, text)])[:k]
+
+
+def fuse(rankings: Iterable[list[Ranked]]) -> list[Ranked]:
+    """One ranking of several by the sum of 1 / (60 + rank). Equal scores of a ranking share the best rank of theirs, so that
+    what decides among them is the other ranking, and then the id. A row's step is the first ranking's that found it."""
+    scores: dict[str, float] = {}
+    first: dict[str, Ranked] = {}
+    for ranking in rankings:
+        place, last = 0, math.nan
+        for number, row in enumerate(ranking, 1):
+            place, last = (place if row.score == last else number), row.score
+            scores[row.id] = scores.get(row.id, 0.0) + 1 / (_FUSION + place)
+            first.setdefault(row.id, row)
+    return sorted((row._replace(score=scores[row.id]) for row in first.values()), key=_order)
+
+
+def rank(table: Any, view: View, strategy: str, query: Any, k: int, condition: str) -> list[Ranked]:
+    """The k best rows for one query, a text or a vector."""
+    limit = max(_MARGIN, 4 * k)
     while True:
-        found = sorted(_ask(table, column, query, asked, condition), key=lambda item: (-item[1], item[0]))
-        if len(found) < asked or (len(found) > k and found[-1][1] < found[k - 1][1]):
-            return found[:k]
-        asked *= _GROWTH
+        found = _ask(table, view, strategy, query, limit, condition)
+        best: dict[int, _Found] = {}
+        for one in sorted(found, key=lambda one: (-one.score, one.step or 0)):
+            best.setdefault(one.row, one)  # a row is found once for each of its texts
+        ranked = list(best.values())
+        if len(found) < limit or (len(ranked) > k and min(one.score for one in found) < ranked[k - 1].score):
+            break
+        limit *= _GROWTH
+    # only those that may be among the k are asked for their ids: reading those of all takes as long as the search
+    within = [one for one in ranked if one.score >= ranked[min(k, len(ranked)) - 1].score]
+    ids = take(table, [one.row for one in within], "id")
+    chosen = sorted((Ranked(ids[one.row], one.score, one.row, one.step) for one in within), key=_order)[:k]
+    by_vector = not isinstance(query, str) and strategy in view.by_step
+    return _with_steps(table, strategy, query, chosen) if by_vector else chosen
 
 
-def _ask(table: Any, column: str, query: str | np.ndarray, limit: int, condition: str) -> list[tuple[str, float]]:
-    if isinstance(query, str):
+def _order(row: Ranked) -> tuple[float, str]:
+    return -row.score, row.id
+
+
+class _Found(NamedTuple):
+    row: int
+    score: float
+    step: int | None
+
+
+def _ask(table: Any, view: View, strategy: str, query: Any, limit: int, condition: str) -> list[_Found]:
+    by_step, lexical = strategy in view.by_step, isinstance(query, str)
+    if lexical:
         from lancedb import query as lance
 
         words: Any = lance.MatchQuery  # takes the text as words, whatever query syntax it may look like
-        search = table.search(words(damped(query), column), query_type="fts").select(["id", "_score"])
+        search = table.search(words(damped(query), KEY + strategy), query_type="fts")
     else:
-        search = table.search(query, vector_column_name=column).distance_type("dot").select(["id", "_distance"])
+        search = table.search(query, vector_column_name=VECTOR + strategy).distance_type("cosine" if by_step else "dot")
+        search = asked(search, view.vectors.get(strategy), by_step)
+    number = "_score" if lexical else "_distance"
+    search = search.select([number, "_doc_index"] if lexical and by_step else [number]).with_row_id(True)
     if condition:
         search = search.where(condition, prefilter=True)
     rows = search.limit(limit).to_arrow()
-    scores = rows["_score"].to_pylist() if isinstance(query, str) else [1.0 - d for d in rows["_distance"].to_pylist()]
-    return [(id, round(score, _DIGITS)) for id, score in zip(rows["id"].to_pylist(), scores, strict=True)]
+    scores = rows[number].to_pylist() if lexical else [1.0 - distance for distance in rows[number].to_pylist()]
+    steps = [place[0] for place in rows["_doc_index"].to_pylist()] if "_doc_index" in rows.column_names else [None] * len(rows)
+    columns = zip(rows["_rowid"].to_pylist(), scores, steps, strict=True)
+    return [_Found(row, round(score, _DIGITS), step) for row, score, step in columns]
+
+
+def _with_steps(table: Any, strategy: str, query: np.ndarray, ranked: list[Ranked]) -> list[Ranked]:
+    keys = take(table, [row.row for row in ranked], VECTOR + strategy)
+    return [row._replace(step=int(np.argmax(np.asarray(keys[row.row], dtype=np.float32) @ query))) for row in ranked]
+
+
+def take(table: Any, rows: Sequence[int], column: str) -> dict[int, Any]:
+    """The values of a column by the rows' places, which hold for this version of the table alone."""
+    if not rows:
+        return {}
+    found = table.take_row_ids(list(rows)).select([column]).with_row_id().to_arrow()
+    return dict(zip(found["_rowid"].to_pylist(), found[column].to_pylist(), strict=True))
 
 
 def damped(text: str) -> str:

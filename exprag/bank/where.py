@@ -7,9 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, fields
+from datetime import UTC, datetime
 from typing import Any
 
+from exprag.errors import ConfigError
 from exprag.trajectory import Trajectory
+
+TRUSTED, QUARANTINED = "trusted", "quarantined"
 
 
 def utf8(text: str) -> str:
@@ -42,7 +46,14 @@ def both(*conditions: str) -> str:
 class Filter:
     """Rows of a bank by their columns. None asks for nothing; several values of one field mean any of them.
 
-    success: True or False (an unknown outcome is neither).
+    success          True or False (an unknown outcome is neither)
+    run, model, source, created_after, created_before
+                     where a row comes from. The times are ISO 8601 or datetime (without zone: UTC), to the second; from the
+                     first on, before the second. A row that does not say when it was made fits neither
+    trust            "trusted", "quarantined" or both. None is trusted ones in a search, and any elsewhere. It is the bank's
+                     word on a row and no part of the record, so `allows` leaves it out
+
+    Raises ConfigError for a word or a time that cannot be meant.
     """
 
     environment: str | None = None
@@ -53,20 +64,35 @@ class Filter:
     fingerprint: str | None = None
     run: str | None = None
     ids: tuple[str, ...] | None = None
+    model: str | None = None
+    created_after: str | None = None
+    created_before: str | None = None
+    trust: tuple[str, ...] | None = None
 
     def __post_init__(self) -> None:
-        for field in ("types", "splits", "ids"):  # a list, a set or one name is taken too
+        for field in ("types", "splits", "ids", "trust"):  # a list, a set or one name is taken too
             value: Any = getattr(self, field)
             if value is not None:
                 object.__setattr__(self, field, (value,) if isinstance(value, str) else tuple(value))
+        for field in ("created_after", "created_before"):
+            if getattr(self, field) is not None:
+                object.__setattr__(self, field, _second(getattr(self, field)))
+        if unknown := set(self.trust or ()) - {TRUSTED, QUARANTINED}:
+            raise ConfigError(f"trust is {TRUSTED!r} or {QUARANTINED!r}; not {sorted(unknown)[0]!r}.")
 
     def to_where(self) -> str:
         """The SQL condition; "" if nothing is asked for."""
         parts = []
         for field in fields(self):
             value = getattr(self, field.name)
-            column = _COLUMNS[field.name]
             if value is None:
+                continue
+            column = _COLUMNS[field.name]
+            if field.name == "created_after":
+                parts.append(f"{column} >= {literal(value)}")
+                continue
+            if field.name == "created_before":
+                parts.append(f"{column} != '' AND {column} < {literal(value)}")
                 continue
             if isinstance(value, bool):
                 parts.append(f"{column} = {str(value).lower()}")
@@ -85,6 +111,9 @@ class Filter:
             and self.source in (None, trajectory.source)
             and self.fingerprint in (None, trajectory.fingerprint)
             and self.run in (None, trajectory.provenance.run)
+            and self.model in (None, trajectory.provenance.model)
+            and (self.created_after is None or utf8(trajectory.provenance.created) >= self.created_after)
+            and (self.created_before is None or "" < utf8(trajectory.provenance.created) < self.created_before)
             and (self.ids is None or trajectory.id in self.ids)
         )
 
@@ -98,4 +127,17 @@ _COLUMNS = {
     "fingerprint": "fingerprint",
     "run": "run",
     "ids": "id",
+    "model": "model",
+    "created_after": "created",
+    "created_before": "created",
+    "trust": "trust",
 }
+
+
+def _second(moment: str | datetime) -> str:
+    """As provenance writes it, but without the zone: so it sorts right among texts with any fraction of a second."""
+    try:
+        at = moment if isinstance(moment, datetime) else datetime.fromisoformat(moment)
+    except (TypeError, ValueError) as error:
+        raise ConfigError(f"{moment!r} is no time.", cure="Write ISO 8601, such as 2026-11-21 or 2026-11-21T09:30:00.") from error
+    return (at.astimezone(UTC) if at.tzinfo else at).replace(tzinfo=None).isoformat(timespec="seconds")

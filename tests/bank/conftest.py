@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import zlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -12,6 +13,8 @@ import pytest
 
 from exprag import Step, Task, Trajectory
 from exprag.bank import Bank
+
+os.environ.setdefault("EXPRAG_CACHE", "off")  # nothing of the tests' in the user's cache
 
 
 def make_episode(number: int = 0, instruction: str = "put a clean mug on the desk", **about: Any) -> Trajectory:

@@ -106,7 +106,6 @@ def test_readers_see_commits_of_others_unless_pinned(bank, episode):
             write()
 
 
-@pytest.mark.filterwarnings("ignore:optimize")  # LanceDB's own caution about a retention of zero
 def test_pruned_versions_are_gone_and_say_so(bank, episode):
     bank.add([episode(1)])
     then = bank.version
@@ -156,7 +155,7 @@ def test_a_half_built_strategy_is_not_served_and_is_begun_anew(bank, episode):
     from exprag.bank.schema import key_fields
 
     bank.add([episode(1)])
-    bank._table.add_columns(key_fields("trajectory", 0, "building_"))  # where a killed writer stops
+    bank._table.add_columns(key_fields("trajectory", 0, False, "building_"))  # where a killed writer stops
     opened = Bank.open(bank.uri)
     assert opened.strategies == ("task",)
     opened.add([episode(2)])
@@ -165,9 +164,9 @@ def test_a_half_built_strategy_is_not_served_and_is_begun_anew(bank, episode):
 
 
 def test_a_strategy_added_between_rows_and_commit_gets_their_keys_too(bank, episode):
-    rows = bank._writer._rows([episode(1)])
+    rows = bank._writer.rows([episode(1)], ["trusted"])
     Bank.open(bank.uri).add_strategy("trajectory")
-    assert bank._writer._commit([rows]).added == 1
+    assert bank._writer.commit([rows]).added == 1
     assert len(bank.search("room", strategy="trajectory")) == 1
 
 
@@ -182,7 +181,7 @@ def test_open_or_create_completes_what_is_missing(tmp_path, episode):
 def test_a_bank_whose_maker_was_killed_before_the_index_is_mended(bank, episode):
     for index in bank._table.list_indices():
         bank._table.drop_index(index.name)
-    bank._table.add(bank._writer._rows([episode()]))
+    bank._table.add(bank._writer.rows([episode()], ["trusted"]))
     assert len(Bank.open(bank.uri).search("mug")) == 1
 
 

@@ -30,7 +30,7 @@ def place(tmp_path, episode):
 
 def test_from_a_run_to_an_answer(place, episode):
     bank = place / "bank"
-    assert "2 added" in run("add", bank, place / "run", place / "one.jsonl")
+    assert "2 added" in run("add", bank, place / "run", place / "one.jsonl", place / "one.jsonl")
     about = json.loads(run("info", bank, "--json"))
     assert (about["rows"], about["types"]) == (2, {"put": 1, "cool": 1})
     assert "strategies" in run("info", bank)
@@ -54,6 +54,58 @@ def test_from_a_run_to_an_answer(place, episode):
 def test_create_names_what_it_made(place):
     assert "strategies task, trajectory" in run("create", place / "b", "--strategy", "task", "--strategy", "trajectory")
     assert Bank.open(place / "b").strategies == ("task", "trajectory")
+
+
+def test_what_is_quarantined_and_by_whom(place, episode):
+    bank = place / "bank"
+    told = run("add", bank, place / "one.jsonl")
+    assert "1 added (1 of them quarantined)" in told
+    assert "exprag bank trust" in told
+    assert "Nothing found" in run("search", bank, "mug")
+    assert "1 trusted now" in run("trust", bank, "--all")
+    assert episode(1).id in run("search", bank, "mug", "--json")
+    assert "1 quarantined now" in run("quarantine", bank, "--source", "expert")
+    assert "0 removed" in run("delete", bank, "--created-before", "2020-01-01")
+    assert "1 removed, 0 left" in run("delete", bank, "--quarantined", "--source", "expert")
+    assert "2 added, 0" in run("add", bank, place / "run")  # one's own, and its outcomes are known
+    assert "2 quarantined now" in run("quarantine", bank, "--env", "house")
+    vouched = run("import", bank, place / "one.jsonl", "--trust")
+    assert "0 added, 1 there already" in vouched
+    for command in ("trust", "quarantine", "delete"):
+        with pytest.raises(ConfigError, match="No rows are named"):
+            run(command, bank)
+
+
+def test_versions_by_name(place, episode):
+    bank = place / "bank"
+    run("add", bank, place / "run")
+    assert "No version has a name" in run("tags", bank)
+    assert "paper is version" in run("tag", bank, "paper")
+    run("delete", bank, episode(1).id)
+    assert json.loads(run("info", bank, "--version", "paper", "--json"))["rows"] == 2
+    assert list(json.loads(run("tags", bank, "--json"))) == ["paper"]
+    records = json.loads(run("history", bank, "--limit", 2, "--json"))
+    assert [(record["what"], record["tags"]) for record in records] == [("1 deleted", []), ("2 added", ["paper"])]
+    assert "1 deleted" in run("history", bank)
+    assert "'paper' holds" in run("optimize", bank, "--prune-days", 0)
+    assert "gone" in run("untag", bank, "paper")
+    assert "1 versions kept" in run("optimize", bank, "--prune-days", 0)
+    with pytest.raises(BankError, match="no tag 'paper'"):
+        run("info", bank, "--version", "paper")
+
+
+def test_indices_from_the_outside(place, episode, hashing, monkeypatch):
+    monkeypatch.setattr("exprag.bank.index._FEW", 100)
+    monkeypatch.setattr("exprag.bank.encoders.load_encoder", lambda spec: hashing())
+    bank = Bank.create(place / "bank", hashing())
+    write_jsonl(place / "many.jsonl", [episode(n, f"lamp {n}") for n in range(150)])
+    assert "index of task: ivf_flat, 12 partitions" in run("add", bank.uri, place / "many.jsonl", "--trust")
+    assert "ivf_flat of 12 partitions over 150 vectors; recall@10 1.000" in run("index", bank.uri, "--check")
+    (made,) = json.loads(run("index", bank.uri, "--kind", "ivf_sq", "--json"))
+    assert (made["kind"], made["recall"]) == ("ivf_sq", 1.0)
+    run("add-strategy", bank.uri, "trajectory")
+    with pytest.raises(BankError, match="is lexical"):
+        run("index", Bank.create(place / "words").uri)
 
 
 def test_stored_text_cannot_drive_the_terminal(place, episode):

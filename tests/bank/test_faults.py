@@ -74,6 +74,31 @@ def test_a_newer_format(tmp_path, bank):
         Bank.open(tmp_path / "newer")
 
 
+def test_a_bank_of_format_1_is_read_as_it_is_and_completed_by_the_first_write(tmp_path, bank, episode):
+    import lancedb
+
+    episodes = [episode(1), episode(2, success=None)]
+    bank.add(episodes)
+    old = bank._table.to_arrow().drop(["trust"])
+    about = {k: v for k, v in json.loads(old.schema.metadata[METADATA]).items() if k != "index"} | {"format": 1}
+    old = old.replace_schema_metadata({METADATA: json.dumps(about).encode()})
+    table = lancedb.connect(str(tmp_path / "old")).create_table("trajectories", data=old)
+    then = table.version
+    opened = Bank.open(tmp_path / "old")
+    assert len(opened.search("mug")) == 2  # it knew no quarantine
+    assert opened.count(Filter(trust="trusted")) == 2
+    assert opened.search("mug", where=Filter(trust="quarantined")) == []
+    assert opened.info().trust == {"trusted": 2}
+    assert opened.add([episode(3), episode(4, success=None)]).quarantined == 1
+    assert opened.info().trust == {"trusted": 3, "quarantined": 1}
+    assert {h.trajectory.task.id for h in opened.search("mug")} == {"task-1", "task-2", "task-3"}
+    assert "column trust added" in {record.what for record in opened.history(None)}
+    assert len(list(Bank.open(tmp_path / "old", then).trajectories(Filter(trust="trusted")))) == 2
+    assert opened.quarantine([episode(1).id]) == 1
+    opened.add_strategy("trajectory")
+    assert len(list(opened)) == 4
+
+
 def test_a_version_that_never_was(bank):
     with pytest.raises(BankError, match="no version 999"):
         Bank.open(bank.uri, 999)
@@ -196,7 +221,7 @@ def test_a_disk_that_is_full_in_mid_write(bank, episode, tmp_path):
 
 
 def test_a_row_whose_payload_is_newer_is_named(bank, episode):
-    row = bank._writer._rows([episode()]).to_pylist()[0]
+    row = bank._writer.rows([episode()], ["trusted"]).to_pylist()[0]
     row["payload"] = row["payload"].replace('"schema_version":1', '"schema_version":99')
     bank._table.add([row])
     with pytest.raises(Exception, match="schema version 99"):

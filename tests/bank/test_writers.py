@@ -18,7 +18,7 @@ uri, first, last, batch = sys.argv[1], *map(int, sys.argv[2:])
 bank = Bank.open(uri)
 def episode(n):
     steps = [Step(observation=f"room {n} " * 40, action=f"go {i}") for i in range(20)]
-    return Trajectory(id=f"t{n}", task=Task(environment="e", id=str(n), instruction=f"find lamp {n}"), steps=steps)
+    return Trajectory(id=f"t{n}", task=Task(environment="e", id=str(n), instruction=f"find lamp {n}"), steps=steps, success=True)
 print("ready", flush=True)
 for start in range(first, last, batch):
     bank.add(episode(n) for n in range(start, min(start + batch, last)))
@@ -61,7 +61,23 @@ def test_a_killed_writer_leaves_whole_commits(bank):
 
 
 @pytest.mark.slow
-def test_writers_of_overlapping_ids(bank):
-    writers = [start(bank.uri, first, first + 120, 10) for first in (0, 60)]
-    assert [writer.wait(timeout=120) for writer in writers] == [0, 0]
-    assert check(bank.uri, 180) == 180
+def test_eight_writers_of_overlapping_ids_three_of_them_killed(bank):
+    writers = {first: start(bank.uri, first, first + 160, 8) for first in range(0, 8 * 40, 40)}
+    killed = {40: 2, 160: 5, 240: 9}  # in the middle, after so many commits that it reported
+    reported: set[int] = set()
+    for first, commits in killed.items():
+        lines = iter(writers[first].stdout.readline, "")
+        assert next(lines) == "ready\n"
+        last = [int(next(lines)) for _ in range(commits)][-1]
+        writers[first].kill()  # SIGKILL
+        reported |= set(range(first, last))
+    for first, writer in writers.items():
+        code = writer.wait(timeout=240)
+        assert code == (-9 if first in killed else 0)
+        reported |= set() if first in killed else set(range(first, first + 160))
+    found = {int(t.id[1:]) for t in Bank.open(bank.uri)}
+    assert reported <= found <= set(range(8 * 40 + 120))
+    assert check(bank.uri, 0) == len(found)
+    last = start(bank.uri, 0, 8 * 40 + 120, 64)  # the lock is free, and the same work goes on to its end
+    assert last.wait(timeout=120) == 0
+    assert check(bank.uri, 8 * 40 + 120) == 8 * 40 + 120

@@ -1,0 +1,246 @@
+"""Search by vector at 1k to 1M trajectories: the bank against numpy brute force and faiss, on the same vectors.
+
+    python benchmarks/search_scale.py [--json] [--quick] [--rows N,…] [--dimensions D,…]
+
+The vectors are made, not embedded: √n clusters of uneven size (Dirichlet) in 64 latent dimensions, as wide inside as apart,
+projected to the full dimension with noise in every direction, and of length one. The nearest of 20,000 lies at a dot product
+of 0.66 to a query, the tenth at 0.59; two at random at 0. Queries are drawn likewise and are not in the bank.
+
+The bank is searched as an agent does (`Bank.search`, k = 10, trajectories returned), through the index that it chooses by
+itself; numpy multiplies and partitions; faiss searches a flat index, and HNSW (32 links, efSearch 64) up to 100k rows:
+building a larger graph takes an hour. The filter asks for one of eight types and success: a tenth of the rows; numpy and faiss
+are given it as a finished mask. One thread each. Every query goes to all in turn, so that a busy machine weighs on all.
+
+    p50, p95, min     milliseconds; the quickest says what it costs where nobody else wants the processor
+    recall            of the ten best by exact dot product, how many are found (scores, so that equal ones count)
+    build_s, mib      seconds to build, and growth of resident memory (for the bank also what it takes on disk)
+    to_numpy, to_faiss_flat    p50 ÷ p50; below 1: the bank is faster
+    aims              at 100k recall ≥ 0.99 and to_faiss_flat < 1; at 1M recall ≥ 0.95 and to_numpy < 0.1
+"""
+
+# ruff: noqa: E402
+from __future__ import annotations
+
+import os
+
+for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "LANCE_CPU_THREADS", "RAYON_NUM_THREADS"):
+    os.environ[_name] = "1"  # before the libraries start
+
+import argparse
+import gc
+import json
+import math
+import statistics
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import faiss
+import numpy as np
+import psutil
+import pyarrow as pa
+
+from exprag import Step, Task, Trajectory
+from exprag.bank import Bank, Filter
+
+K, TYPES, LATENT, CHUNK = 10, 8, 64, 50_000
+FILTER = Filter(types=("type-3",), success=True)
+
+Search = Callable[[int], list[float]]  # number of a query → scores of what is found
+
+
+def clustered(n: int, dimension: int, queries: int, seed: int = 2025) -> tuple[np.ndarray, np.ndarray]:
+    """float32 [n, dimension] and [queries, dimension], of length one; see above."""
+    draw = np.random.default_rng(seed)
+    clusters = max(16, math.isqrt(n))
+    centres = draw.normal(size=(clusters, LATENT)).astype(np.float32)
+    shares = draw.dirichlet(np.full(clusters, 0.7))
+    projection = (draw.normal(size=(LATENT, dimension)) / math.sqrt(LATENT)).astype(np.float32)
+    made = np.empty((n + queries, dimension), dtype=np.float32)
+    for start in range(0, len(made), CHUNK):
+        part = made[start : start + CHUNK]
+        latent = centres[draw.choice(clusters, len(part), p=shares)] + draw.standard_normal((len(part), LATENT), np.float32)
+        np.matmul(latent, projection, out=part)
+        part += 0.3 * draw.standard_normal(part.shape, np.float32)
+        part /= np.linalg.norm(part, axis=1, keepdims=True)
+    return made[:n], made[n:]
+
+
+class Drawn:
+    """An encoder that knows its texts by number: what embedding would cost is left out."""
+
+    def __init__(self, queries: np.ndarray) -> None:
+        self.spec = f"drawn:{queries.shape[1]}"
+        self.queries = queries
+
+    def encode_query(self, text: str) -> np.ndarray:
+        return self.queries[int(text)]
+
+    def encode_keys(self, texts: Sequence[str]) -> np.ndarray:
+        return self.queries[np.zeros(len(texts), dtype=int)]
+
+
+def kinds(n: int) -> tuple[np.ndarray, np.ndarray]:
+    """Type and success of each row."""
+    draw = np.random.default_rng(7)
+    return draw.integers(0, TYPES, n), draw.random(n) < 0.8
+
+
+def fill(bank: Bank, vectors: np.ndarray) -> float:
+    """Write the rows as finished Arrow columns, a chunk a commit; returns seconds."""
+    schema, (types, success) = bank._table.schema, kinds(len(vectors))
+    task = Task(environment="house", id="NUMBER", split="train", type="TYPE", instruction="task NUMBER")
+    whole = Trajectory(id="tNUMBER", task=task, steps=(Step(observation="A room.", action="look"),), success=True)
+    payload = whole.to_json()
+    seconds = 0.0
+    for start in range(0, len(vectors), CHUNK):
+        part = vectors[start : start + CHUNK]
+        rows = range(start, start + len(part))
+        columns: dict[str, Any] = {
+            "id": [f"t{i}" for i in rows],
+            "task_key": [f"house:{i}" for i in rows],
+            "task_id": [str(i) for i in rows],
+            "type": [f"type-{types[i]}" for i in rows],
+            "success": success[start : start + len(part)],
+            "key_task": [f"task {i}" for i in rows],
+            "payload": [
+                payload.replace("NUMBER", str(i))
+                .replace("TYPE", f"type-{types[i]}")
+                .replace('"success":true', f'"success":{str(success[i]).lower()}')
+                for i in rows
+            ],
+            "vector_task": pa.FixedSizeListArray.from_arrays(pa.array(part.reshape(-1)), part.shape[1]),
+        }
+        same = {"environment": "house", "split": "train", "trust": "trusted", "source": "agent", "n_steps": 1, "score": None}
+        arrays = [
+            pa.array(columns[field.name], field.type)
+            if field.name in columns
+            else pa.array([same.get(field.name, "")] * len(part), field.type)
+            for field in schema
+        ]
+        started = time.perf_counter()
+        bank._table.add(pa.Table.from_arrays(arrays, schema=schema))
+        seconds += time.perf_counter() - started
+    return seconds
+
+
+class Meter:
+    """Resident memory and time of a piece of work."""
+
+    def __init__(self) -> None:
+        gc.collect()
+        self.before, self.started = psutil.Process().memory_info().rss, time.perf_counter()
+
+    def read(self) -> dict[str, float]:
+        seconds = time.perf_counter() - self.started
+        gc.collect()
+        return {"build_s": round(seconds, 1), "mib": round((psutil.Process().memory_info().rss - self.before) / 2**20)}
+
+
+def best(scores: np.ndarray) -> list[float]:
+    k = min(K, len(scores))
+    return np.sort(scores[np.argpartition(scores, len(scores) - k)[len(scores) - k :]])[::-1].tolist()  # type: ignore[no-any-return]
+
+
+def contestants(
+    folder: Path, vectors: np.ndarray, queries: np.ndarray, hnsw_up_to: int
+) -> tuple[dict[str, dict[str, Any]], dict[str, tuple[Search, Search]]]:
+    """By name: what was built, and how to search it, without and with the filter."""
+    types, success = kinds(len(vectors))
+    mask = (types == 3) & success
+    about: dict[str, dict[str, Any]] = {"numpy": {}}
+    searches: dict[str, tuple[Search, Search]] = {
+        "numpy": (
+            lambda i: best(vectors @ queries[i]),
+            lambda i: best(np.where(mask, vectors @ queries[i], -np.inf)),
+        )
+    }
+    selector = faiss.IDSelectorBitmap(np.packbits(mask, bitorder="little"))
+
+    def by_faiss(index: Any, parameters: Any) -> Search:
+        return lambda i: index.search(queries[i : i + 1], K, params=parameters)[0][0].tolist()  # type: ignore[no-any-return]
+
+    if psutil.virtual_memory().available > 3 * vectors.nbytes:
+        meter = Meter()
+        flat = faiss.IndexFlatIP(vectors.shape[1])
+        flat.add(vectors)
+        about["faiss_flat"] = meter.read()
+        searches["faiss_flat"] = by_faiss(flat, None), by_faiss(flat, faiss.SearchParameters(sel=selector))
+    if len(vectors) <= hnsw_up_to:
+        meter = Meter()
+        graph = faiss.IndexHNSWFlat(vectors.shape[1], 32, faiss.METRIC_INNER_PRODUCT)
+        graph.add(vectors)
+        about["faiss_hnsw"] = meter.read()
+        plain, filtered = (faiss.SearchParametersHNSW(efSearch=64, sel=sel) for sel in (None, selector))
+        searches["faiss_hnsw"] = by_faiss(graph, plain), by_faiss(graph, filtered)
+    bank = Bank.create(folder, Drawn(queries))
+    meter = Meter()
+    add_s = fill(bank, vectors)
+    bank.optimize()  # compaction, full text, columns of filters, and the vector index if it pays
+    about["bank"] = meter.read() | {"add_s": round(add_s, 1), "disk_mib": round((bank.info().size_bytes or 0) / 2**20)}
+    (index,) = bank.index_report(sample=20)
+    about["bank"] |= {"index": index.kind, "partitions": index.partitions}
+
+    def by_bank(where: Filter | None) -> Search:
+        return lambda i: [hit.score for hit in bank.search(str(i), k=K, where=where)]
+
+    searches["bank"] = by_bank(None), by_bank(FILTER)
+    return about, searches
+
+
+def measure(rows: int, dimension: int, count: int, hnsw_up_to: int) -> dict[str, Any]:
+    vectors, queries = clustered(rows, dimension, count)
+    with tempfile.TemporaryDirectory() as folder:
+        about, searches = contestants(Path(folder) / "bank", vectors, queries, hnsw_up_to)
+        for number, part in enumerate(("all", "filtered")):
+            took: dict[str, list[float]] = {name: [] for name in searches}
+            recall: dict[str, list[float]] = {name: [] for name in searches}
+            for i in range(count):
+                right: list[float] = []
+                for name, both in searches.items():
+                    started = time.perf_counter()
+                    found = both[number](i)
+                    took[name].append((time.perf_counter() - started) * 1e3)
+                    right = right or [score for score in found if np.isfinite(score)]  # numpy is the first
+                    recall[name].append(sum(score >= right[-1] - 1e-5 for score in found[: len(right)]) / len(right))
+            for name in searches:
+                times = sorted(took[name][2:])  # the first ones warm up
+                about[name][part] = {
+                    "p50": round(statistics.median(times), 2),
+                    "p95": round(times[int(len(times) * 0.95)], 2),
+                    "min": round(times[0], 2),
+                    "recall": round(statistics.mean(recall[name]), 4),
+                }
+    for part in ("all", "filtered"):
+        mine = about["bank"][part]
+        for name in {"numpy", "faiss_flat"} & set(about):
+            mine[f"to_{name}"] = round(mine["p50"] / about[name][part]["p50"], 3)
+    return {"rows": rows, "dimension": dimension, "queries": count, **about}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    parser.add_argument("--quick", action="store_true", help="up to 100k rows of 384 dimensions")
+    parser.add_argument("--rows", default="", help="default: 1000,10000,100000,1000000")
+    parser.add_argument("--dimensions", default="", help="default: 384,1024")
+    parser.add_argument("--queries", type=int, default=100)
+    parser.add_argument("--hnsw-up-to", type=int, default=100_000, help="rows of the largest HNSW graph that faiss builds")
+    options = parser.parse_args()
+    rows = options.rows or ("1000,10000,100000" if options.quick else "1000,10000,100000,1000000")
+    dimensions = options.dimensions or ("384" if options.quick else "384,1024")
+    faiss.omp_set_num_threads(1)
+    results = []
+    for dimension in map(int, dimensions.split(",")):
+        for n in map(int, rows.split(",")):
+            results.append(measure(n, dimension, options.queries, options.hnsw_up_to))
+            if not options.json:
+                print(json.dumps(results[-1]), flush=True)
+    if options.json:
+        print(json.dumps({"benchmark": "search_scale", "quick": options.quick, "sizes": results}))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,68 @@
+"""`exprag bank add-documents|documents`: reference text beside the trajectories of a bank."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.table import Table
+
+from exprag.cli.bank import Json, Place, _text, app, console
+
+Collection = Annotated[str, typer.Option(help="A bank may hold several collections.")]
+
+
+@app.command("add-documents")
+def add_documents(
+    bank: Place,
+    files: Annotated[list[Path], typer.Argument(help="Markdown or text files.")],
+    whole: Annotated[bool, typer.Option("--whole", help="Do not divide Markdown at its headings.")] = False,
+    collection: Collection = "documents",
+) -> None:
+    """Add documents, or a newer edition of them; the bank is made if it is missing."""
+    from exprag.bank import Bank
+    from exprag.bank.document_files import add_files, read_file
+    from exprag.bank.documents import Documents
+
+    for file in files:  # before a bank is made for nothing
+        list(read_file(file))
+    documents = Documents(Bank.open(bank) if Bank.exists(bank) else Bank.create(bank), collection)
+    report, removed = add_files(documents, files, whole=whole)
+    gone = f", {removed} of an earlier edition removed" if removed else ""
+    console.print(f"{report}{gone}. {documents.bank.uri}: {len(documents)} documents.", soft_wrap=True)
+
+
+@app.command()
+def documents(
+    bank: Place,
+    text: Annotated[str, typer.Argument(help="What to look for; without, the sources are listed.")] = "",
+    k: Annotated[int, typer.Option("-k", help="How many.", min=1)] = 4,
+    collection: Collection = "documents",
+    as_json: Json = False,
+) -> None:
+    """The documents nearest to a text, or what there is."""
+    from exprag.bank import Bank
+    from exprag.bank.documents import Documents
+
+    held = Documents(Bank.open(bank), collection)
+    if not text:
+        sources = Counter(str(document.metadata.get("source", "(none)")) for document in held)
+        if as_json:
+            typer.echo(json.dumps(sources, indent=2))
+            return
+        for source, count in sorted(sources.items()):
+            console.print(_text(f"{count:5} {source}"))
+        console.print(f"{len(held)} documents.")
+        return
+    hits = held.search(text, k)
+    if as_json:
+        rows = [{"id": h.document.id, "score": h.score, "text": h.document.page_content, **h.document.metadata} for h in hits]
+        typer.echo(json.dumps(rows, indent=2))
+        return
+    table = Table("score", "id", "text")
+    for hit in hits:
+        table.add_row(f"{hit.score:.4g}", _text(str(hit.document.id)), _text(hit.document.page_content[:200]))
+    console.print(table if hits else "Nothing found.")
