@@ -3,18 +3,32 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Iterable
 from dataclasses import asdict
 from functools import partial
-from typing import Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
 from rich.markup import escape
 
-from exprag.cli.run import Set, name_values
+from exprag.cli.run import name_values
 from exprag.plugins import create
 
+if TYPE_CHECKING:
+    from exprag.testing import Result
+    from exprag.trajectory import Trajectory
+
 app = typer.Typer(help="Check a plugin against the contract that the rest of exprag relies on.", no_args_is_help=True)
+
+Name = Annotated[str, typer.Argument(help="Plugin, or an import path module:Class.")]
+Set = Annotated[list[str] | None, typer.Option("--set", help="Option of the plugin NAME=VALUE (JSON, or text); repeatable.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+BankOption = Annotated[
+    Path | None, typer.Option("--bank", help="Examine it with episodes of this bank.  [default: made-up ones]")
+]
+Limit = Annotated[int, typer.Option(min=2, help="At most so many episodes of the bank.")]
 
 
 @app.callback()
@@ -24,23 +38,77 @@ def validate() -> None:
 
 @app.command()
 def env(
-    name: Annotated[str, typer.Argument(help="Environment plugin, or an import path module:Class.")],
+    name: Name,
     tasks: Annotated[int, typer.Option(help="Tasks of each split to play.")] = 2,
     set_: Set = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    as_json: Json = False,
 ) -> None:
     """Check an environment; exit code 1 if a check fails."""
     from exprag.testing import check_environment
 
+    _show(check_environment(_maker("environment", name, set_), tasks), as_json)
+
+
+@app.command()
+def strategy(name: Name, bank: BankOption = None, limit: Limit = 200, set_: Set = None, as_json: Json = False) -> None:
+    """Check a query strategy; exit code 1 if a check fails."""
+    from exprag.testing import check_strategy
+
+    _show(check_strategy(_maker("query_strategy", name, set_), _episodes(bank, limit)), as_json)
+
+
+@app.command()
+def selector(name: Name, bank: BankOption = None, limit: Limit = 200, set_: Set = None, as_json: Json = False) -> None:
+    """Check a selector; exit code 1 if a check fails."""
+    from exprag.testing import check_selector
+
+    _show(check_selector(_maker("selector", name, set_), _episodes(bank, limit)), as_json)
+
+
+@app.command()
+def formatter(name: Name, bank: BankOption = None, limit: Limit = 200, set_: Set = None, as_json: Json = False) -> None:
+    """Check a formatter; exit code 1 if a check fails."""
+    from exprag.testing import check_formatter
+
+    _show(check_formatter(_maker("formatter", name, set_), _episodes(bank, limit)), as_json)
+
+
+@app.command()
+def style(name: Name, set_: Set = None, as_json: Json = False) -> None:
+    """Check an agent style; exit code 1 if a check fails."""
+    from exprag.testing import check_style
+
+    _show(check_style(_maker("style", name, set_)), as_json)
+
+
+def _maker(kind: str, name: str, options: list[str] | None) -> Callable[[], Any]:
+    make = partial(create, kind, name, **name_values(options))
+    make()  # an unknown name or a missing extra is said at once, not by every check
+    return make
+
+
+def _episodes(bank: Path | None, limit: int) -> list[Trajectory]:
+    if bank is None:
+        return []
+    from itertools import islice
+
+    from exprag.bank import Bank
+    from exprag.errors import ConfigError
+
+    found = list(islice(Bank.open(bank).trajectories(), limit))
+    if len(found) < 2:
+        raise ConfigError(f"The bank {bank} holds {len(found)} episodes.", cure="Give one with two or more, or none.")
+    return found
+
+
+def _show(results: Iterable[Result], as_json: bool) -> None:
     console = Console(stderr=as_json)
-    results = []
-    make = partial(create, "environment", name, **name_values(set_))
-    make()  # an unknown name or a missing extra is said at once, not fourteen times
-    for result in check_environment(make, tasks):
-        results.append(result)
+    shown = []
+    for result in results:
+        shown.append(result)
         mark = {True: "[green]✓[/]", False: "[red]✗[/]", None: "[yellow]–[/]"}[result.passed]
         console.print(f"{mark} [bold]{result.name}[/]  {escape(result.detail)}  [dim]{result.seconds:.1f} s[/]")
     if as_json:
-        print(json.dumps([asdict(result) for result in results], indent=2))
-    if any(result.passed is False for result in results):
+        print(json.dumps([asdict(result) for result in shown], indent=2))
+    if any(result.passed is False for result in shown):
         raise typer.Exit(1)

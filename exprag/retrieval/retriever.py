@@ -15,10 +15,12 @@ from exprag.plugins import create
 from exprag.retrieval.contracts import Candidate, Moment, QueryStrategy, Selector, StepStrategy, window
 from exprag.retrieval.exclusion import Exclusion
 from exprag.retrieval.refresh import check_refresh, is_due
+from exprag.telemetry import spanned_retrieval
 from exprag.trajectory import Recall
 
 if TYPE_CHECKING:
     from exprag.bank import Bank
+    from exprag.bank.documents import DocumentHit
 
 INDEX_STATES = ("all", "matched", "mismatched", "empty")
 MODES = ("auto", "vector", "lexical", "hybrid")
@@ -41,6 +43,7 @@ class Retrieval:
     candidates: tuple[Candidate, ...] = ()
     bank_version: int | None = None
     subgoal: str = ""
+    documents: tuple[DocumentHit, ...] = ()
 
 
 class Retriever:
@@ -59,6 +62,7 @@ class Retriever:
                          mismatched: of any other; empty: none
     index_types          the types in question; default: the moment's own
     mode                 auto (vectors where the bank has them), vector, lexical or hybrid
+    documents            how many of the bank's documents are found beside the trajectories, by the same query
     """
 
     def __init__(
@@ -77,10 +81,12 @@ class Retriever:
         index_types: Iterable[str] = (),
         key: str | None = None,
         mode: str = "auto",
+        documents: int = 0,
     ) -> None:
-        for name, number in (("k", k), ("keep", keep)):
+        for name, number in (("k", k), ("keep", keep), ("documents", documents)):
             if isinstance(number, bool) or not isinstance(number, int) or number < 0:
-                raise ConfigError(f"{name} is a number of trajectories, 0 or more; not {number!r}.")
+                what = "documents" if name == "documents" else "trajectories"
+                raise ConfigError(f"{name} is the number of {what} to recall, 0 or more; not {number!r}.")
         if key is None and not isinstance(strategy, str):
             raise ConfigError("A query strategy given as an object needs `key`: whose keys in the bank it asks.")
         for name, word, known in (("index", index, INDEX_STATES), ("mode", mode, MODES)):
@@ -98,6 +104,7 @@ class Retriever:
         self.index = index
         self.index_types = frozenset(index_types)
         self.mode = mode
+        self.documents = documents
         self.key = key or self.strategy_name.rpartition("/")[2]
         if self.key not in bank.strategies:
             raise RetrievalError(
@@ -107,8 +114,9 @@ class Retriever:
 
     def due(self, n_steps_done: int, already: bool) -> bool:
         """Whether to ask before the next action: `already` says that this episode has asked before."""
-        return self.k > 0 and is_due(self.refresh, n_steps_done, already)
+        return (self.k > 0 or self.documents > 0) and is_due(self.refresh, n_steps_done, already)
 
+    @spanned_retrieval
     def retrieve(
         self, moment: Moment, *, trajectory_ids: Iterable[str] = (), previous: Previous | None = None
     ) -> Retrieval | None:
@@ -118,7 +126,8 @@ class Retriever:
         RetrievalError naming the plugin that broke its contract.
         """
         version = self.bank.version
-        if self.k == 0 or self.index == "empty":
+        blind = self.k == 0 or self.index == "empty"
+        if blind and not self.documents:
             return Retrieval("", (), version) if previous is None else None
         subgoal = ""
         if self.refresh == "on_change":
@@ -128,11 +137,25 @@ class Retriever:
         query = self._call("query strategy", self.strategy_name, self.strategy.query, moment)
         if query is None:
             return None
-        exclusion = self._exclusion(moment, frozenset(trajectory_ids))
+        query = self._text(query)
+        candidates = () if blind else self._candidates(query, moment, frozenset(trajectory_ids), previous)
+        return Retrieval(query, candidates, version, subgoal, self._documents(query))
+
+    def _candidates(
+        self, query: str, moment: Moment, trajectory_ids: frozenset[str], previous: Previous | None
+    ) -> tuple[Candidate, ...]:
+        exclusion = self._exclusion(moment, trajectory_ids)
         kept = self._kept(previous, exclusion)
-        pool = self._search(self._text(query), exclusion, moment, avoid={c.trajectory.id for c in kept})
+        pool = self._search(query, exclusion, moment, avoid={c.trajectory.id for c in kept})
         chosen = self._select(pool, moment, self.k - len(kept))
-        return Retrieval(query, (*kept, *(self._shaped(c) for c in chosen)), version, subgoal)
+        return (*kept, *(self._shaped(c) for c in chosen))
+
+    def _documents(self, query: str) -> tuple[DocumentHit, ...]:
+        if not self.documents:
+            return ()
+        from exprag.bank.documents import Documents
+
+        return tuple(Documents(self.bank).search(query, self.documents, mode=self.mode))
 
     def _exclusion(self, moment: Moment, ids: frozenset[str]) -> Exclusion:
         exclusion = Exclusion.of(moment.task, ids, self.wider) if self.exclude else Exclusion(trajectory_ids=ids)
@@ -149,8 +172,7 @@ class Retriever:
         size = self._pool()
         asked = size + len(avoid)
         while True:
-            mode = {} if self.mode == "auto" else {"mode": self.mode}
-            hits = self.bank.search(query, strategy=self.key, k=asked, where=where, exclude=exclusion, **mode)
+            hits = self.bank.search(query, strategy=self.key, k=asked, where=where, exclude=exclusion, mode=self.mode)
             allowed = [hit for hit in hits if exclusion.allows(hit.trajectory)]
             if not exclusion.metadata and len(allowed) < len(hits):
                 wrong = next(hit for hit in hits if not exclusion.allows(hit.trajectory))

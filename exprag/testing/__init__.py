@@ -1,5 +1,22 @@
 """Conformance kits for plugin authors: run them on your own plugin with one class, or one command."""
 
-from exprag.testing.environments import EnvironmentConformance, Result, check_environment
+from exprag.testing.environments import EnvironmentConformance, check_environment
+from exprag.testing.formatters import FormatterConformance, check_formatter
+from exprag.testing.kit import Result
+from exprag.testing.selectors import SelectorConformance, check_selector
+from exprag.testing.strategies import QueryStrategyConformance, check_strategy
+from exprag.testing.styles import StyleConformance, check_style
 
-__all__ = ["EnvironmentConformance", "Result", "check_environment"]
+__all__ = [
+    "EnvironmentConformance",
+    "FormatterConformance",
+    "QueryStrategyConformance",
+    "Result",
+    "SelectorConformance",
+    "StyleConformance",
+    "check_environment",
+    "check_formatter",
+    "check_selector",
+    "check_strategy",
+    "check_style",
+]

@@ -12,7 +12,8 @@ from exprag.environment import Info
 from exprag.errors import ConfigError, EnvError
 from exprag.rollout import play, play_expert
 from exprag.sessions import Sessions
-from exprag.testing.subject import ODD_ACTIONS, SEED, NotApplicable, Subject, children
+from exprag.testing.kit import NotApplicable
+from exprag.testing.subject import ODD_ACTIONS, SEED, Subject, children
 from exprag.trajectory import Task
 
 

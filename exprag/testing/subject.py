@@ -46,10 +46,6 @@ class Subject:
         return [action for pair in itertools.zip_longest(wise, ODD_ACTIONS[:3]) for action in pair if action is not None]
 
 
-class NotApplicable(Exception):
-    """A check that has nothing to examine in this environment."""
-
-
 def children() -> set[int]:
     """Process ids of this process's children; empty where the system does not tell (no /proc)."""
     try:

@@ -3,11 +3,16 @@
 from exprag import hookimpl
 from exprag.hookspecs import Register
 
+FORMATTERS = {
+    "chat_json": ("ChatJson", "a JSON list of role/content messages (the paper's best and most robust format)"),
+    "agentic_json": ("AgenticJson", "a JSON list of observation/action objects"),
+    "compact_json": ("CompactJson", "one dense JSON object"),
+    "textual": ("Textual", 'plain lines: "Observation: …", "Action: …"'),
+    "abbreviated": ("Abbreviated", "another format, chat_json by default, with its observations cut short"),
+}
+
 
 @hookimpl
 def register_formatters(register: Register) -> None:
-    register(
-        "chat_json",
-        "exprag_formatters.chat_json:ChatJson",
-        description="a JSON list of role/content messages (the paper's best and most robust format)",
-    )
+    for name, (attribute, description) in FORMATTERS.items():
+        register(name, f"exprag_formatters.{name}:{attribute}", description=description)

@@ -9,10 +9,9 @@ The paper names the format without printing it (ExpRAG, section 3); this is the 
 
 from __future__ import annotations
 
-import json
-
 from exprag.formatter import Formatter, Transcript
 from exprag.trajectory import Trajectory
+from exprag_formatters.json_text import read, strings, write
 
 
 class ChatJson(Formatter):
@@ -22,20 +21,18 @@ class ChatJson(Formatter):
             messages.append({"role": "user", "content": step.observation})
             messages.append({"role": "assistant", "content": step.action})
         messages.append({"role": "user", "content": trajectory.final_observation})
-        # Escaped only where UTF-8 could not carry it: models read plain text better than \u escapes.
-        text = json.dumps(messages, ensure_ascii=False)
-        return text.encode("utf-8", "backslashreplace").decode("utf-8")
+        return write(messages)
 
     def parse(self, text: str) -> Transcript | None:
+        messages = read(text)
         try:
-            messages = json.loads(text)
             contents = [message["content"] for message in messages]
             roles = [message["role"] for message in messages]
-        except (ValueError, TypeError, KeyError, RecursionError):
+        except (TypeError, KeyError):
             return None
         if not roles or len(roles) % 2 or roles != ["system", *(["user", "assistant"] * (len(roles) // 2))][: len(roles)]:
             return None
-        if not all(isinstance(content, str) for content in contents):
+        if not strings(contents):
             return None
         turns = tuple(zip(contents[1:-1:2], contents[2:-1:2], strict=True))
         return Transcript(contents[0], turns, contents[-1])

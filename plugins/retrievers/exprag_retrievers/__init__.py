@@ -3,21 +3,34 @@
 from exprag import hookimpl
 from exprag.hookspecs import Register
 
+STRATEGIES = {
+    "task": ("TaskStrategy", "static: query and key are the task description, asked once (the paper's default)"),
+    "trajectory": ("TrajectoryStrategy", "dynamic: the episode so far against whole trajectories, asked at every step"),
+    "task_and_observation": ("TaskAndObservationStrategy", "dynamic: the task and what is observed now"),
+    "last_observation": ("LastObservationStrategy", "dynamic: what is observed now, whatever the task"),
+    "state": ("StateStrategy", "dynamic: goal, place and inventory, asked when they change"),
+    "step": ("ByStepStrategy", "dynamic: the moment against single steps; recalls a window round the best one"),
+}
+SELECTORS = {
+    "top_k": ("TopK", "the k nearest, nearest first"),
+    "mmr": ("MaximalMarginalRelevance", "near to the query and unlike each other"),
+    "success_weighted": ("SuccessWeighted", "similarity times utility, learned from the outcomes of earlier runs (MemRL)"),
+    "successes": ("Successes", "the nearest that reached the goal"),
+    "failures": ("Failures", "the nearest that missed the goal"),
+    "mixture": ("Mixture", "a set share of successes, the rest failures"),
+    "type_quota": ("TypeQuota", "the nearest, at most so many of each task type"),
+    "deduplicated": ("Deduplicated", "the nearest, near-duplicates left out"),
+    "rerank": ("Rerank", "a chat model reads the candidates and chooses; option `model` names it"),
+}
+
 
 @hookimpl
 def register_query_strategies(register: Register) -> None:
-    register(
-        "task",
-        "exprag_retrievers.strategies:TaskStrategy",
-        description="static: query and key are the task description, asked once (the paper's default)",
-    )
-    register(
-        "trajectory",
-        "exprag_retrievers.strategies:TrajectoryStrategy",
-        description="dynamic: the episode so far against whole trajectories, asked at every step",
-    )
+    for name, (attribute, description) in STRATEGIES.items():
+        register(name, f"exprag_retrievers.strategies:{attribute}", description=description)
 
 
 @hookimpl
 def register_selectors(register: Register) -> None:
-    register("top_k", "exprag_retrievers.selectors:TopK", description="the k nearest, nearest first")
+    for name, (attribute, description) in SELECTORS.items():
+        register(name, f"exprag_retrievers.selectors:{attribute}", description=description)

@@ -1,4 +1,4 @@
-"""Selectors: which of the scored candidates are kept."""
+"""`top_k`: the nearest."""
 
 from __future__ import annotations
 

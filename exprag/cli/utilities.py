@@ -1,0 +1,31 @@
+"""`exprag bank utilities`: what earlier runs teach about the trajectories that they recalled."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from exprag.errors import ConfigError
+
+
+def utilities(
+    run: Annotated[list[Path], typer.Argument(help="Run directories, in the order in which they were played.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="JSON file; an existing one is replaced.")],
+    alpha: Annotated[float, typer.Option(help="Learning rate: how much the latest episode counts.")] = 0.3,
+) -> None:
+    """Learn from runs which trajectories helped (MemRL), for the selector success_weighted."""
+    from exprag.retrieval.utilities import learn_utilities, write_utilities
+    from exprag.runs import RunDirectory
+
+    learned = learn_utilities((episode for folder in run for episode in RunDirectory(folder).episodes()), alpha)
+    if not learned:
+        raise ConfigError(
+            f"No episode of {', '.join(map(str, run))} had a memory to learn about.",
+            cure="Give runs that were played with a bank: exprag run … --bank BANK",
+        )
+    write_utilities(out, learned)
+    seen = sum(utility.n for utility in learned.values())
+    Console().print(f"{out}: {len(learned)} trajectories, recalled {seen} times")

@@ -1,0 +1,32 @@
+"""Agentic JSON: a trajectory as a list of what was observed and what was done.
+
+    [{"task": INSTRUCTION},
+     {"observation": OBSERVATION, "action": ACTION}, …,
+     {"observation": FINAL OBSERVATION}]
+
+The paper names the format without printing it (ExpRAG, section 3); this is one reading of the name.
+"""
+
+from __future__ import annotations
+
+from exprag.formatter import Formatter, Transcript
+from exprag.trajectory import Trajectory
+from exprag_formatters.json_text import read, strings, write
+
+
+class AgenticJson(Formatter):
+    def format(self, trajectory: Trajectory) -> str:
+        steps = [{"observation": step.observation, "action": step.action} for step in trajectory.steps]
+        return write([{"task": trajectory.task.instruction}, *steps, {"observation": trajectory.final_observation}])
+
+    def parse(self, text: str) -> Transcript | None:
+        told = read(text)
+        if not isinstance(told, list) or len(told) < 2 or not all(isinstance(item, dict) for item in told):
+            return None
+        first, *steps, last = told
+        shapes = [set(item) for item in told]
+        if shapes != [{"task"}, *[{"observation", "action"}] * len(steps), {"observation"}]:
+            return None
+        if not all(strings(item.values()) for item in told):
+            return None
+        return Transcript(first["task"], tuple((s["observation"], s["action"]) for s in steps), last["observation"])

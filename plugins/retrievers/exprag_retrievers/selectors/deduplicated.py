@@ -1,0 +1,35 @@
+"""`deduplicated`: the nearest, near-duplicates left out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from exprag.retrieval import Candidate, Moment, Selector
+from exprag_retrievers.selectors.measures import count, jaccard, share, shingles
+
+
+class Deduplicated(Selector):
+    """The nearest that are not nearly the same as one that is nearer.
+
+    Two trajectories are near-duplicates where their task and actions, taken as runs of three words, overlap by `threshold`
+    (Jaccard; Broder, "On the resemblance and containment of documents", 1997) or more. What was observed does not count: the
+    same walk through two houses is one lesson. Fewer than k are kept where the candidates hold no more lessons.
+    """
+
+    def __init__(self, threshold: float = 0.8, among: int = 5) -> None:
+        self.threshold = share("threshold", threshold)
+        self.among = count("among", among)
+
+    def pool(self, k: int) -> int:
+        return self.among * k
+
+    def select(self, candidates: Sequence[Candidate], k: int, moment: Moment) -> list[Candidate]:
+        kept: list[Candidate] = []
+        told: list[frozenset[tuple[str, ...]]] = []
+        for rank, candidate in enumerate(candidates, 1):
+            says = shingles(candidate.trajectory)
+            likeness = max((jaccard(says, other) for other in told), default=0.0)
+            if len(kept) < k and likeness < self.threshold:
+                kept.append(candidate.because(f"rank {rank} by similarity, at most {likeness:.0%} like those before it"))
+                told.append(says)
+        return kept

@@ -1,0 +1,62 @@
+"""`successes`, `failures`, `mixture`: by outcome. Where all of a bank is to be searched for one outcome, a filter on the
+bank (`Filter(success=True)`) never runs out of candidates; these choose within what is near."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from exprag.retrieval import Candidate, Moment, Selector
+from exprag_retrievers.selectors.measures import count, share
+
+
+class Successes(Selector):
+    """The nearest that reached the goal. `among`: how many candidates there are per place."""
+
+    wanted = True
+    why = "a success"
+
+    def __init__(self, among: int = 8) -> None:
+        self.among = count("among", among)
+
+    def pool(self, k: int) -> int:
+        return self.among * k
+
+    def select(self, candidates: Sequence[Candidate], k: int, moment: Moment) -> list[Candidate]:
+        fitting = [(rank, c) for rank, c in enumerate(candidates, 1) if c.trajectory.success is self.wanted]
+        return [c.because(f"{self.why}, rank {rank} by similarity") for rank, c in fitting[:k]]
+
+
+class Failures(Successes):
+    """The nearest that missed the goal: what not to do. Failures are rarer in most banks, so more candidates are asked for."""
+
+    wanted = False
+    why = "a failure"
+
+    def __init__(self, among: int = 24) -> None:
+        super().__init__(among)
+
+
+class Mixture(Selector):
+    """A set share of successes, the rest failures, each the nearest of its kind, read in the order of similarity.
+
+    Where one kind runs short, the other fills its places, and the reason says so; an unknown outcome fills last. Of two
+    places at a share of one half, each kind has one; at least one place is a success's if the share is above 0.
+    """
+
+    def __init__(self, successes: float = 0.5, among: int = 16) -> None:
+        self.successes = share("successes", successes)
+        self.among = count("among", among)
+
+    def pool(self, k: int) -> int:
+        return self.among * k
+
+    def select(self, candidates: Sequence[Candidate], k: int, moment: Moment) -> list[Candidate]:
+        won = [i for i, c in enumerate(candidates) if c.trajectory.success is True]
+        lost = [i for i, c in enumerate(candidates) if c.trajectory.success is False]
+        places = max(round(self.successes * k), 1 if self.successes > 0 else 0)
+        chosen = dict.fromkeys(won[:places], "a success") | dict.fromkeys(lost[: k - places], "a failure")
+        unknown = [i for i, c in enumerate(candidates) if c.trajectory.success is None]
+        for i in sorted({*won, *lost} - set(chosen)) + unknown:
+            if len(chosen) < k:
+                chosen[i] = "fills a place that the other outcome left empty"
+        return [candidates[i].because(f"{chosen[i]}, rank {i + 1} by similarity") for i in sorted(chosen)]

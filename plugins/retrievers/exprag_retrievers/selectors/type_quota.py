@@ -1,0 +1,31 @@
+"""`type_quota`: at most so many of one task type."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+from exprag.retrieval import Candidate, Moment, Selector
+from exprag_retrievers.selectors.measures import count
+
+
+class TypeQuota(Selector):
+    """The nearest, but at most `per_type` of each task type: for agents that should see how neighbouring kinds of task
+    are done. The quota is strict: with too few types among the candidates fewer than k are kept."""
+
+    def __init__(self, per_type: int = 1, among: int = 16) -> None:
+        self.per_type = count("per_type", per_type)
+        self.among = count("among", among)
+
+    def pool(self, k: int) -> int:
+        return self.among * k
+
+    def select(self, candidates: Sequence[Candidate], k: int, moment: Moment) -> list[Candidate]:
+        seen: Counter[str] = Counter()
+        kept = []
+        for rank, candidate in enumerate(candidates, 1):
+            type_ = candidate.trajectory.task.type
+            seen[type_] += 1
+            if seen[type_] <= self.per_type and len(kept) < k:
+                kept.append(candidate.because(f"number {seen[type_]} of type {type_ or 'unknown'!r}, rank {rank} by similarity"))
+        return kept

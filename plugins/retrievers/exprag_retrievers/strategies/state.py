@@ -1,0 +1,36 @@
+"""`state`: goal, place and inventory instead of whole texts (what StateAct has a model track, read from the actions)."""
+
+from __future__ import annotations
+
+from exprag.retrieval import Moment, QueryStrategy
+from exprag.trajectory import Trajectory
+from exprag_retrievers.strategies.situation import goal, kind, situation, situations
+
+
+class StateStrategy(QueryStrategy):
+    """The query is the goal, the place and what is held now; the key is the goal, every place that was visited and
+    everything that was held. `exprag_retrievers.strategies.situation` says how they are read.
+
+    Asked anew when the state has changed. With `place=False` only a change of what is held counts, and places are left out of
+    the query: fewer searches, one per stage of the episode. Keys are the same either way.
+    """
+
+    refresh = "on_change"
+
+    def __init__(self, place: bool = True) -> None:
+        self.place = place
+
+    def key(self, trajectory: Trajectory) -> str:
+        seen = situations(trajectory)
+        places = dict.fromkeys(now.place for now in seen)
+        held = dict.fromkeys(kind(name) for now in seen for name in now.inventory)
+        return _text(goal(trajectory.task), ", ".join(filter(None, places)), ", ".join(held))
+
+    def query(self, moment: Moment) -> str:
+        now = situation(moment)
+        return _text(goal(moment.task), now.place if self.place else "", now.holds())
+
+
+def _text(aim: str, place: str, held: str) -> str:
+    parts = [aim, f"at: {place}" if place else "", f"holding: {held}" if held else ""]
+    return "\n".join(filter(None, parts))

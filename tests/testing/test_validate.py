@@ -1,0 +1,57 @@
+"""`exprag validate`: what the kits find, shown; exit code 1 where something is wrong."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from exprag.bank import Bank
+from exprag.cli.validate import app
+from exprag.errors import ConfigError, PluginError
+from exprag.testing.material import ordinary
+
+ASK = CliRunner().invoke
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "check"),
+    [
+        ("strategy", "task", "finds its own"),
+        ("selector", "mmr", "gives reasons"),
+        ("formatter", "textual", "reads back what it writes"),
+        ("style", "act", "never raises"),
+    ],
+)
+def test_each_kind_has_its_command(kind: str, name: str, check: str) -> None:
+    done = ASK(app, [kind, name, "--json"])
+    assert done.exit_code == 0, done.output
+    results = json.loads(done.stdout)
+    assert check in [result["name"] for result in results]
+    assert all(result["passed"] is not False for result in results)
+
+
+def test_a_failed_check_is_exit_code_1() -> None:
+    done = ASK(app, ["selector", "rerank", "--set", "model=recall", "--set", "among=1"])
+    assert done.exit_code == 0, done.output
+    done = ASK(app, ["formatter", "exprag.trajectory:Task.model_construct", "--json"])
+    assert done.exit_code == 1
+    assert "not a Formatter" in done.stdout
+
+
+def test_options_and_names_are_checked_at_once() -> None:
+    assert isinstance(ASK(app, ["selector", "mmr", "--set", "lambda_=2"]).exception, ConfigError)
+    assert isinstance(ASK(app, ["strategy", "no-such-strategy"]).exception, PluginError)
+
+
+def test_the_episodes_of_a_bank_can_be_examined(tmp_path: Path) -> None:
+    bank = Bank.create(tmp_path / "bank")
+    bank.add(ordinary(6))
+    done = ASK(app, ["strategy", "trajectory", "--bank", str(tmp_path / "bank"), "--json"])
+    assert done.exit_code == 0, done.output
+    keys = next(result for result in json.loads(done.stdout) if result["name"] == "gives every trajectory a key")
+    assert keys["detail"].startswith("18 trajectories")  # 6 and the odd ones
+    empty = Bank.create(tmp_path / "empty")
+    assert isinstance(ASK(app, ["selector", "top_k", "--bank", empty.uri]).exception, ConfigError)
