@@ -1,0 +1,97 @@
+"""A conversation of a chat agent as an episode: its messages as steps, a moment of it, and the finished whole as a Trajectory.
+
+A step is one turn of the model: what it was told before (by a person, or by its tools) is the observation; its tool calls,
+each as `name({"argument": "value"})` on a line, are the action, and the text beside them the thought. A turn without tool
+calls is an answer: then the text is the action. System messages are the agent's own setting and no part of the episode.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, SystemMessage
+
+from exprag.errors import ConfigError
+from exprag.retrieval import Moment
+from exprag.trajectory import Provenance, Recall, Source, Step, Task, Trajectory, Usage, now
+
+ENVIRONMENT = "conversation"
+
+
+def trajectory_from_messages(
+    messages: Sequence[BaseMessage],
+    task: Task | str | None = None,
+    success: bool | None = None,
+    *,
+    environment: str = ENVIRONMENT,
+    score: float | None = None,
+    recalled: Iterable[Recall | dict[str, Any]] = (),
+    source: Source = "agent",
+    run: str = "",
+) -> Trajectory:
+    """The finished conversation as experience, to be added to a bank: `bank.add([trajectory_from_messages(…)])`.
+
+    `task`: a Task, or what was asked for; default: the first message of a person. `success` is the caller's judgement; None
+    is unknown. `recalled`: what was in the model's context, as the middleware's `state["experience"]["recalled"]` says. Raises
+    ConfigError where the messages hold no turn of a model.
+    """
+    found = task if isinstance(task, Task) else task_of(messages, environment, task)
+    steps, rest = _steps(messages, tuple(Recall.from_dict(item) for item in recalled))
+    if not steps:
+        raise ConfigError("The messages hold no turn of a model.", cure="Give the messages of a finished conversation.")
+    turns = [message for message in messages if isinstance(message, AIMessage)]
+    answered = not rest and not turns[-1].tool_calls
+    model = turns[-1].response_metadata.get("model_name") or turns[-1].response_metadata.get("model") or ""
+    return Trajectory(
+        task=found,
+        steps=tuple(steps),
+        final_observation=rest,
+        success=success,
+        score=score if score is not None else None if success is None else float(success),
+        ended="terminated" if answered else "truncated",
+        source=source,
+        provenance=Provenance(run=run, model=str(model), created=now()),
+    )
+
+
+def moment_of(messages: Sequence[BaseMessage], task: Task) -> Moment:
+    """Where the conversation stands: the turns so far, and what the model is to answer now."""
+    steps, observation = _steps(messages, ())
+    return Moment(task, tuple(steps), observation)
+
+
+def task_of(messages: Sequence[BaseMessage], environment: str, instruction: str | None = None) -> Task:
+    """What the conversation is about. Its id is made from the words of the instruction: the same words are the same task."""
+    if instruction is None:
+        instruction = next((str(m.text) for m in messages if isinstance(m, HumanMessage)), "")
+    id = hashlib.sha256(json.dumps(instruction).encode()).hexdigest()[:16]
+    return Task(environment=environment, id=id, instruction=instruction)
+
+
+def _steps(messages: Sequence[BaseMessage], recalled: tuple[Recall, ...]) -> tuple[list[Step], str]:
+    """The turns of the model, and what was said after the last of them."""
+    steps: list[Step] = []
+    heard: list[str] = []
+    for message in messages:
+        if isinstance(message, SystemMessage):
+            continue
+        if not isinstance(message, AIMessage):
+            heard.append(str(message.text))
+            continue
+        text = str(message.text)
+        calls = "\n".join(f"{call['name']}({json.dumps(call['args'], ensure_ascii=False)})" for call in message.tool_calls)
+        usage = message.usage_metadata
+        steps.append(
+            Step(
+                observation="\n".join(heard),
+                action=calls or text,
+                thought=text if calls and text else None,
+                recalled=recalled,
+                usage=Usage(prompt=usage["input_tokens"], completion=usage["output_tokens"]) if usage else None,
+            )
+        )
+        heard = []
+    return steps, "\n".join(heard)

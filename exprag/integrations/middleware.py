@@ -1,0 +1,162 @@
+"""Experience for an agent of LangChain's `create_agent`: three lines give it a bank.
+
+    from exprag.integrations.middleware import ExperienceMiddleware
+
+    agent = create_agent(model, tools, middleware=[ExperienceMiddleware("bank", k=2)])
+
+The memory block is appended to the system prompt of each model call, and its record stands in the agent's state under
+`experience`, so a checkpointed thread keeps it. Nothing is written to the bank: see `exprag.integrations.conversation`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NotRequired
+
+from langchain_core.messages import AIMessage, AnyMessage, BaseMessage, HumanMessage, SystemMessage
+
+from exprag.errors import ConfigError, PluginError
+from exprag.formatter import Formatter
+from exprag.integrations.conversation import ENVIRONMENT, moment_of, task_of
+from exprag.integrations.recall import as_retriever
+from exprag.memory import MemoryOptions, approximate_tokens, build_block
+from exprag.plugins import create
+from exprag.retrieval import Previous, Retriever
+from exprag.trajectory import Recall, Task
+
+try:
+    from langchain.agents.middleware import AgentMiddleware, AgentState, ModelRequest, ModelResponse
+    from langchain.agents.middleware.types import OmitFromSchema
+except ImportError as error:
+    raise PluginError(f"The middleware needs LangChain 1.x ({error}).", cure="pip install 'exprag[langchain]'") from error
+
+if TYPE_CHECKING:
+    from langgraph.runtime import Runtime
+
+    from exprag.bank import Bank
+
+Update = dict[str, Any]
+
+
+class ExperienceState(AgentState[Any]):
+    """The agent's state with the memory in force: text, recalled, query, subgoal, bank_version, and the task it is for."""
+
+    experience: NotRequired[Annotated[dict[str, Any] | None, OmitFromSchema(input=True, output=False)]]
+
+
+class ExperienceMiddleware(AgentMiddleware[ExperienceState, Any, Any]):
+    """Recalls experience before the model is called.
+
+    source       a bank, its path, or a Retriever for full control; `options` are those of `Retriever` (k, strategy, refresh …).
+                 Or a function that gives one of these: it is called when the first episode asks (agents for a server)
+    per          "turn": each message of a person opens an episode of its own, and the memory is asked for anew;
+                 "conversation": the whole thread is one episode, and its first message the task
+    task         what the episode is about, from its messages; default: the person's message
+    environment  whose experience is meant; default: the bank's only one
+
+    Within an episode the retriever's `refresh` says when the bank is asked again: "once", or at each call of the model. By
+    default an episode never sees experience of the very same task, which is the same words: an assistant in use, whose
+    people ask twice, wants `exclude=False`.
+    """
+
+    state_schema = ExperienceState
+
+    def __init__(
+        self,
+        source: Bank | Retriever | str | Path | Callable[[], Bank | Retriever | str | Path],
+        *,
+        per: Literal["turn", "conversation"] = "turn",
+        task: Callable[[Sequence[BaseMessage]], Task] | None = None,
+        environment: str | None = None,
+        formatter: str | Formatter = "chat_json",
+        memory: MemoryOptions = MemoryOptions(),  # noqa: B008 - frozen
+        count_tokens: Callable[[str], int] = approximate_tokens,
+        **options: Any,
+    ) -> None:
+        super().__init__()
+        if per not in ("turn", "conversation"):
+            raise ConfigError(f"per is 'turn' or 'conversation'; not {per!r}.")
+        self._source, self._options, self._environment = source, options, environment
+        self.per = per
+        if not callable(source):
+            _ = self.retriever, self.environment  # what is wrong with a bank that is there is told now
+        self.task = task or (lambda messages: task_of(messages, self.environment))
+        self.formatter = create("formatter", formatter) if isinstance(formatter, str) else formatter
+        self.memory, self.count_tokens = memory, count_tokens
+
+    @cached_property
+    def retriever(self) -> Retriever:
+        return as_retriever(self._source() if callable(self._source) else self._source, **self._options)
+
+    @cached_property
+    def environment(self) -> str:
+        return self._environment or self._only_environment()
+
+    def before_model(self, state: ExperienceState, runtime: Runtime[Any]) -> Update | None:
+        """Ask the bank, where it is due."""
+        episode = self._episode(state["messages"])
+        done = sum(isinstance(message, AIMessage) for message in episode)
+        task = self.task(episode)
+        held = state.get("experience")
+        if held is not None and held["task"] != task.key:
+            held = None  # a new episode
+        if not self.retriever.due(done, held is not None):
+            return None
+        previous = None
+        if held is not None:
+            previous = Previous(tuple(Recall.from_dict(item) for item in held["recalled"]), held["subgoal"])
+        found = self.retriever.retrieve(moment_of(episode, task), previous=previous)
+        if found is None:
+            return None
+        block = build_block(found.candidates, self.formatter, self.memory, self.count_tokens)
+        return {
+            "experience": {
+                "task": task.key,
+                "text": block.text,
+                "recalled": [recall.to_dict() for recall in block.shown],
+                "query": found.query,
+                "subgoal": found.subgoal,
+                "bank_version": found.bank_version,
+            }
+        }
+
+    async def abefore_model(self, state: ExperienceState, runtime: Runtime[Any]) -> Update | None:
+        return await asyncio.to_thread(self.before_model, state, runtime)
+
+    def wrap_model_call(self, request: ModelRequest[Any], handler: Callable[[ModelRequest[Any]], ModelResponse[Any]]) -> Any:
+        """Call the model with the memory block at the end of its system prompt."""
+        return handler(self._told(request))
+
+    async def awrap_model_call(
+        self, request: ModelRequest[Any], handler: Callable[[ModelRequest[Any]], Awaitable[ModelResponse[Any]]]
+    ) -> Any:
+        return await handler(self._told(request))
+
+    def _told(self, request: ModelRequest[Any]) -> ModelRequest[Any]:
+        held: dict[str, Any] = request.state.get("experience") or {}  # type: ignore[assignment]  # our own key
+        if not held.get("text"):
+            return request
+        system, text = request.system_message or SystemMessage(""), held["text"]
+        content: Any
+        if isinstance(system.content, str):
+            content = f"{system.content}\n\n{text}" if system.content else text
+        else:  # a list of content blocks, which may carry a provider's cache marks
+            content = [*system.content, {"type": "text", "text": f"\n\n{text}"}]
+        return request.override(system_message=system.model_copy(update={"content": content}))
+
+    def _episode(self, messages: Sequence[AnyMessage]) -> Sequence[AnyMessage]:
+        if self.per == "conversation":
+            return messages
+        asked = [place for place, message in enumerate(messages) if isinstance(message, HumanMessage)]
+        return messages[asked[-1] :] if asked else messages
+
+    def _only_environment(self) -> str:
+        if self.retriever.where.environment:
+            return self.retriever.where.environment
+        known = list(self.retriever.bank.info().environments)
+        if len(known) > 1:
+            raise ConfigError(f"The bank holds several environments: {', '.join(known)}.", cure="Say which: environment=…")
+        return known[0] if known else ENVIRONMENT
