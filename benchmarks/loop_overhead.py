@@ -28,7 +28,7 @@ from langchain_core.language_models import BaseChatModel
 
 from exprag.agents import Memory, Prompt, load_style
 from exprag.bank import Bank, Filter
-from exprag.cli.run import _options
+from exprag.cli.run import name_values
 from exprag.environment import TextEnvironment
 from exprag.graph import build_agent
 from exprag.memory import build_block
@@ -158,7 +158,7 @@ def main() -> None:
     parser.add_argument("--split", default="test")
     parser.add_argument("--set", action="append", default=[])
     args = parser.parse_args()
-    result = {"quick": args.quick, **measure(args.env, _options(args.set), args.split, args.quick)}
+    result = {"quick": args.quick, **measure(args.env, name_values(args.set), args.split, args.quick)}
     print(json.dumps(result) if args.json else json.dumps(result, indent=2))
 
 

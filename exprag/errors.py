@@ -32,6 +32,9 @@ class ExpragError(Exception):
     def __str__(self) -> str:
         return f"{self.message} {self.cure}".strip()
 
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({str(self)!r})"  # what a checkpoint keeps of an error: with the cure
+
     def __reduce__(self) -> tuple[object, ...]:
         # Errors cross process walls (episode workers): keep the keyword-only cure.
         return _rebuild, (type(self), self.message, self.cure)

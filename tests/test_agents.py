@@ -75,6 +75,12 @@ def test_where_memory_stands() -> None:
     assert system.index("go to {place}") < system.index("THE MEMORY") < system.index("THE TASK")
     assert after.index("THE TASK") < after.index("THE MEMORY")
     assert [str(m.content) for m in told["tail"][1:]] == ["first", "look", "THE MEMORY\n\nnow"]
+    grown = Memory("LATER", 1, earlier=(("FIRST", 0), ("SECOND", 1)))
+    assert [str(m.content) for m in prompt_at("tail").messages(task, [step], "now", grown)[1:]] == [
+        "FIRST\n\nfirst",
+        "look",
+        "SECOND\n\nLATER\n\nnow",
+    ]
     with pytest.raises(ConfigError, match="tail"):
         prompt_at("above")
 

@@ -2,7 +2,7 @@
 
 from exprag.agents.history import History
 from exprag.agents.prompt import PLACEMENTS, Memory, Prompt, PromptView, read_messages
-from exprag.agents.style import AgentStyle, Turn, load_style
+from exprag.agents.style import AgentStyle, Turn, last_action, load_style
 
 __all__ = [
     "PLACEMENTS",
@@ -12,6 +12,7 @@ __all__ = [
     "Prompt",
     "PromptView",
     "Turn",
+    "last_action",
     "load_style",
     "read_messages",
 ]

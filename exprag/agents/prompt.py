@@ -5,22 +5,24 @@ examples. Then the episode: user = observation, assistant = turn. Where the memo
 
     system   before the task and the history (ExpRAG, section 3)
     task     after the task, still in the system message
-    tail     in the user message of the step at which it was retrieved, before the observation: all that was said before
-             stays as it was, so a server's prefix cache keeps it when dynamic retrieval brings another block
+    tail     in the user message of the step at which it was retrieved, before the observation, where it stays: a later
+             retrieval brings another block with what is new. Nothing that was said changes, so a server's prefix cache keeps
+             all of it, and one training row holds the whole episode, with dynamic retrieval too
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any, Self
 
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, SystemMessage
 
 from exprag.agents.history import EARLIER, History
 from exprag.agents.style import AgentStyle
 from exprag.errors import ConfigError
-from exprag.memory import BLOCK, BLOCK_START, Entry, defuse, read_block
+from exprag.memory import BLOCK, DOCUMENT_BLOCK, DOCUMENTS, Entry, defuse, read_block
 from exprag.retrieval.exclusion import Exclusion
 from exprag.trajectory import Step, Task, Trajectory
 
@@ -33,17 +35,25 @@ EXAMPLES = "Examples of whole episodes, written as you should write:"
 PLACEMENTS = ("system", "task", "tail")
 
 _ACTIONS = re.compile(re.escape(ACTIONS) + r"\n((?:- .*\n?)+)")
-_AFTER_TASK = re.compile(r"\n\n(?:" + "|".join(map(re.escape, (HINTS, EXAMPLES))) + ")")
+_AFTER_TASK = re.compile(r"\n\n(?:" + "|".join(map(re.escape, (HINTS, EXAMPLES, DOCUMENTS))) + ")")
 
 
 @dataclass(frozen=True)
 class Memory:
     """What retrieval brought to this point of an episode: the text of a memory block, the step at which it was retrieved (0 is
-    the first), and short rules for the task (hint distillation, stage C)."""
+    the first), short rules for the task (hint distillation, stage C), and at the tail the (text, step) of earlier blocks."""
 
     text: str = ""
     at: int = 0
     hints: tuple[str, ...] = ()
+    earlier: tuple[tuple[str, int], ...] = ()
+
+    @classmethod
+    def of(cls, memory: Mapping[str, Any] | None, hints: Sequence[str] = ()) -> Self:
+        """From the `memory` of a graph's state."""
+        found = memory or {}
+        earlier = tuple((block["text"], block["at"]) for block in found.get("earlier", ()))
+        return cls(found.get("text", ""), found.get("at", 0), tuple(hints), earlier)
 
 
 @dataclass(frozen=True)
@@ -68,15 +78,16 @@ class Prompt:
         self, task: Task, steps: Sequence[Step], observation: str, memory: Memory = Memory()
     ) -> list[BaseMessage]:
         """The messages that ask for the next turn: system, then user and assistant by turns, the last one user."""
-        turns = [self.style.write(step) for step in steps]
+        turns = self.style.write_episode(task, steps)
         first, earlier = self.history.compress(steps, turns) if self.history else (0, "")
         seen = [*(step.observation for step in steps), observation]
         asked = seen[first:]
         if earlier:
             asked[0] = f"{earlier}\n\n{asked[0]}"
         if memory.text and self.placement == "tail":
-            at = max(memory.at - first, 0)
-            asked[at] = f"{memory.text}\n\n{asked[at]}"
+            for text, step in reversed([*memory.earlier, (memory.text, memory.at)]):
+                at = max(step - first, 0)
+                asked[at] = f"{text}\n\n{asked[at]}"
         messages: list[BaseMessage] = [SystemMessage(self._system(task, memory))]
         for said, turn in zip(asked[:-1], turns[first:], strict=True):
             messages += [HumanMessage(said), AIMessage(turn)]
@@ -99,7 +110,8 @@ class Prompt:
         return "\n\n".join(sections)
 
     def _example(self, trajectory: Trajectory) -> str:
-        turns = [f"Observation: {step.observation}\n{self.style.write(step)}" for step in trajectory.steps]
+        written = self.style.write_episode(trajectory.task, trajectory.steps)
+        turns = [f"Observation: {step.observation}\n{turn}" for step, turn in zip(trajectory.steps, written, strict=True)]
         return defuse("\n".join([f"Task: {trajectory.task.instruction}", *turns]))
 
 
@@ -136,7 +148,7 @@ def read_messages(messages: Sequence[BaseMessage]) -> PromptView:
             observation = ""
         elif not isinstance(message, SystemMessage):
             observation = str(message.text)
-            if observation.startswith(BLOCK_START) and (block := BLOCK.match(observation)):
+            while block := BLOCK.match(observation) or DOCUMENT_BLOCK.match(observation):
                 entries += read_block(block[0])
                 observation = observation[block.end() :].lstrip("\n")
             if observation.startswith(EARLIER):

@@ -33,6 +33,7 @@ class LocalChat(ChatHuggingFace):
     """A local pipeline as a chat model: greedy by default, async by a thread, usage in the model's own tokens."""
 
     sampling_seed: int | None = None  # None: greedy
+    adapter: str | None = None  # the folder of the LoRA adapter, whose card says how it was trained
     disable_streaming: bool = True  # an action is one line, and the stream of a local pipeline has no async form
     _lock: Any = PrivateAttr(default_factory=Lock)
 
@@ -116,7 +117,8 @@ def load_local(
         **sampling,
     )
     llm = HuggingFacePipeline(pipeline=pipe, model_id=name)
-    return LocalChat(llm=llm, tokenizer=tokenizer, sampling_seed=seed if temperature > 0 else None)
+    sampling_seed = seed if temperature > 0 else None
+    return LocalChat(llm=llm, tokenizer=tokenizer, sampling_seed=sampling_seed, adapter=place if adapter else None)
 
 
 def _base_of(adapter: Path, told: str | None) -> str:
@@ -125,7 +127,8 @@ def _base_of(adapter: Path, told: str | None) -> str:
     beside = adapter / base
     if base and not told and beside.is_dir():
         return str(beside)
-    if not base or (Path(base).is_absolute() and not Path(base).is_dir()):
+    local = Path(base).is_absolute() or base.startswith(".")
+    if not base or (local and not Path(base).is_dir()):
         raise ModelError(
             f"The adapter {str(adapter)!r} names the base model {base!r}, which is not there.",
             cure=f"Say where it is: hf:{adapter}?base=FOLDER",

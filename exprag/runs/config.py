@@ -23,7 +23,9 @@ class RunConfig(Arm):
     Tasks: `split`, narrowed to `types`, at most `per_type` of each and `limit` in all, the first ones or, with `shuffle`,
     a sample drawn with `seed`; or `task_ids` by name. `bank` None is the arm without memory; `bank_version` is pinned when
     the run starts. `learn` lets the run's own episodes enter a copy of it (see `exprag.runs.learning`): the successful ones or
-    all, where the function `learn_rule` ("module:function") agrees, after every `learn_every` tasks. `workers` 0 plays in this process. `max_steps` None: the environment's own limit.
+    all, where the function `learn_rule` ("module:function") agrees, after every `learn_every` tasks. `workers` 0 plays in this
+    process. `max_steps` None: the environment's own limit.
+    `graph` ("file.py:attribute" or "module:attribute") plays a graph of the user's own instead of the one that the arm says.
     """
 
     name: str = ""
@@ -39,6 +41,7 @@ class RunConfig(Arm):
     seed: int = 2025
     expert: str | None = None
     model: str = "recall"
+    graph: str | None = None
     bank: str | None = None
     bank_version: int | None = None
     learn: Literal["none", "success", "all"] = "none"

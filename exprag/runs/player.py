@@ -7,13 +7,16 @@ from __future__ import annotations
 
 import time
 from functools import partial
+from typing import Any, get_type_hints
 
+from exprag.arm import Arm
 from exprag.environment import TextEnvironment
+from exprag.errors import ConfigError, ExpragError
 from exprag.plugins import create
 from exprag.rollout import play_expert
 from exprag.runs.config import RunConfig
 from exprag.sessions import Sessions
-from exprag.trajectory import Task, Trajectory
+from exprag.trajectory import Task, Trajectory, now
 
 EXPERT_STEPS = 500  # gold paths may be longer than the limit that an agent has
 
@@ -68,10 +71,96 @@ class AgentPlayer:
         self._sessions.close()
 
 
-Player = ExpertPlayer | AgentPlayer
+class GraphPlayer:
+    """Plays a graph of the user's own, which takes a task and a seed and ends with a `trajectory` in its state."""
+
+    def __init__(self, config: RunConfig) -> None:
+        from exprag.graph.load import load_graph
+
+        self._config = config
+        self._graph = load_graph(config.graph or "", config.environment, _settings(config))
+        takes = get_type_hints(self._graph.context_schema) if self._graph.context_schema else {}
+        told = {"run": config.name, "max_steps": config.max_steps}
+        self._context = {name: value for name, value in told.items() if name in takes} or None
+
+    def play(self, task: Task) -> Trajectory:
+        """Raises ConfigError where the graph does not keep to its part; what a node raises ends the episode as data."""
+        started = time.perf_counter()
+        state: dict[str, Any] = {}
+        try:
+            given = {"task": task.to_dict(), "seed": self._config.seed}
+            for state in self._graph.stream(given, context=self._context, stream_mode="values"):  # noqa: B007
+                pass
+            trajectory = self._ended(state)
+        except ExpragError:
+            raise
+        except Exception as error:  # noqa: BLE001 - somebody else's node may raise anything; the run goes on
+            trajectory = self._broken(task, state, error)
+        provenance = trajectory.provenance
+        seconds = round(time.perf_counter() - started, 3)
+        provenance = provenance.model_copy(update={"seconds": seconds, "run": provenance.run or self._config.name})
+        return trajectory.model_copy(update={"provenance": provenance})
+
+    def _ended(self, state: dict[str, Any]) -> Trajectory:
+        name = self._config.graph
+        if state.get("__interrupt__"):
+            raise ConfigError(
+                f"The graph {name} waits for a person, and a run has nobody to answer.",
+                cure="Let it ask only where its context names no `run`.",
+            )
+        if not state.get("trajectory"):
+            raise ConfigError(
+                f"The graph {name} ended without a `trajectory` in its state.",
+                cure="Let it end with the node `exprag.graph.Finish`, or put a Trajectory there as JSON.",
+            )
+        return Trajectory.from_dict(state["trajectory"])
+
+    def _broken(self, task: Task, state: dict[str, Any], error: Exception) -> Trajectory:
+        """What was played before a node raised."""
+        where = next((note for note in getattr(error, "__notes__", ()) if note.startswith("During task")), "")
+        return Trajectory.from_dict(
+            {
+                "task": task,
+                "steps": state.get("steps") or (),
+                "final_observation": state.get("observation") or "",
+                "success": False,
+                "score": state.get("score") or 0.0,
+                "ended": "error",
+                "provenance": {"run": self._config.name, "created": now(), "seed": self._config.seed},
+                "error": {
+                    "boundary": "graph",
+                    "message": f"The graph {self._config.graph} raised {type(error).__name__}: {error}. {where}".strip(),
+                },
+            }
+        )
+
+    def close(self) -> None:
+        """The graph holds what it made; it goes with the process."""
+
+
+def _settings(config: RunConfig) -> dict[str, Any]:
+    """What the configuration says of the agent, other than by default: for a function that makes the graph."""
+    settings = {
+        name: getattr(config, name)
+        for name in ("model", "bank", "environment_options")
+        if getattr(config, name) != RunConfig.model_fields[name].get_default(call_default_factory=True)
+    }
+    if config.bank is not None:
+        from exprag.bank import Bank
+
+        settings["bank"] = Bank.open(config.bank, version=config.bank_version)
+    plain = Arm.make()
+    chosen = [name for name in Arm.model_fields if getattr(config, name) != getattr(plain, name)]
+    if chosen:
+        settings["arm"] = config.arm
+    return settings
+
+
+Player = ExpertPlayer | AgentPlayer | GraphPlayer
 
 
 def make_player(config: RunConfig) -> Player:
-    """The player that the configuration's policy asks for. What goes wrong inside an episode is in its trajectory."""
-    return ExpertPlayer(config) if config.policy == "expert" else AgentPlayer(config)
-
+    """The player that the configuration asks for. What goes wrong inside an episode is in its trajectory."""
+    if config.policy == "expert":
+        return ExpertPlayer(config)
+    return GraphPlayer(config) if config.graph else AgentPlayer(config)

@@ -8,20 +8,23 @@ deterministic and stateless: the answer is a function of the messages; what it k
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Sequence
 from threading import Lock
 from typing import Any
 
 from langchain_core.callbacks import CallbackManagerForLLMRun
-from langchain_core.language_models import BaseChatModel
+from langchain_core.language_models import BaseChatModel, LanguageModelInput
 from langchain_core.messages import AIMessage, BaseMessage
 from langchain_core.messages.ai import UsageMetadata
 from langchain_core.outputs import ChatGeneration, ChatResult
+from langchain_core.runnables import Runnable
 from pydantic import PrivateAttr
 
-from exprag.agents import PromptView, read_messages
+from exprag.agents import PromptView, last_action, read_messages
 from exprag.memory import approximate_tokens
 from exprag.models.recall.cases import read_case
 from exprag.models.recall.player import Player
+from exprag.models.recall.tool_calls import action_tool, as_episode, call_for
 
 _KEPT = 64  # episodes whose player is kept, so that a step costs one step
 
@@ -43,16 +46,24 @@ class Recall(BaseChatModel):
         run_manager: CallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> ChatResult:
-        action = self._decide(read_messages(messages))
+        tool = kwargs.get("tool")
+        action = self._decide(read_messages(as_episode(messages, tool[1]) if tool else messages))
         told, said = sum(approximate_tokens(m.text) for m in messages), approximate_tokens(action)
         usage = UsageMetadata(input_tokens=told, output_tokens=said, total_tokens=told + said)
-        return ChatResult(generations=[ChatGeneration(message=AIMessage(action, usage_metadata=usage))])
+        message = call_for(action, tool) if tool else AIMessage(action)
+        return ChatResult(generations=[ChatGeneration(message=message.model_copy(update={"usage_metadata": usage}))])
+
+    def bind_tools(self, tools: Sequence[Any], **kwargs: Any) -> Runnable[LanguageModelInput, AIMessage]:
+        """Plays through the tool that takes an action; `tool_choice` and the like change nothing."""
+        if "ls_structured_output_format" in kwargs:
+            raise NotImplementedError("recall writes plain actions")
+        return self.bind(tool=action_tool(tools))
 
     def _decide(self, view: PromptView) -> str:
         frame = (view.templates, view.entries, view.instruction)
         player = self._take((frame, view.turns[:-1], view.turns[-1][0])) if view.turns else None
         if player is not None:
-            player.took(view.turns[-1][1])
+            player.took(last_action(view.turns[-1][1]))
         else:
             player = self._replay(view)
         player.see(view.observation)
@@ -74,5 +85,5 @@ class Recall(BaseChatModel):
         for observation, said in view.turns:
             player.see(observation)
             player.act()
-            player.took(said)
+            player.took(last_action(said))
         return player
