@@ -3,6 +3,7 @@
 Each hook is handed `register(name, factory, *, description="", requires=(), extra="", check=None)`:
     name         short id; users may also write `distribution/name`
     factory      "package.module:attribute" (imported only when used) or a callable; called with the user's options
+    description  one line for `exprag plugins`
     requires     import names that must be installed, looked for without importing them
     extra        what to install when they are not: `pip install 'distribution[extra]'`
     check        "module:function" or callable → None, or a sentence saying what else is missing and how to get it
@@ -21,6 +22,8 @@ hookimpl = pluggy.HookimplMarker("exprag")
 
 
 class Register(Protocol):
+    """What a hook is handed: takes one component, as told at the top of this module."""
+
     def __call__(
         self,
         name: str,

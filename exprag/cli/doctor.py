@@ -34,6 +34,7 @@ def _extras() -> list[Check]:
     for extra, package, use in (
         ("hf", "langchain-huggingface", "local models and sentence encoders"),
         ("openai", "langchain-openai", "OpenAI-compatible servers"),
+        ("otel", "opentelemetry-api", "spans for a tracing system"),
     ):
         try:
             found.append((f"extra {extra}", True, f"{package} {version(package)}"))

@@ -54,7 +54,7 @@ def rows(source: Registry) -> list[dict[str, str]]:
 
 
 def plugins(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
-    """List environments, query strategies, selectors and formatters, with what is missing and its cure."""
+    """List environments, query strategies, selectors, formatters and styles, with what is missing and its cure."""
     found = rows(registry())
     if as_json:
         print(json.dumps(found, indent=2))

@@ -1,7 +1,10 @@
+"""The conformance kit: what the rest of exprag relies on."""
+
 from exprag.testing import EnvironmentConformance
-from exprag_guess import GuessNumber
+
+from exprag_guess.environment import GuessEnvironment
 
 
-class TestGuess(EnvironmentConformance):
-    def make(self):
-        return GuessNumber()
+class TestGuessEnvironment(EnvironmentConformance):
+    def make(self) -> GuessEnvironment:
+        return GuessEnvironment()
