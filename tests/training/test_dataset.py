@@ -1,0 +1,240 @@
+"""Datasets on disk: three formats, one content; what is written down; what TRL makes of them; the commands."""
+
+from __future__ import annotations
+
+import errno
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tiny import make_model
+from typer.testing import CliRunner
+
+from exprag.bank import Bank
+from exprag.cli import data as cli
+from exprag.errors import ConfigError, PluginError, RunError
+from exprag.training import (
+    DataConfig,
+    build_rows,
+    check_tokenizer,
+    describe_dataset,
+    load_dataset,
+    read_rows,
+    tokenize_rows,
+    tokenizer_hash,
+    write_dataset,
+)
+from exprag.trajectory import Task, Trajectory, write_jsonl
+from toy import Toy
+
+FORMATS = ("rows", "rows.parquet", "rows.jsonl")
+
+
+def make(path: Path, episodes: list[Trajectory], bank: Bank | None, tokenizer: Any = None, **choices: Any) -> Any:
+    return write_dataset(path, build_rows(episodes, bank, DataConfig.make(**choices), Toy(), tokenizer))
+
+
+@pytest.mark.parametrize("tokenized", [True, False])
+def test_the_formats_hold_the_same(
+    tokenized: bool, toy_bank: Bank, toy_episodes: list[Trajectory], tokenizer: Any, tmp_path: Path
+) -> None:
+    told, content, loaded = [], [], []
+    for name in FORMATS:
+        made = make(tmp_path / name, toy_episodes, toy_bank, tokenizer if tokenized else None)
+        assert describe_dataset(tmp_path / name) == made
+        told.append(made.model_copy(update={"created": ""}))
+        content.append(list(read_rows(tmp_path / name)))
+        loaded.append(load_dataset(tmp_path / name).to_list())
+    assert told[0] == told[1] == told[2]
+    assert content[0] == content[1] == content[2] == loaded[0] == loaded[1] == loaded[2]
+    rows = build_rows(toy_episodes, toy_bank, DataConfig.make(), Toy(), tokenizer if tokenized else None)
+    expected = [row.to_dict() for row in rows]
+    if not tokenized:
+        expected = [{k: v for k, v in row.items() if k not in ("input_ids", "labels")} for row in expected]
+    assert content[0] == expected
+    assert Task.from_json(content[0][0]["task"]) == toy_episodes[0].task
+    left = set(FORMATS) | {f"{name}.dataset.json" for name in FORMATS[1:]}
+    assert {path.name for path in tmp_path.iterdir()} == left
+
+
+def test_the_description_says_how_it_was_made(
+    toy_bank: Bank, toy_episodes: list[Trajectory], tokenizer: Any, tmp_path: Path
+) -> None:
+    about = make(tmp_path / "rows.jsonl", toy_episodes, toy_bank, tokenizer, k=1, placement="tail")
+    assert (about.config.k, about.config.placement) == (1, "tail")
+    assert about.bank is not None
+    assert (about.bank.uri, about.bank.version) == (toy_bank.uri, toy_bank.version)
+    assert about.tokenizer is not None
+    assert (about.tokenizer.hash, about.tokenizer.end_of_turn) == (tokenizer_hash(tokenizer), "</s>")
+    assert about.environments == {"toy": Toy().fingerprint()}
+    assert {"exprag", "transformers", "lancedb"} <= set(about.packages)
+    assert (about.report["rows"], about.report["left_out"]) == (16, {})
+    assert about.longest == max(len(row["input_ids"]) for row in read_rows(tmp_path / "rows.jsonl"))
+
+
+def test_tokenizing_later_gives_the_same_ids(
+    toy_bank: Bank, toy_episodes: list[Trajectory], tokenizer: Any, tmp_path: Path
+) -> None:
+    make(tmp_path / "plain", toy_episodes, toy_bank)
+    make(tmp_path / "ready", toy_episodes, toy_bank, tokenizer)
+    before = sorted(path.name for path in (tmp_path / "plain").iterdir())
+    later, report = tokenize_rows(load_dataset(tmp_path / "plain"), tokenizer)
+    ready = load_dataset(tmp_path / "ready")
+    assert later.to_list() == ready.to_list()
+    assert later.features == ready.features
+    assert report.longest == describe_dataset(tmp_path / "ready").longest
+    some, short = tokenize_rows(ready, tokenizer, max_tokens=report.longest - 1)
+    assert 0 < len(some) == short.rows < 16
+    assert short.dropped == {f"longer than {report.longest - 1} tokens": 16 - len(some)}
+    with pytest.raises(ConfigError, match="longer than 50 tokens"):
+        tokenize_rows(ready, tokenizer, max_tokens=50)
+    assert sorted(path.name for path in (tmp_path / "plain").iterdir()) == before  # nothing is cached beside the rows
+
+
+def test_a_dataset_of_another_tokenizer_is_refused(
+    toy_bank: Bank, toy_episodes: list[Trajectory], tokenizer: Any, marked_tokenizer: Any, tmp_path: Path
+) -> None:
+    about = make(tmp_path / "rows.jsonl", toy_episodes[:2], toy_bank, tokenizer)
+    check_tokenizer(about, tokenizer)
+    with pytest.raises(ConfigError, match="built with another tokenizer"):
+        check_tokenizer(about, marked_tokenizer)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("packing", [False, True])
+def test_trl_takes_it_as_it_is(
+    packing: bool, toy_bank: Bank, toy_episodes: list[Trajectory], tokenizer: Any, tmp_path: Path
+) -> None:
+    trl = pytest.importorskip("trl")
+    about = make(tmp_path / "rows", toy_episodes, toy_bank, tokenizer, refresh="every_step", strategy="trajectory")
+    rows = load_dataset(tmp_path / "rows")
+    config = trl.SFTConfig(
+        output_dir=str(tmp_path / "out"),
+        max_length=2 * about.longest if packing else None,
+        packing=packing,
+        bf16=False,
+        use_cpu=True,
+        max_steps=1,
+        per_device_train_batch_size=1,
+        report_to=[],
+        save_strategy="no",
+    )
+    folder = make_model(tmp_path / "model", tokenizer, max_position_embeddings=2 * about.longest)
+    trainer = trl.SFTTrainer(model=str(folder), args=config, train_dataset=rows, processing_class=tokenizer)
+    taken = trainer.train_dataset
+    if packing:
+        lengths = [length for row in taken for length in row["seq_lengths"]]
+        assert sorted(lengths) == sorted(len(row["input_ids"]) for row in rows)
+        assert sum(label != -100 for row in taken for label in row["labels"]) == about.report["learnt"]
+    else:
+        assert [(r["input_ids"], r["labels"]) for r in taken] == [(r["input_ids"], r["labels"]) for r in rows]
+    assert trainer.train().training_loss > 0
+
+
+def test_nothing_is_left_where_building_fails(toy_bank: Bank, toy_episodes: list[Trajectory], tmp_path: Path) -> None:
+    old = toy_episodes[3].model_copy(update={"fingerprint": "toy@9"})
+    for name in FORMATS:
+        with pytest.raises(ConfigError, match="toy@9"):
+            make(tmp_path / name, [*toy_episodes[:3], old], toy_bank)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_full_disk_leaves_nothing(toy_bank: Bank, toy_episodes: list[Trajectory], tmp_path: Path, monkeypatch: Any) -> None:
+    rows = build_rows(toy_episodes, toy_bank, DataConfig.make(), Toy())
+
+    def full(_: int, __: int | None) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    rows._progress = full
+    with pytest.raises(RunError, match="No space left"):
+        write_dataset(tmp_path / "rows.parquet", rows)
+    assert not list(tmp_path.iterdir())
+
+
+def test_what_lies_there_is_kept(toy_bank: Bank, toy_episodes: list[Trajectory], tmp_path: Path) -> None:
+    (tmp_path / "rows").mkdir()
+    (tmp_path / "rows.jsonl").write_text("mine")
+    for name, why in (("rows", "exists already"), ("rows.jsonl", "exists already"), ("rows.csv", "no such format")):
+        with pytest.raises(ConfigError, match=why):
+            make(tmp_path / name, toy_episodes, toy_bank)
+    assert (tmp_path / "rows.jsonl").read_text() == "mine"
+
+
+def test_what_is_no_dataset_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="is no dataset"):
+        list(read_rows(tmp_path))
+    (tmp_path / "dataset.json").write_text('{"config": {"k": "many"}}')
+    with pytest.raises(ConfigError, match=r"does not validate: config\.k"):
+        describe_dataset(tmp_path)
+
+
+def test_jsonl_and_parquet_need_no_extra(
+    toy_bank: Bank, toy_episodes: list[Trajectory], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("datasets", "transformers", "torch", "trl", "peft", "accelerate"):
+        monkeypatch.setitem(sys.modules, name, None)
+    for name in FORMATS[1:]:
+        make(tmp_path / name, toy_episodes, toy_bank)
+        assert len(list(read_rows(tmp_path / name))) == 16
+    with pytest.raises(PluginError, match=r"pip install 'exprag\[train\]'"):
+        make(tmp_path / "rows", toy_episodes, toy_bank)
+    with pytest.raises(PluginError, match=r"pip install 'exprag\[train\]'"):
+        cli.load_tokenizer("some/model")
+    assert not (tmp_path / "rows").exists()
+
+
+@pytest.fixture
+def toy_plugin(monkeypatch: pytest.MonkeyPatch) -> None:
+    from exprag.plugins import Component, registry
+
+    component = Component("environment", "toy", Toy, "tests")
+    monkeypatch.setattr(registry(), "components", [*registry().components, component])
+
+
+def run(*arguments: object) -> Any:
+    from exprag.cli.main import app
+
+    return CliRunner().invoke(app, [str(argument) for argument in arguments])
+
+
+@pytest.mark.usefixtures("toy_plugin")
+def test_the_commands(toy_bank: Bank, toy_episodes: list[Trajectory], tokenizer: Any, tmp_path: Path) -> None:
+    write_jsonl(tmp_path / "episodes.jsonl", toy_episodes[:4])
+    tokenizer.save_pretrained(tmp_path / "tokenizer")
+    out = tmp_path / "rows.jsonl"
+    chosen = ["--bank", toy_bank.uri, "-o", out, "-k", 1, "--set", "empty_share=1.0", "--types", "fetch,carry"]
+    built = run("data", "build", tmp_path / "episodes.jsonl", toy_bank.uri, *chosen)
+    assert built.exit_code == 0, built.output
+    assert "16 rows of 16 episodes" in built.output
+    assert "4 given twice" in built.output
+    shown = run("data", "show", out, "-n", 2)
+    assert shown.output.count("⟦go to") == 4
+    assert "memory empty, K 1" in shown.output
+    by_token = run("data", "show", out, "--tokenizer", tmp_path / "tokenizer")
+    assert "⟦take mug</s>⟧" in by_token.output
+    assert "<|system|>" in by_token.output
+    stats = json.loads(run("data", "stats", out, "--json").output)
+    assert stats["config"]["bank_version"] == stats["bank"]["version"] == toy_bank.version
+    assert "empty_share: 1.0" in run("data", "stats", out).output
+    clean = run("audit", out)
+    assert (clean.exit_code, "0 that should not have been" in clean.output) == (0, True)
+
+
+@pytest.mark.usefixtures("toy_plugin")
+def test_the_commands_refuse(toy_bank: Bank, tmp_path: Path) -> None:
+    for arguments, message in (
+        ((tmp_path, "-o", tmp_path / "a.jsonl", "-k", 0), "holds no trajectories"),
+        ((toy_bank.uri, "-o", tmp_path / "a.jsonl"), "no bank to recall from"),
+        ((toy_bank.uri, "-o", tmp_path / "a.jsonl", "-k", 0, "--tokenizer", tmp_path / "none"), "There is no tokenizer"),
+    ):
+        done = run("data", "build", *arguments)
+        assert isinstance(done.exception, ConfigError | PluginError)
+        assert message in str(done.exception)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_model_folders_tokenizer_is_found(tmp_path: Path) -> None:
+    pytest.importorskip("torch")
+    assert cli.load_tokenizer(str(make_model(tmp_path / "model"))).chat_template

@@ -1,0 +1,149 @@
+"""What is trained is what is served: an episode is played through the graph, and the rows of it hold its prompts, id for id."""
+
+from __future__ import annotations
+
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from exprag.agents import AgentStyle
+from exprag.bank import Bank
+from exprag.environment import TextEnvironment
+from exprag.graph import build_agent
+from exprag.plugins import create, registry
+from exprag.rollout import play_expert
+from exprag.training import DataConfig, Row, build_rows
+from exprag.training.tokens import IGNORED
+from exprag.trajectory import Task, Trajectory
+from scripted import Scripted
+from toy import Toy
+
+STYLES, FORMATTERS = registry().names("style"), registry().names("formatter")
+PLACEMENTS = ("system", "task", "tail")
+
+
+def turns_of(style: AgentStyle, episode: Trajectory) -> list[str]:
+    """What a model would say to play the episode's actions."""
+    steps = [step.model_copy(update={"thought": f"I think of step {n}."}) for n, step in enumerate(episode.steps)]
+    return style.write_episode(episode.task, steps)
+
+
+class Ears(Scripted):
+    """A scripted model that counts tokens as the served one does."""
+
+    tokenizer: Any = None
+
+
+def play(
+    environment: Any, task: Task, turns: list[str], config: DataConfig, bank: Bank | None, tokenizer: Any
+) -> tuple[Trajectory, list[Any]]:
+    """The episode as the graph recorded it, and the prompts that the model got."""
+    model = Ears(turns=turns, tokenizer=tokenizer)
+    agent = build_agent(environment, model, bank=bank, arm=config.arm, max_steps=len(turns))
+    episode = Trajectory.from_dict(agent.invoke({"task": task.to_dict(), "seed": 1})["trajectory"])
+    assert episode.error is None
+    assert len(model.prompts) == len(turns)
+    return episode, model.prompts
+
+
+def served(local_chat: Any, prompt: list[Any]) -> list[int]:
+    """The ids that the local model generates from: what `LocalChat._generate` hands to its pipeline."""
+    text = local_chat._to_chat_prompt(prompt).encode("utf-8", "replace").decode("utf-8")
+    return local_chat.tokenizer(text, add_special_tokens=False)["input_ids"]
+
+
+def check(rows: list[Row], prompts: list[Any], turns: list[str], local_chat: Any) -> None:
+    """Every turn is trained once, after exactly the ids that it was asked for with."""
+    tokenizer = local_chat.tokenizer
+    trained = {n: row for row in rows for n in range(row.first, row.last + 1)}
+    assert sorted(trained) == list(range(len(prompts)))
+    assert sum(row.last - row.first + 1 for row in rows) == len(prompts)
+    for n, prompt in enumerate(prompts):
+        row = trained[n]
+        assert row.input_ids is not None
+        assert row.labels is not None
+        asked = served(local_chat, prompt)
+        said = tokenizer(turns[n] + tokenizer.eos_token, add_special_tokens=False)["input_ids"]
+        end = len(asked) + len(said)
+        assert row.input_ids[: len(asked)] == asked
+        assert row.input_ids[len(asked) : end] == row.labels[len(asked) : end] == said
+        assert n < row.last or len(row.input_ids) == end
+    learnt = sum(label != IGNORED for row in rows for label in row.labels or ())
+    assert learnt == sum(len(tokenizer(t + tokenizer.eos_token, add_special_tokens=False)["input_ids"]) for t in turns)
+
+
+def runs(prompts: list[Any], turns: list[str]) -> int:
+    """In how few rows the prompts fit: a new one wherever a prompt does not extend the one before."""
+    told = [[(message.type, message.content) for message in prompt] for prompt in prompts]
+    before = [[*prompt, ("ai", turn)] for prompt, turn in zip(told, turns, strict=True)]
+    return 1 + sum(now[: len(earlier)] != earlier for earlier, now in zip(before[:-1], told[1:], strict=True))
+
+
+@pytest.mark.parametrize("placement", PLACEMENTS)
+@pytest.mark.parametrize("formatter", FORMATTERS)
+@pytest.mark.parametrize("style", STYLES)
+def test_rows_hold_the_graphs_prompts(style: str, formatter: str, placement: str, toy_bank: Bank, local_chat: Any) -> None:
+    toy = Toy()
+    task = toy.task("train/2")
+    turns = turns_of(create("style", style), play_expert(toy, task, seed=1))
+    for refresh, strategy in (("once", "task"), ("every_step", "trajectory")):
+        config = DataConfig.make(style=style, formatter=formatter, placement=placement, refresh=refresh, strategy=strategy)
+        episode, prompts = play(Toy, task, turns, config, toy_bank, local_chat.tokenizer)
+        rows = list(build_rows([episode], toy_bank, config, Toy(), local_chat.tokenizer))
+        check(rows, prompts, turns, local_chat)
+        assert len(rows) == runs(prompts, turns)
+        assert all(row.recalled for row in rows)
+
+
+@pytest.mark.parametrize(
+    "choices",
+    [
+        {"history_budget": 100},
+        {"history_budget": 100, "placement": "tail", "refresh": "every_2_steps", "strategy": "trajectory"},
+        {"memory_budget": 600, "k": 4, "order": "best_last", "labels": False},
+        {"keep": 1, "refresh": "every_step", "strategy": "trajectory", "k": 3},
+        {"refresh": "on_change", "strategy": "trajectory", "placement": "tail"},
+        {"selector": "mmr", "k": 3, "refresh": "every_2_steps", "strategy": "trajectory"},
+        {"index": "empty", "placement": "tail"},
+        {"index": "mismatched"},
+        {"wider": ("place",)},
+        {"examples": "bank:2", "style": "react"},
+        {"k": 0},
+        {"per_turn": True, "history_budget": 100},
+    ],
+    ids=lambda choices: ",".join(f"{name}={value}" for name, value in choices.items()),
+)
+def test_so_they_do_under_other_choices(choices: dict[str, Any], toy_bank: Bank, local_chat: Any) -> None:
+    toy = Toy()
+    task = toy.task("train/5")
+    actions = ["look", *play_expert(toy, task, seed=1).actions[:2], "look", "dance", *play_expert(toy, task, seed=1).actions[2:]]
+    config = DataConfig.make(**choices)
+    style = create("style", config.style)
+    turns = [actions_turn(style, action) for action in actions]
+    episode, prompts = play(Toy, task, turns, config, toy_bank, local_chat.tokenizer)
+    rows = list(build_rows([episode], toy_bank, config, Toy(), local_chat.tokenizer))
+    check(rows, prompts, turns, local_chat)
+    assert len(rows) == (len(turns) if config.per_turn else runs(prompts, turns))
+
+
+def actions_turn(style: AgentStyle, action: str) -> str:
+    return action if style.name == "act" else f"Thought: well\nAction: {action}"
+
+
+@pytest.mark.alfworld
+@pytest.mark.parametrize("refresh", ["once", "every_5_steps"])
+def test_so_they_do_on_alfworld(refresh: str, alfworld_full: Path, tmp_path: Path, monkeypatch: Any, local_chat: Any) -> None:
+    monkeypatch.setenv("ALFWORLD_DATA", str(alfworld_full))
+    alfworld: TextEnvironment = create("environment", "alfworld")
+    tasks = list(islice(alfworld.tasks("train", ["look_at_obj_in_light"]), 12))
+    episodes = [play_expert(alfworld, task, seed=1) for task in tasks]
+    bank = Bank.create(tmp_path / "bank", strategies=("task", "trajectory"))
+    bank.add(episodes)
+    won = next(episode for episode in episodes if episode.success)
+    config = DataConfig.make(refresh=refresh, strategy="task" if refresh == "once" else "trajectory")
+    episode, prompts = play("alfworld", won.task, won.actions, config, bank, local_chat.tokenizer)
+    assert episode.success
+    rows = build_rows([episode], bank, config, tokenizer=local_chat.tokenizer)
+    check(list(rows), prompts, won.actions, local_chat)

@@ -1,0 +1,84 @@
+"""`exprag train`, `select` and `curve`, and `accelerate launch` in front of them."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from exprag.cli.main import app
+from exprag.errors import ExpragError
+from exprag.training import Card
+
+SETTINGS = ["--epochs", "2", "--batch-size", "2", "--learning-rate", "1e-2"]
+
+
+def run(*arguments: str) -> str:
+    result = CliRunner().invoke(app, arguments)
+    if isinstance(result.exception, ExpragError):
+        raise result.exception
+    assert result.exit_code == 0, result.output
+    return result.output
+
+
+@pytest.mark.slow
+def test_from_rows_to_a_chosen_adapter(base: str, toy_dataset: Path, tmp_path: Path) -> None:
+    out, mine = tmp_path / "out", tmp_path / "mine.toml"
+    mine.write_text('base = "rslora-128"\nrank = 4\n')
+    easy = tmp_path / "easy.toml"
+    easy.write_text('environment = "toy:Toy"\ntypes = ["fetch"]\nlimit = 1\nmax_steps = 1\nworkers = 0\n')
+    told = run(
+        *("train", str(toy_dataset), "--model", base, "-o", str(out), "--profile", str(mine), *SETTINGS, "--set", "alpha=8"),
+        *("--validation", "0.25", "--rollout", str(easy), "--max-new-tokens", "2"),
+    )
+    assert f"{out / 'best'}: 2 epochs, 4 steps" in told
+    card = Card.read(out / "best")
+    assert (card.profile.name, card.profile.rank, card.profile.alpha) == ("mine", 4, 8)
+    assert "easy" in card.results["rollouts"]  # type: ignore[operator]
+
+    fields = ["--arm", "max_steps=1", "--arm", "environment=toy:Toy", "--limit", "1", "--max-new-tokens", "2"]
+    told = run("select", str(out), "--types", "fetch", "--types", "carry", "--by", "carry", *fields)
+    assert "by carry" in told
+    assert (out / "rollouts" / "carry" / "checkpoint-4" / "episodes.jsonl").is_file()
+    told = run("curve", str(out), "--html", str(tmp_path / "page.html"))
+    assert (out / "curve.png").is_file()
+    assert "carry" in (tmp_path / "page.html").read_text()
+
+
+def test_bad_input_is_told(base: str, toy_dataset: Path, tmp_path: Path) -> None:
+    with pytest.raises(ExpragError, match="no dataset"):
+        run("train", str(tmp_path), "--model", base, "-o", str(tmp_path / "out"))
+    with pytest.raises(ExpragError, match="no profile 'lora'"):
+        run("train", str(toy_dataset), "--model", base, "-o", str(tmp_path / "out"), "--profile", "lora")
+    with pytest.raises(ExpragError, match="NAME=PATH"):
+        run("train", str(toy_dataset), "--model", base, "-o", "out", "--validation", "a=b", "--validation", "c")
+    with pytest.raises(ExpragError, match="no whole checkpoint"):
+        run("select", str(tmp_path))
+    with pytest.raises(ExpragError, match=r"no metrics\.jsonl"):
+        run("curve", str(tmp_path))
+
+
+@pytest.mark.slow
+def test_accelerate_launch_trains_on_two_processes(base: str, toy_dataset: Path, tmp_path: Path) -> None:
+    """Two processes on the CPU (gloo), a batch of two rows between them: every checkpoint whole, and the rows shared out."""
+    accelerate = shutil.which("accelerate", path=str(Path(sys.executable).parent))
+    if accelerate is None:
+        pytest.skip("accelerate's launcher is not installed beside this Python")
+    # Its --cpu starts one process only; the launcher of several works without a GPU too.
+    command = [accelerate, "launch", "--multi_gpu", "--num_processes", "2", "--num_machines", "1", "--mixed_precision", "no"]
+    command += ["--dynamo_backend", "no", "--main_process_port", "0", "-m", "exprag", "train", str(toy_dataset)]
+    env = {**os.environ, "OMP_NUM_THREADS": "1", "ACCELERATE_USE_CPU": "true"}
+    out = tmp_path / "out"
+    done = subprocess.run(
+        [*command, "--model", base, "-o", str(out), *SETTINGS], env=env, capture_output=True, text=True, timeout=500
+    )
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-4000:]
+    assert done.stdout.count("2 epochs, 4 steps") == 1  # told once
+    assert sorted(p.name for p in out.glob("checkpoint-*")) == ["checkpoint-2", "checkpoint-4"]
+    assert {p.name for p in (out / "checkpoint-4").glob("rng_state*")} == {"rng_state_0.pth", "rng_state_1.pth"}
+    assert Card.read(out / "checkpoint-4").results["loss"]
