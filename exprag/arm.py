@@ -36,6 +36,7 @@ class Arm(BaseModel):
                              successes of the bank, one per task type first
     strategy … wider         see `exprag.retrieval.Retriever`; `key`: whose keys are asked, default the strategy's own
     formatter … order        see `exprag.memory.MemoryOptions`; `memory_budget` is in the model's own tokens
+    documents                so many of the bank's documents are recalled beside the trajectories
     placement                system, task or tail, see `exprag.agents.prompt`
     history_budget           tokens that the episode's turns may take before the earlier ones are compressed; None: no limit
     """
@@ -58,6 +59,8 @@ class Arm(BaseModel):
     index_types: tuple[str, ...] = ()
     wider: tuple[str, ...] = ()
     trust: tuple[str, ...] | None = None
+    documents: int = Field(0, ge=0)
+    document_budget: int | None = Field(None, ge=0)
     formatter: str = "chat_json"
     formatter_options: Options = Field(default_factory=dict)
     memory_budget: int | None = Field(None, ge=0)
@@ -98,6 +101,7 @@ class Arm(BaseModel):
             index_types=self.index_types,
             key=self.key or self.strategy.rpartition("/")[2],
             mode=self.mode,
+            documents=self.documents,
         )
 
     def make_formatter(self) -> Formatter:
@@ -125,7 +129,7 @@ class Arm(BaseModel):
         return Prompt(self.make_style(), templates, self.placement, examples, history)
 
     def memory_options(self) -> MemoryOptions:
-        return MemoryOptions(self.memory_budget, self.labels, self.order)
+        return MemoryOptions(self.memory_budget, self.labels, self.order, self.placement == "tail", self.document_budget)
 
     def _examples(self, environment: str, bank: Bank | None) -> list[Trajectory]:
         kind, _, number = self.examples.partition(":")

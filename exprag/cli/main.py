@@ -7,7 +7,7 @@ import sys
 
 import typer
 
-from exprag.cli import bank, demo, doctor, plugins, report, run, validate
+from exprag.cli import bank, data, demo, doctor, new, plugins, report, run, train, utilities, validate
 from exprag.errors import ExpragError
 
 app = typer.Typer(
@@ -22,9 +22,16 @@ app.command()(run.collect)
 app.command()(run.run)
 app.command()(report.report)
 app.add_typer(bank.app, name="bank")
+bank.app.command()(utilities.utilities)
+app.add_typer(data.app, name="data")
+app.command()(data.audit)
 app.command()(run.tasks)
 app.add_typer(validate.app, name="validate")
+app.command()(train.train)
+app.command()(train.select)
+app.command()(train.curve)
 app.command()(plugins.plugins)
+app.add_typer(new.app, name="new")
 app.command()(doctor.doctor)
 
 

@@ -1,4 +1,4 @@
-"""Runs that learn: the bank grows by round, in the order of the tasks, whatever the number of workers and however it was stopped."""
+"""Runs that learn: the bank grows by round, in the order of the tasks, with any number of workers, however it was stopped."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ import json
 from pathlib import Path
 
 import pytest
-from toy import Toy
 
 from exprag.bank import Bank
 from exprag.errors import ConfigError, ExpragError
 from exprag.rollout import play_expert
 from exprag.runs import RunConfig, RunDirectory, run
 from exprag.trajectory import Trajectory
+from toy import Toy
 
 
 def config(**more: object) -> RunConfig:
