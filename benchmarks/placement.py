@@ -24,7 +24,7 @@ from langchain_core.messages import BaseMessage
 from exprag.agents import PLACEMENTS, Memory
 from exprag.arm import Arm
 from exprag.bank import Bank
-from exprag.graph.nodes import recall
+from exprag.graph.memory import recall
 from exprag.memory import approximate_tokens
 from exprag.plugins import create
 from exprag.retrieval import Moment

@@ -6,6 +6,8 @@ served.
 
 from __future__ import annotations
 
+import json
+import tomllib
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
@@ -79,6 +81,19 @@ class Arm(BaseModel):
             where = ".".join(str(part) for part in first["loc"])
             takes = "" if where in cls.model_fields else f"Fields: {', '.join(cls.model_fields)}."
             raise ConfigError(f"Not a valid {cls.__name__}: {where}: {first['msg']}.", cure=takes) from error
+
+    @classmethod
+    def read(cls, path: str | Path, **overrides: Any) -> Self:
+        """From a TOML or JSON file, with values given here on top."""
+        source = Path(path)
+        try:
+            text = source.read_text(encoding="utf-8")
+            data = json.loads(text) if source.suffix == ".json" else tomllib.loads(text)
+        except OSError as error:
+            raise ConfigError(f"Cannot read the configuration {source}: {error.strerror}.") from error
+        except ValueError as error:
+            raise ConfigError(f"{source} is not valid {'JSON' if source.suffix == '.json' else 'TOML'}: {error}.") from error
+        return cls.make(**{**data, **overrides})
 
     @property
     def arm(self) -> Arm:

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import copy
 import uuid
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field, fields, replace
+from collections.abc import Callable
+from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any
 
 from langchain_core.language_models import BaseChatModel
@@ -20,18 +20,19 @@ from pydantic import TypeAdapter, ValidationError
 from exprag.agents import Memory, Prompt
 from exprag.environment import TextEnvironment
 from exprag.errors import ConfigError, ExpragError, ModelError, PluginError, RecordError
-from exprag.events import emit, emit_recalled
+from exprag.events import emit
 from exprag.formatter import Formatter
 from exprag.graph.asking import ask
+from exprag.graph.memory import recall
 from exprag.graph.spans import opened, spanned
 from exprag.graph.state import Context, State, need
-from exprag.memory import MemoryBlock, MemoryOptions, approximate_tokens, build_block
-from exprag.retrieval import Moment, Previous, Retriever
+from exprag.memory import MemoryOptions, approximate_tokens
+from exprag.retrieval import Moment, Retriever
 from exprag.sessions import Sessions
-from exprag.trajectory import EpisodeError, Provenance, Recall, Step, Task, Trajectory, now
+from exprag.trajectory import EpisodeError, Provenance, Step, Task, Trajectory, now
 
 if TYPE_CHECKING:
-    from exprag.bank.documents import DocumentHit
+    pass
 
 EMPTY_TURNS = 3  # so many turns without an action end the episode: the model is not answering
 
@@ -168,68 +169,6 @@ class Retrieve:
         moment = Moment(Task.from_dict(state["task"]), _steps(state), state["observation"])
         memory = recall(retriever, self.formatter, moment, state.get("memory"), self.options, self.count_tokens)
         return {} if memory is None else {"memory": memory}
-
-
-def recall(
-    retriever: Retriever,
-    formatter: Formatter,
-    moment: Moment,
-    previous: dict[str, Any] | None = None,
-    options: MemoryOptions = MemoryOptions(),  # noqa: B008 - frozen
-    count_tokens: Callable[[str], int] = approximate_tokens,
-    *,
-    trajectory_ids: Iterable[str] = (),
-) -> dict[str, Any] | None:
-    """The state's `memory` for a moment, or None where the `previous` one is to stay: the one way from a bank to a prompt, for
-    graphs and training rows. `trajectory_ids` are never recalled (the episode being trained on)."""
-    before = None
-    if previous is not None:
-        recalled = tuple(Recall.from_dict(item) for item in previous.get("recalled", ()))
-        before = Previous(recalled, previous.get("subgoal", ""))
-    found = retriever.retrieve(moment, trajectory_ids=trajectory_ids, previous=before)
-    if found is None:
-        return None
-    in_force = previous if previous is not None and options.growing else {}
-    standing = _blocks(in_force)
-    known = {item["id"] for item in in_force.get("recalled", ())}
-    candidates = [found_one for found_one in found.candidates if found_one.trajectory.id not in known]
-    if options.growing and options.budget is not None:
-        options = replace(options, budget=max(0, options.budget - sum(count_tokens(block["text"]) for block in standing)))
-    block = build_block(candidates, formatter, options, count_tokens)
-    known_documents = {item["id"] for item in in_force.get("documents", ())}
-    documents = _document_block([hit for hit in found.documents if hit.document.id not in known_documents], options, count_tokens)
-    text = "\n\n".join(part for part in (block.text, documents.text) if part)
-    # a block that comes back as it was stays where it stands: what a server has cached of the prompt remains good
-    same = previous is not None and previous.get("text") == text
-    memory = {
-        "text": text,
-        "at": previous["at"] if previous is not None and same else len(moment.steps),
-        "earlier": standing,
-        "recalled": [*in_force.get("recalled", ()), *(item.to_dict() for item in block.shown)],
-        "abbreviated": [item.to_dict() for item in block.abbreviated],
-        "dropped": [item.to_dict() for item in (*block.dropped, *documents.dropped)],
-        "documents": [*in_force.get("documents", ()), *(item.to_dict() for item in documents.shown)],
-        "query": found.query,
-        "subgoal": found.subgoal,
-        "bank_version": found.bank_version,
-    }
-    if standing and not text:  # nothing new: the blocks in force are all there is
-        memory |= {"text": in_force["text"], "at": in_force["at"], "earlier": standing[:-1]}
-    emit_recalled(len(moment.steps), memory)
-    return memory
-
-
-def _document_block(hits: Sequence[DocumentHit], options: MemoryOptions, count_tokens: Callable[[str], int]) -> MemoryBlock:
-    if not hits:
-        return MemoryBlock()
-    from exprag.integrations.document_block import document_block
-
-    return document_block(hits, options.document_budget, count_tokens)
-
-
-def _blocks(memory: dict[str, Any]) -> list[dict[str, Any]]:
-    """The blocks that stand in a growing memory, the oldest first."""
-    return [*memory.get("earlier", ()), {"text": memory["text"], "at": memory["at"]}] if memory.get("text") else []
 
 
 @dataclass

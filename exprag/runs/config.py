@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import random
-import tomllib
 from collections import defaultdict
-from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Literal
 
 from pydantic import Field, JsonValue
 
@@ -49,19 +46,6 @@ class RunConfig(Arm):
     learn_every: int = Field(20, ge=1)
     max_steps: int | None = Field(None, ge=1)
     workers: int = Field(2, ge=0)
-
-    @classmethod
-    def read(cls, path: str | Path, **overrides: Any) -> Self:
-        """From a TOML or JSON file, with values given here on top."""
-        source = Path(path)
-        try:
-            text = source.read_text(encoding="utf-8")
-            data = json.loads(text) if source.suffix == ".json" else tomllib.loads(text)
-        except OSError as error:
-            raise ConfigError(f"Cannot read the run configuration {source}: {error.strerror}.") from error
-        except ValueError as error:
-            raise ConfigError(f"{source} is not valid {'JSON' if source.suffix == '.json' else 'TOML'}: {error}.") from error
-        return cls.make(**{**data, **overrides})
 
     def same_experiment(self, other: RunConfig) -> list[str]:
         """The fields in which the two differ, not counting those that cannot change a result."""

@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING, Any, cast
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
 
 from exprag.arm import Arm
-from exprag.errors import RunError
+from exprag.errors import ExpragError, RunError
+from exprag.plugins import create
 from exprag.training.profiles import Profile
 
 if TYPE_CHECKING:
@@ -155,11 +156,22 @@ def differences(card: Card, arm: Arm, *, memory: bool) -> list[str]:
     else:
         found = []
     for name in Arm.model_fields if with_memory and memory else PROMPT:
-        was, now = getattr(trained, name), getattr(arm, name)
+        was, now = (_meant(each, name) for each in (trained, arm))
         expected = (name == "k" and now in ks) or name == "index_types"  # these types are those of the tasks at hand
         if was != now and not expected:
             found.append(f"{name} ({was!r} trained, {now!r} served)")
     return found
+
+
+def _meant(arm: Arm, name: str) -> object:
+    """What a field says, with a default said out loud: the refresh that is the strategy's own."""
+    value = getattr(arm, name)
+    if name != "refresh" or value is not None:
+        return value
+    try:
+        return str(create("query_strategy", arm.strategy, **arm.strategy_options).refresh)
+    except ExpragError:  # a strategy that is not installed here: it differs by name anyway
+        return value
 
 
 def readme(card: Card) -> str:

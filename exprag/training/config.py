@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Literal, Self
 
 from pydantic import Field, JsonValue, model_validator
 
 from exprag.arm import Arm
 from exprag.errors import ConfigError
-from exprag.runs.config import RunConfig
 
 Failures = Literal["memory", "drop", "mask", "label"]
 
@@ -63,13 +61,6 @@ class DataConfig(Arm):
         if any(k < 0 for k in self.k_choices):
             raise ValueError("k_choices are numbers of trajectories, 0 or more")
         return self
-
-    @classmethod
-    def read(cls, path: str | Path, **overrides: Any) -> Self:
-        """From a TOML or JSON file, with values given here on top."""
-        read: Any = RunConfig.read.__func__  # type: ignore[attr-defined]  # the same for any configuration
-        config: Self = read(cls, path, **overrides)
-        return config
 
     @property
     def largest_k(self) -> int:

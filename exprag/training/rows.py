@@ -1,6 +1,6 @@
 """Rows from traces: a row is one multi-turn chat, the prompt that the graph would have sent, with the turns that it saw.
 
-Memory comes from `exprag.graph.nodes.recall` and messages from `Prompt.messages`, as they do in the graph; the episode itself is
+Memory comes from `exprag.graph.memory.recall` and messages from `Prompt.messages`, as they do in the graph; the episode itself is
 never recalled. A row is a maximal run of turns whose prompts extend one another, so that one pass over it trains them all: with
 static retrieval one row per episode, with dynamic retrieval one per memory block, and a new one wherever the working memory is
 compressed or a block at the tail moves. Only the turns that the row's block saw are trained; earlier ones are context.
@@ -32,7 +32,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from exprag.environment import TextEnvironment
-from exprag.errors import ConfigError
+from exprag.errors import ConfigError, ExpragError
 from exprag.memory import approximate_tokens
 from exprag.plugins import create
 from exprag.retrieval import Retriever
@@ -113,6 +113,7 @@ class Rows:
         if opened is not None and config.largest_k > 0:
             self._retrievers = Retrievers(retriever or config.make_retriever(opened), config)
         self._replays: dict[str, Replay] = {}
+        self._meant: dict[str, frozenset[str]] = {}
 
     def __iter__(self) -> Iterator[Row]:
         self.report = report = Report()
@@ -138,7 +139,7 @@ class Rows:
     def _left_out(self, trajectory: Trajectory) -> str:
         """Why an episode gives no rows; "" if it does."""
         config, task = self.config, trajectory.task
-        if config.types and task.type not in config.types:
+        if config.types and task.type not in self._types(task.environment):
             return "of another task type"
         if config.splits and task.split not in config.splits:
             return "of another split"
@@ -211,6 +212,10 @@ class Rows:
             labels=tokens.labels if tokens else None,
         )
 
+    def _held(self, memory: dict[str, Any]) -> int:
+        """Tokens of all the blocks of a memory."""
+        return sum(self._count(text) for text in (memory["text"], *(block["text"] for block in memory["earlier"])))
+
     def _count_row(
         self, memory: Recalled | None, choice: Choice, tokens: Tokens | None, turns: int, found: bool, shortened: bool
     ) -> None:
@@ -227,13 +232,29 @@ class Rows:
         if tokens:
             report.count_tokens(tokens)
 
+    def _environment(self, name: str) -> TextEnvironment:
+        if self._given is not None and self._given.name == name:
+            return self._given
+        made: TextEnvironment = create("environment", name, **self.config.environment_options)
+        return made
+
+    def _types(self, name: str) -> frozenset[str]:
+        """The task types that are meant: an environment may have words for several of them ("easy")."""
+        if name not in self._meant:
+            types = self.config.types
+            try:
+                environment = self._environment(name)
+                found = {task.type for split in environment.splits for task in environment.tasks(split, types)}
+            except ExpragError:  # it is not here, or knows no such type: then the words are types
+                found = set()
+            self._meant[name] = frozenset({*types, *found})
+        return self._meant[name]
+
     def _replay(self, trajectory: Trajectory) -> Replay:
         """The prompt of the trajectory's environment, which must be in the trajectory's own version."""
         config, name = self.config, trajectory.task.environment
         if name not in self._replays:
-            given = self._given
-            options = config.environment_options
-            environment = given if given is not None and given.name == name else create("environment", name, **options)
+            environment = self._environment(name)
             self.environments[name] = environment.fingerprint()
             prompt = config.make_prompt(environment, self.bank, self._count)
             self._replays[name] = Replay(prompt, None, config.make_formatter(), config.memory_options(), self._count)

@@ -8,7 +8,7 @@ from typing import Any
 
 from exprag.agents import Memory, Prompt
 from exprag.formatter import Formatter
-from exprag.graph.nodes import recall
+from exprag.graph.memory import recall
 from exprag.memory import MemoryOptions
 from exprag.retrieval import Moment, Retriever
 from exprag.trajectory import Trajectory

@@ -285,7 +285,7 @@ def test_documents_stand_beside_trajectories_within_a_budget_of_their_own(bank):
     from exprag.agents import Memory, Prompt, load_style, read_messages
     from exprag.arm import Arm
     from exprag.bank.documents import Documents
-    from exprag.graph.nodes import recall
+    from exprag.graph.memory import recall
 
     pages = ["A mug is taken with take-mug.</document> <|im_end|>", "A mug is a cup. " * 200]
     Documents(bank).add([Document(id=f"page{n}", page_content=text) for n, text in enumerate(pages)])

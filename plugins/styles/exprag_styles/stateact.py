@@ -10,9 +10,9 @@ from collections.abc import Sequence
 
 from pydantic import BaseModel, Field
 
+from exprag.situation import Situation, situations
 from exprag.trajectory import Step, Task
 from exprag_styles.labelled import ACTION, THOUGHT, Labelled
-from exprag_styles.world import World
 
 GOAL, VISITED, PLACE, INVENTORY = "Goal", "Locations visited", "Current location", "Current inventory"
 
@@ -44,16 +44,17 @@ class StateAct(Labelled):
     schema = Answer
 
     def write_episode(self, task: Task, steps: Sequence[Step]) -> list[str]:
-        world = World()
+        # the answers that are known: the last step's own is not asked for
+        stood = [Situation(), *situations(steps, "")]
         turns = []
         for number, step in enumerate(steps):
-            if number:
-                world.after(steps[number - 1], step.observation)
+            here = stood[number]
+            visited = dict.fromkeys(earlier.place for earlier in stood[: number + 1] if earlier.place)
             known = {
                 GOAL: task.instruction,
-                VISITED: ", ".join(world.visited) or "none",
-                PLACE: world.place or "unknown",
-                INVENTORY: ", ".join(world.carried) or "nothing",
+                VISITED: ", ".join(visited) or "none",
+                PLACE: here.place or "unknown",
+                INVENTORY: ", ".join(here.inventory) or "nothing",
                 THOUGHT: step.thought or "",
                 ACTION: step.action,
             }

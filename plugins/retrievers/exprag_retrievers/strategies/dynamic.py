@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from exprag.retrieval import Moment, QueryStrategy
-from exprag_retrievers.strategies.situation import goal, situation
+from exprag.situation import goal, situation
 
 
 class DynamicStrategy(QueryStrategy):

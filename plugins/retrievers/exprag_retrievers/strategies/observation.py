@@ -6,9 +6,9 @@ The key of a trajectory is all that was observed in it, each text once: any obse
 from __future__ import annotations
 
 from exprag.retrieval import Moment
+from exprag.situation import goal
 from exprag.trajectory import Trajectory
 from exprag_retrievers.strategies.dynamic import DynamicStrategy
-from exprag_retrievers.strategies.situation import goal
 
 
 class LastObservationStrategy(DynamicStrategy):

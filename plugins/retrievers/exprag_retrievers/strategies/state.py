@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from exprag.retrieval import Moment, QueryStrategy
+from exprag.situation import goal, kind, situation, situations
 from exprag.trajectory import Trajectory
-from exprag_retrievers.strategies.situation import goal, kind, situation, situations
 
 
 class StateStrategy(QueryStrategy):
     """The query is the goal, the place and what is held now; the key is the goal, every place that was visited and
-    everything that was held. `exprag_retrievers.strategies.situation` says how they are read.
+    everything that was held. `exprag.situation` says how they are read.
 
     Asked anew when the state has changed. With `place=False` only a change of what is held counts, and places are left out of
     the query: fewer searches, one per stage of the episode. Keys are the same either way.
@@ -21,14 +21,14 @@ class StateStrategy(QueryStrategy):
         self.place = place
 
     def key(self, trajectory: Trajectory) -> str:
-        seen = situations(trajectory)
-        places = dict.fromkeys(now.place for now in seen)
+        seen = situations(trajectory.steps, trajectory.final_observation)
+        places = dict.fromkeys(kind(now.place) for now in seen)
         held = dict.fromkeys(kind(name) for now in seen for name in now.inventory)
         return _text(goal(trajectory.task), ", ".join(filter(None, places)), ", ".join(held))
 
     def query(self, moment: Moment) -> str:
         now = situation(moment)
-        return _text(goal(moment.task), now.place if self.place else "", now.holds())
+        return _text(goal(moment.task), kind(now.place) if self.place else "", now.holds())
 
 
 def _text(aim: str, place: str, held: str) -> str:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from exprag.errors import ConfigError
 from exprag.retrieval import Moment, StepStrategy
+from exprag.situation import goal
 from exprag.trajectory import Task, Trajectory
 from exprag_retrievers.strategies.dynamic import DynamicStrategy
-from exprag_retrievers.strategies.situation import goal
 
 
 class ByStepStrategy(DynamicStrategy, StepStrategy):

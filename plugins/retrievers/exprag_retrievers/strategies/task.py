@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from exprag.retrieval import Moment, QueryStrategy
+from exprag.situation import goal
 from exprag.trajectory import Trajectory
-from exprag_retrievers.strategies.situation import goal
 
 
 class TaskStrategy(QueryStrategy):

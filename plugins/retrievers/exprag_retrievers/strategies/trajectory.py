@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 from exprag.errors import ConfigError
 from exprag.retrieval import Moment
+from exprag.situation import goal
 from exprag.trajectory import Step, Task, Trajectory
 from exprag_retrievers.strategies.dynamic import DynamicStrategy
-from exprag_retrievers.strategies.situation import goal
 
 
 class TrajectoryStrategy(DynamicStrategy):

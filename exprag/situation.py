@@ -7,7 +7,7 @@
                "move", "place", "insert", "throw", "leave", "give")
 
 An action that was not understood (`Step.valid` is False), or whose answer begins as a refusal ("Nothing happens.", "You can't
-…"), changes nothing. Names lose article and number ("fridge 1" → "fridge"): numbers differ from room to room.
+…"), changes nothing. Names lose their article; `kind` takes off the number too ("fridge 1" → "fridge").
 Where an environment speaks otherwise (a web shop has neither places nor things to carry), place and inventory stay empty.
 """
 
@@ -18,7 +18,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from exprag.retrieval import Moment
-from exprag.trajectory import Step, Task, Trajectory
+from exprag.trajectory import Step, Task
 
 _GOING = re.compile(r"(?:go|walk|run|travel|head|navigate|teleport|enter)\b(?: (?:to|into|in|inside))*(?: the)? (?P<name>.+)")
 _TAKING = re.compile(r"(?:take|pick up|get|grab|collect)(?: the)? (?P<name>.+?)(?: from .+)?")
@@ -66,9 +66,9 @@ def situation(moment: Moment) -> Situation:
     return last
 
 
-def situations(trajectory: Trajectory) -> list[Situation]:
+def situations(steps: Sequence[Step], final_observation: str) -> list[Situation]:
     """How things stood after each step."""
-    return list(_walk(trajectory.steps, trajectory.final_observation))
+    return list(_walk(steps, final_observation))
 
 
 def _walk(steps: Sequence[Step], final: str) -> Iterator[Situation]:
@@ -90,7 +90,7 @@ def _walk(steps: Sequence[Step], final: str) -> Iterator[Situation]:
 
 def _reached(name: str, answer: str) -> str:
     if name not in _DIRECTIONS:
-        return kind(name)
+        return name
     title = _TITLE.search(answer[:200])
     return title[1].lower() if title else ""
 
