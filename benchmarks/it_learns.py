@@ -38,7 +38,7 @@ from exprag.training import DataConfig, build_rows, train, write_dataset
 from exprag.trajectory import Task, Trajectory, read_jsonl, write_jsonl
 
 K = 1
-LESSONS = 1_200  # episodes that are learnt from
+LESSONS = 1_600  # episodes that are learnt from
 LONGEST = 30  # steps of such an episode; agents have 50
 # The recipe of the paper but for what a model of two million parameters needs: a higher rate, all linear layers.
 RECIPE: dict[str, Any] = {
@@ -49,7 +49,7 @@ RECIPE: dict[str, Any] = {
     "target_modules": "all-linear",
     "dropout": 0.0,
     "batch_size": 1,
-    "epochs": 2,
+    "epochs": 3,
     "precision": "bf16",
 }
 ANSWER = 16  # tokens; the longest action has 8
@@ -138,11 +138,12 @@ def slipping(environment: Any, task: Task, rng: random.Random) -> Trajectory:
                 slips += [f"go to {kind} {int(number) + 1}"] * 12
             slip = rng.choice(slips or [""])
             if slip and rng.random() < (0.5 if goes else 0.1) and slip not in environment.admissible_actions():
-                yield from [slip] * rng.randint(1, 2)
+                # a learner repeats what failed: it must see the way out after several times too
+                yield from [slip] * rng.choice((1, 1, 2, 3, 5))
             yield action
             last = action.removeprefix("go to ") if goes else last
 
-    return play(environment, task, policy, seed=SEED, max_steps=LONGEST + 15, model="expert:explorer with slips")
+    return play(environment, task, policy, seed=SEED, max_steps=LONGEST + 30, model="expert:explorer with slips")
 
 
 def make_rows(work: Work, k: int, base: Path, out: Path) -> None:

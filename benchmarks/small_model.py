@@ -30,7 +30,7 @@ from exprag.plugins import create
 from exprag.retrieval import Candidate
 from exprag.trajectory import Trajectory
 
-ROWS = 20_000
+ROWS = 14_000
 VOCABULARY = 2048
 CONTEXT = 4096
 SHAPE = {"hidden_size": 192, "num_hidden_layers": 4, "num_attention_heads": 6, "num_key_value_heads": 6, "intermediate_size": 512}
