@@ -13,6 +13,7 @@ import re
 import statistics
 import time
 from collections.abc import Iterable, Iterator
+from datetime import timedelta
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -27,7 +28,9 @@ KINDS = {"ivf_flat": "IvfFlat", "ivf_sq": "IvfSq", "ivf_rq": "IvfRq", "ivf_hnsw_
 _FEW, _MANY = 10_000, 300_000  # vectors from which an index pays, and from which a quantised one does
 _PROBES, _PROBES_QUANTISED = 64, 96
 _REFINE = {"ivf_flat": 0, "ivf_sq": 1, "ivf_rq": 3, "ivf_hnsw_sq": 1}
-_GROWN = 2  # an index is made anew when it should have so many times its partitions
+_GROWN = 2  # an index is made anew when it should have so many times its partitions,
+_PIECES = 8  # or lies in so many pieces: each upkeep may add one, and each costs a search 0.4 ms
+KEEP_ALL = timedelta(days=36_500)
 _TRAINING = {"sample_rate": 64, "max_iterations": 20}
 _NAME = re.compile(r"(.+)-([a-z_]+)-(\d+)")
 
@@ -79,15 +82,19 @@ def count_vectors(table: Any, strategy: str) -> int:
 
 
 def outgrown(table: Any) -> dict[str, Plan]:
-    """The indices that should be made: missing where one pays by now, far too small, or of another kind than the bank's."""
+    """The indices that should be made: missing where one pays by now, far too small, in pieces, or not of the bank's kind."""
     wanted = {}
     have, kind = present(table.list_indices()), describe(table.schema, "").index
     for name in strategies_of(table.schema):
         if VECTOR + name not in table.schema.names:
             continue
         ideal, now = plan(count_vectors(table, name), kind), have.get(name)
-        grown = now is None or ideal.partitions >= _GROWN * now.partitions or (kind != "auto" and now.kind != kind)
-        if ideal.kind != EXACT and grown:
+        if ideal.kind != EXACT and (
+            now is None
+            or ideal.partitions >= _GROWN * now.partitions
+            or (kind != "auto" and now.kind != kind)
+            or (now.partitions > 1 and table.index_stats(now.name(name)).num_indices >= _PIECES)
+        ):
             wanted[name] = ideal
     return wanted
 
@@ -101,21 +108,28 @@ def build(table: Any, strategy: str, chosen: Plan) -> float:
     old = [index.name for index in table.list_indices() if index.columns == [column]]
     if chosen.kind != EXACT:
         # LanceDB indexes lists of vectors by cosine alone, which on unit vectors is the dot product
-        distance = "cosine" if is_by_step(table.schema, strategy) else "dot"
-        options = {} if chosen.kind == "ivf_hnsw_sq" else _TRAINING
-        config = getattr(lance, KINDS[chosen.kind])(distance_type=distance, num_partitions=chosen.partitions, **options)
+        by_step = is_by_step(table.schema, strategy)
+        # Partitions made by number LanceDB's `optimize` joins into a few of some ten thousand vectors, which a search reads
+        # all; to a size that they were made for it keeps.
+        size = {"target_partition_size": max(1, count_vectors(table, strategy) // chosen.partitions), **_TRAINING}
+        options = {"num_partitions": chosen.partitions} if chosen.kind == "ivf_hnsw_sq" else size
+        config = getattr(lance, KINDS[chosen.kind])(distance_type="cosine" if by_step else "dot", **options)
         table.create_index(column, config=config, name=chosen.name(strategy))
+        if by_step:  # made with a partition for so many rows, not vectors, until it is optimized
+            table.optimize(cleanup_older_than=KEEP_ALL)
     for name in old:
         if name != chosen.name(strategy):
             table.drop_index(name)
     return time.perf_counter() - started
 
 
-def asked(search: Any, index: Plan | None, by_step: bool) -> Any:
-    """The vector query, set to find what an exact one finds: with a narrow filter it reads on until it has enough."""
+def asked(search: Any, index: Plan | None, by_step: bool, all_partitions: bool = False) -> Any:
+    """The vector query, set to find what an exact one finds. With a narrow filter so many partitions may hold too few rows:
+    then it is to be asked of all. (LanceDB left to read on by itself reads most of them every time.)"""
     if index is None:
         return search
-    search = search.minimum_nprobes(_PROBES if index.kind == "ivf_flat" else _PROBES_QUANTISED).maximum_nprobes(0)
+    probes = _PROBES if index.kind == "ivf_flat" else _PROBES_QUANTISED
+    search = search.minimum_nprobes(probes).maximum_nprobes(0 if all_partitions else probes)
     refine = max(_REFINE.get(index.kind, 1), int(by_step))  # a list's score from an index alone may lack its best vector
     return search.refine_factor(refine) if refine else search
 

@@ -217,11 +217,12 @@ class Reading:
         return found
 
     def _take(self, table: Any, ranked: Sequence[Ranked]) -> dict[str, Trajectory]:
-        """The same for rows whose place is known, which is quicker."""
+        """The same for rows whose place is known, which is quicker, or whose payload is."""
         found = self._known([row.id for row in ranked])
+        found |= self._parse((row.id, row.payload) for row in ranked if row.payload is not None and row.id not in found)
         if wanted := {row.row: row.id for row in ranked if row.id not in found}:
             payloads = take(table, list(wanted), "payload")
-            found |= self._parse((id, payloads[row]) for row, id in wanted.items())
+            found |= self._parse((id, payloads[row][0]) for row, id in wanted.items())
         return found
 
     def _known(self, ids: Iterable[str]) -> dict[str, Trajectory]:

@@ -23,6 +23,9 @@ from exprag.bank.view import View, look
 
 MODES = ("auto", "vector", "lexical", "hybrid")
 _MARGIN = 64
+# How deep is what a search costs where each row found is compared again with raw vectors, or has to be for many words; and
+# long texts seldom tie.
+_MARGIN_QUANTISED, _MARGIN_LONG, _LONG = 32, 16, 32
 _GROWTH = 16
 _DIGITS = 6  # float noise in equal scores lies below this
 _BREAKS = re.compile(r"[\s!-/:-@\[-`{-~]+")  # white space and ASCII punctuation, which end a word in the index too
@@ -32,12 +35,14 @@ _FUSED = 100  # how deep each of the two lists is read, at least
 
 
 class Ranked(NamedTuple):
-    """One row of an answer. `row` is its place in this version of the table; `step` the best element of a key by step."""
+    """One row of an answer. `row` is its place in this version of the table; `step` the best element of a key by step;
+    `payload` its record, where that was read along."""
 
     id: str
     score: float
     row: int
     step: int | None = None
+    payload: str | None = None
 
 
 def search(
@@ -56,7 +61,7 @@ def search(
     """
     view = view or look(table)
     if text is None or vector is None:
-        return rank(table, view, strategy, text if vector is None else vector, k, condition)
+        return rank(table, view, strategy, text if vector is None else vector, k, condition, payloads=True)
     depth = max(_FUSED, 4 * k)
     return fuse([rank(table, view, strategy, query, depth, condition) for query in (vector, text)])[:k]
 
@@ -75,11 +80,18 @@ def fuse(rankings: Iterable[list[Ranked]]) -> list[Ranked]:
     return sorted((row._replace(score=scores[row.id]) for row in first.values()), key=_order)
 
 
-def rank(table: Any, view: View, strategy: str, query: Any, k: int, condition: str) -> list[Ranked]:
-    """The k best rows for one query, a text or a vector."""
-    limit = max(_MARGIN, 4 * k)
+def rank(table: Any, view: View, strategy: str, query: Any, k: int, condition: str, *, payloads: bool = False) -> list[Ranked]:
+    """The k best rows for one query, a text or a vector; with their payloads, if that is asked and costs no read of its own."""
+    by_vector = not isinstance(query, str)
+    index = view.vectors.get(strategy) if by_vector else None
+    margin = _MARGIN_QUANTISED if index and index.kind != "ivf_flat" else _MARGIN
+    limit = max(_MARGIN_LONG if not by_vector and query.count(" ") > _LONG else margin, 2 * k)
+    everywhere = index is None
     while True:
-        found = _ask(table, view, strategy, query, limit, condition)
+        found = _ask(table, view, strategy, query, limit, condition, everywhere)
+        if len(found) < limit and not everywhere:
+            everywhere = True
+            continue
         best: dict[int, _Found] = {}
         for one in sorted(found, key=lambda one: (-one.score, one.step or 0)):
             best.setdefault(one.row, one)  # a row is found once for each of its texts
@@ -89,10 +101,12 @@ def rank(table: Any, view: View, strategy: str, query: Any, k: int, condition: s
         limit *= _GROWTH
     # only those that may be among the k are asked for their ids: reading those of all takes as long as the search
     within = [one for one in ranked if one.score >= ranked[min(k, len(ranked)) - 1].score]
-    ids = take(table, [one.row for one in within], "id")
-    chosen = sorted((Ranked(ids[one.row], one.score, one.row, one.step) for one in within), key=_order)[:k]
-    by_vector = not isinstance(query, str) and strategy in view.by_step
-    return _with_steps(table, strategy, query, chosen) if by_vector else chosen
+    along = payloads and len(within) <= 2 * k  # a read takes a millisecond, whatever it reads of few rows
+    rows = take(table, [one.row for one in within], "id", *(["payload"] if along else []))
+    chosen = sorted((Ranked(rows[one.row][0], one.score, one.row, one.step) for one in within), key=_order)[:k]
+    if along:
+        chosen = [one._replace(payload=rows[one.row][1]) for one in chosen]
+    return _with_steps(table, strategy, query, chosen) if by_vector and strategy in view.by_step else chosen
 
 
 def _order(row: Ranked) -> tuple[float, str]:
@@ -105,7 +119,7 @@ class _Found(NamedTuple):
     step: int | None
 
 
-def _ask(table: Any, view: View, strategy: str, query: Any, limit: int, condition: str) -> list[_Found]:
+def _ask(table: Any, view: View, strategy: str, query: Any, limit: int, condition: str, everywhere: bool) -> list[_Found]:
     by_step, lexical = strategy in view.by_step, isinstance(query, str)
     if lexical:
         from lancedb import query as lance
@@ -114,7 +128,7 @@ def _ask(table: Any, view: View, strategy: str, query: Any, limit: int, conditio
         search = table.search(words(damped(query), KEY + strategy), query_type="fts")
     else:
         search = table.search(query, vector_column_name=VECTOR + strategy).distance_type("cosine" if by_step else "dot")
-        search = asked(search, view.vectors.get(strategy), by_step)
+        search = asked(search, view.vectors.get(strategy), by_step, everywhere)
     number = "_score" if lexical else "_distance"
     search = search.select([number, "_doc_index"] if lexical and by_step else [number]).with_row_id(True)
     if condition:
@@ -128,15 +142,16 @@ def _ask(table: Any, view: View, strategy: str, query: Any, limit: int, conditio
 
 def _with_steps(table: Any, strategy: str, query: np.ndarray, ranked: list[Ranked]) -> list[Ranked]:
     keys = take(table, [row.row for row in ranked], VECTOR + strategy)
-    return [row._replace(step=int(np.argmax(np.asarray(keys[row.row], dtype=np.float32) @ query))) for row in ranked]
+    return [row._replace(step=int(np.argmax(np.asarray(keys[row.row][0], dtype=np.float32) @ query))) for row in ranked]
 
 
-def take(table: Any, rows: Sequence[int], column: str) -> dict[int, Any]:
-    """The values of a column by the rows' places, which hold for this version of the table alone."""
+def take(table: Any, rows: Sequence[int], *columns: str) -> dict[int, tuple[Any, ...]]:
+    """The values of some columns by the rows' places, which hold for this version of the table alone."""
     if not rows:
         return {}
-    found = table.take_row_ids(list(rows)).select([column]).with_row_id().to_arrow()
-    return dict(zip(found["_rowid"].to_pylist(), found[column].to_pylist(), strict=True))
+    found = table.take_row_ids(list(rows)).select(list(columns)).with_row_id().to_arrow()
+    values = zip(*(found[column].to_pylist() for column in columns), strict=True)
+    return dict(zip(found["_rowid"].to_pylist(), values, strict=True))
 
 
 def damped(text: str) -> str:

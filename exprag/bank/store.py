@@ -5,6 +5,7 @@ LanceDB is imported at first use. It is not fork-safe: worker processes are to b
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,6 +18,7 @@ from exprag.errors import BankError, ExpragError
 
 LOCK = "bank.lock"
 LOCK_SECONDS = 600.0
+QUIET = "warn,lance::index::vector::builder=error"  # a line for every partition that an upkeep had nothing to add to
 
 
 class Store:
@@ -34,6 +36,7 @@ class Store:
 
     def _connect(self) -> Any:
         if self._connection is None:
+            os.environ.setdefault("LANCEDB_LOG", QUIET)  # read once, when LanceDB is imported
             import lancedb
 
             with guard(f"The bank's place {self.uri} cannot be used"):

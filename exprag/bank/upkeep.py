@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
 from typing import Any
 
-from exprag.bank.index import Plan, build, outgrown
+from exprag.bank.index import KEEP_ALL, Plan, build, outgrown
 from exprag.bank.schema import KEY, TRUST, VECTOR, is_by_step, strategies_of
 
 # Upkeep merges small writes and rewrites the table for it, so it waits for some. What waiting costs a search, measured: 0.1 ms
@@ -14,7 +13,6 @@ _FEW, _MANY, _SHARE = 16, 256, 512
 # What filters and exclusions ask. At 10,000 rows these halve the time of a filtered search; far below they cost more than that.
 _FILTERED = {"task_key": "BTree", "task_group": "BTree", **dict.fromkeys(("environment", "type", "success", TRUST), "Bitmap")}
 _FILTERED_ROWS = 2_000
-KEEP_ALL = timedelta(days=36_500)
 
 
 def keep_up(table: Any) -> tuple[str, ...]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pytest
 
@@ -62,6 +64,26 @@ def test_a_bank_makes_its_index_by_itself_and_makes_it_anew_as_it_grows(tmp_path
         assert [h.score for h in found] == pytest.approx(np.sort(keys @ query)[::-1][:10].tolist(), abs=1e-5)
     narrow = Filter(ids=[episode(n, f"task {n}").id for n in range(0, 1_400, 125)])
     assert len(bank.search("task 5", k=99, where=narrow)) == 12  # a narrow filter never makes the answer short
+
+
+def partitions_ranked(bank: Bank) -> int:
+    query = bank._table.search(Numbered().encode_query("task 1"), vector_column_name="vector_task").distance_type("dot")
+    return int(re.findall(r"partitions_ranked=(\d+)", query.minimum_nprobes(1).maximum_nprobes(1).limit(5).analyze_plan())[0])
+
+
+@pytest.mark.usefixtures("small")
+def test_upkeep_keeps_the_partitions_and_mends_an_index_in_pieces(tmp_path, episode):
+    bank = Bank.create(tmp_path / "bank", Numbered())
+    bank.add(episode(n, f"task {n}") for n in range(400))
+    for _ in range(2):
+        bank.optimize()
+        assert partitions_ranked(bank) > 10  # of twenty, less what is tiny; LanceDB by itself would leave one
+    for part in range(10):
+        bank._table.add(bank._writer.rows([episode(n, f"task {n}") for n in range(400 + part, 401 + part)], ["trusted"]))
+        bank.optimize()
+        (name,) = [index.name for index in bank._table.list_indices() if index.columns == ["vector_task"]]
+        assert bank._table.index_stats(name).num_indices <= 8
+    assert len(bank.search("task 405", k=410)) == 410
 
 
 @pytest.mark.usefixtures("small")
