@@ -105,16 +105,18 @@ class Arm(BaseModel):
         where = Filter() if self.trust is None else Filter(trust=self.trust)
         return Retriever(
             bank,
-            create("query_strategy", self.strategy, **self.strategy_options),
-            create("selector", self.selector, **self.selector_options),
+            self.strategy,
+            self.selector,
             self.k,
+            strategy_options=self.strategy_options,
+            selector_options=self.selector_options,
             where=where,
             wider=self.wider,
             refresh=self.refresh,
             keep=self.keep,
             index=self.index,
             index_types=self.index_types,
-            key=self.key or self.strategy.rpartition("/")[2],
+            key=self.key,
             mode=self.mode,
             documents=self.documents,
         )

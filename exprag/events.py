@@ -3,7 +3,7 @@
     for event in agent.stream({"task": id}, stream_mode="custom"): …
 
     {"event": "recalled", "step": 0, "query": …, "subgoal": …, "ids": […], "scores": […], "reasons": […],
-     "abbreviated": [ids…], "dropped": [ids…], "bank_version": …}         what was recalled, and why
+     "abbreviated": [ids…], "documents": [ids…], "dropped": [ids…], "bank_version": …}         what was recalled, and why
     {"event": "acted", "step": 0, "action": …, "thought": …, "note": …, "usage": …}   `note`: what had to be repaired
 
 All plain JSON, so that it crosses the LangGraph server as it is. Outside a graph nobody listens, and nothing happens.
@@ -37,6 +37,7 @@ def emit_recalled(step: int, memory: dict[str, Any]) -> None:
         scores=[item["score"] for item in recalled],
         reasons=[item["reason"] for item in recalled],
         abbreviated=[item["id"] for item in memory["abbreviated"]],
+        documents=[item["id"] for item in memory["documents"]],
         dropped=[item["id"] for item in memory["dropped"]],
         bank_version=memory["bank_version"],
     )

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import json
-import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
 from rich.table import Table
-from rich.text import Text
 
+from exprag.cli.words import listed, plain
 from exprag.errors import BankError, ConfigError
 
 if TYPE_CHECKING:
@@ -21,7 +20,6 @@ if TYPE_CHECKING:
 app = typer.Typer(help="The experience bank: make, fill, look into, ask.", no_args_is_help=True)
 console = Console()
 EPISODES = "episodes.jsonl"
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 Place = Annotated[str, typer.Argument(metavar="BANK", help="Folder, or a URI such as s3://bucket/bank.")]
 Files = Annotated[list[Path], typer.Argument(help="JSONL files of trajectories, or run directories.")]
@@ -91,7 +89,7 @@ def info(bank: Place, version: Version = None, as_json: Json = False) -> None:
     table = Table(show_header=False, box=None)
     for name, value in about.items():
         shown = [f"{key or '(none)'}: {count}" for key, count in value.items()] if isinstance(value, dict) else [_shown(value)]
-        table.add_row(_text(name.replace("_", " "), "bold"), _text("\n".join(shown)))
+        table.add_row(plain(name.replace("_", " "), "bold"), plain("\n".join(shown)))
     console.print(table)
 
 
@@ -135,7 +133,7 @@ def _import(bank: Bank, paths: list[tuple[Path, bool]], trust: bool | None) -> N
         quarantined += report.quarantined
         console.print(f"{path}: {report}", soft_wrap=True)
         for row in report.bad:
-            console.print(_text(f"  line {row.line}: {row.reason}", "red"), soft_wrap=True)
+            console.print(plain(f"  line {row.line}: {row.reason}", "red"), soft_wrap=True)
     console.print(f"{bank.uri}: {len(bank)} trajectories, version {bank.version}.", soft_wrap=True)
     if quarantined:
         console.print("No search returns the quarantined ones. When you have looked at them: exprag bank trust", soft_wrap=True)
@@ -146,19 +144,12 @@ def _import(bank: Bank, paths: list[tuple[Path, bool]], trust: bool | None) -> N
 def _filter(env: str | None, types: str, success: bool | None) -> Filter:
     from exprag.bank import Filter
 
-    named = tuple(name.strip() for name in types.split(",") if name.strip())
+    named = listed(types)
     return Filter(environment=env, types=named or None, success=success)
 
 
 def _outcome(trajectory: Trajectory) -> str:
     return {True: "success", False: "failure", None: "unknown"}[trajectory.success]
-
-
-def _text(text: str, style: str = "") -> Text:
-    """Stored text is untrusted: no markup, no terminal escapes, nothing that the terminal cannot encode."""
-    from exprag.bank.where import utf8
-
-    return Text(_CONTROL.sub("\ufffd", utf8(text)), style=style)
 
 
 def _shown(value: Any) -> str:

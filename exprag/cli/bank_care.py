@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from exprag.cli.bank import Env, Json, Place, Types, app, console
+from exprag.cli.words import listed
 from exprag.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -162,7 +163,7 @@ def _meant(
         created_after=created_after,
         created_before=created_before,
         environment=env,
-        types=tuple(name.strip() for name in types.split(",") if name.strip()) or None,
+        types=listed(types) or None,
         trust=("quarantined",) if quarantined else None,
     )
     if which == Filter():

@@ -10,7 +10,8 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from exprag.cli.bank import Json, Place, _text, app, console
+from exprag.cli.bank import Json, Place, app, console
+from exprag.cli.words import plain
 
 Collection = Annotated[str, typer.Option(help="A bank may hold several collections.")]
 
@@ -54,7 +55,7 @@ def documents(
             typer.echo(json.dumps(sources, indent=2))
             return
         for source, count in sorted(sources.items()):
-            console.print(_text(f"{count:5} {source}"))
+            console.print(plain(f"{count:5} {source}"))
         console.print(f"{len(held)} documents.")
         return
     hits = held.search(text, k)
@@ -64,5 +65,5 @@ def documents(
         return
     table = Table("score", "id", "text")
     for hit in hits:
-        table.add_row(f"{hit.score:.4g}", _text(str(hit.document.id)), _text(hit.document.page_content[:200]))
+        table.add_row(f"{hit.score:.4g}", plain(str(hit.document.id)), plain(hit.document.page_content[:200]))
     console.print(table if hits else "Nothing found.")

@@ -11,7 +11,8 @@ import typer
 from rich.padding import Padding
 from rich.table import Table
 
-from exprag.cli.bank import Env, Json, Place, Success, Types, Version, _filter, _outcome, _text, app, console
+from exprag.cli.bank import Env, Json, Place, Success, Types, Version, _filter, _outcome, app, console
+from exprag.cli.words import listed, plain
 from exprag.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -54,7 +55,7 @@ def search(
     name = strategy or opened.strategies[0]
     where = _filter(env, types, success)
     where = replace(where, trust=("trusted", "quarantined")) if quarantined else where
-    names = tuple(part.strip() for part in wider.split(",") if part.strip())
+    names = listed(wider)
     retriever = Retriever(opened, name, selector, k, where=where, index=index, wider=names, mode=mode)
     moment = _begun(task, text) if task else None
     found = recall(retriever, moment or text)
@@ -69,7 +70,7 @@ def search(
         typer.echo(json.dumps(asked if why else rows, indent=2))
         return
     if moment is not None:
-        console.print(_text(f"{moment.task.key} asks ({retriever.strategy_name}): {found.query[:300]}", "bold"))
+        console.print(plain(f"{moment.task.key} asks ({retriever.strategy_name}): {found.query[:300]}", "bold"))
     if not rows:
         console.print("Nothing found." + ("" if opened.dimension else " A lexical bank finds only keys that share a word."))
     else:
@@ -77,7 +78,7 @@ def search(
             rows, lambda row: f"{row['choice']}; {row['reason']}" + ("" if row["step"] is None else f"; step {row['step'] + 1}")
         )
     if missed:
-        console.print(_text("Near, but left out", "bold"))
+        console.print(plain("Near, but left out", "bold"))
         _print(missed, lambda row: str(row["reason"]))
 
 
@@ -91,26 +92,26 @@ def show(bank: Place, id: Annotated[str, typer.Argument()], version: Version = N
         typer.echo(trajectory.to_json())
         return
     task, origin = trajectory.task, trajectory.provenance
-    console.print(_text(task.instruction or task.key, "bold"))
+    console.print(plain(task.instruction or task.key, "bold"))
     about = [task.key, task.type, trajectory.source, origin.run, origin.model, origin.created, trajectory.fingerprint]
-    console.print(_text(" · ".join(filter(None, about)), "dim"))
+    console.print(plain(" · ".join(filter(None, about)), "dim"))
     before: Step | None = None
     for number, step in enumerate(trajectory.steps, 1):
         if step.recalled and (before is None or step.recalled != before.recalled):
             for item in step.recalled:
                 at = f" at step {item.step + 1}" if item.step is not None else ""
-                console.print(_text(f"    memory: {item.id}{at}, {item.score:.4g}, {item.reason}", "magenta"))
-        console.print(_text(step.observation))
+                console.print(plain(f"    memory: {item.id}{at}, {item.score:.4g}, {item.reason}", "magenta"))
+        console.print(plain(step.observation))
         if step.thought:
-            console.print(Padding(_text(step.thought, "italic dim"), (0, 0, 0, 6)))
-        console.print(_text(f"{number:3} > {step.action}", "green"), _text(_beside(step), "yellow"))
+            console.print(Padding(plain(step.thought, "italic dim"), (0, 0, 0, 6)))
+        console.print(plain(f"{number:3} > {step.action}", "green"), plain(_beside(step), "yellow"))
         before = step
-    console.print(_text(trajectory.final_observation))
+    console.print(plain(trajectory.final_observation))
     style = {True: "bold green", False: "bold red", None: "bold yellow"}[trajectory.success]
     score = "no score" if trajectory.score is None else f"score {trajectory.score:g}"
-    console.print(_text(f"{_outcome(trajectory)} · {score} · {trajectory.ended} after {len(trajectory.steps)} steps", style))
+    console.print(plain(f"{_outcome(trajectory)} · {score} · {trajectory.ended} after {len(trajectory.steps)} steps", style))
     if trajectory.error:
-        console.print(_text(f"{trajectory.error.boundary}: {trajectory.error.message}", "red"))
+        console.print(plain(f"{trajectory.error.boundary}: {trajectory.error.message}", "red"))
 
 
 @app.command("map")
@@ -177,7 +178,7 @@ def _print(rows: list[dict[str, Any]], reason: Any) -> None:
     table.add_column("id", overflow="fold", min_width=24)  # whole, to be given to `show`
     for row in rows:
         shown = (row["type"], row["outcome"], row["instruction"], reason(row), row["id"])
-        table.add_row(f"{row['score']:.4g}", *map(_text, shown))
+        table.add_row(f"{row['score']:.4g}", *map(plain, shown))
     console.print(table)
 
 

@@ -15,8 +15,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from rich.text import Text
 
-from exprag.cli.bank import _text
-from exprag.cli.run import name_values
+from exprag.cli.words import listed, name_values, plain
 from exprag.errors import ConfigError, PluginError
 
 if TYPE_CHECKING:
@@ -64,7 +63,7 @@ def build(
         "formatter": formatter,
         "placement": placement,
         "style": style,
-        "types": tuple(name.strip() for name in types.split(",") if name.strip()) or None,
+        "types": listed(types) or None,
         "limit": limit,
         "failures": failures,
         "max_tokens": max_tokens,
@@ -82,7 +81,7 @@ def build(
         rows = build_rows(trajectories, opened, data, tokenizer=loaded, progress=progress)
         write_dataset(out, rows)
     console.print(f"{out}:", soft_wrap=True)
-    console.print(_text(str(rows.report)), soft_wrap=True)
+    console.print(plain(str(rows.report)), soft_wrap=True)
 
 
 @app.command()
@@ -105,10 +104,10 @@ def show(
         chat = ChatTokens(loaded)
     for row in islice(read_rows(dataset), skip, skip + number):
         turns = f"turns {row['first']} to {row['last']}"
-        console.print(_text(f"{row['id']} · {turns} · memory {row['memory']}, K {row['k']}", "bold"), soft_wrap=True)
+        console.print(plain(f"{row['id']} · {turns} · memory {row['memory']}, K {row['k']}", "bold"), soft_wrap=True)
         for recalled in row["recalled"]:
             told = f"  recalled {recalled['id']} ({recalled['score']:.4g}) {recalled['reason']}"
-            console.print(_text(told, "cyan"), soft_wrap=True)
+            console.print(plain(told, "cyan"), soft_wrap=True)
         console.print(_tokens(row, chat) if chat else _messages(row), soft_wrap=True)
         console.print()
 
@@ -127,7 +126,7 @@ def stats(dataset: Place, as_json: Annotated[bool, typer.Option("--json", help="
     for name, value in {**about, **report}.items():
         if isinstance(value, dict):
             value = "\n".join(f"{key}: {item}" for key, item in value.items() if item not in (None, "", [], {}))
-        table.add_row(_text(name.replace("_", " "), "bold"), _text("none" if value in ("", None) else str(value)))
+        table.add_row(plain(name.replace("_", " "), "bold"), plain("none" if value in ("", None) else str(value)))
     console.print(table)
 
 
@@ -140,9 +139,9 @@ def audit(
 
     found = check(path, bank)
     for offence in found.offences:
-        console.print(_text(str(offence), "red"), soft_wrap=True)
+        console.print(plain(str(offence), "red"), soft_wrap=True)
     told = f"{path}: {found.checked} checked, {found.recalls} recalls, {len(found.offences)} that should not have been."
-    console.print(_text(told), soft_wrap=True)
+    console.print(plain(told), soft_wrap=True)
     if not found.passed:
         raise typer.Exit(1)
 
@@ -191,7 +190,7 @@ def _bank(data: DataConfig) -> Any:
 def _messages(row: dict[str, Any]) -> Text:
     shown = Text()
     for message, trained in zip(row["messages"], row["train"], strict=True):
-        shown.append_text(_text(f"{message['role']}\n", "bold"))
+        shown.append_text(plain(f"{message['role']}\n", "bold"))
         shown.append_text(_learnt(message["content"], trained))
         shown.append("\n")
     return shown
@@ -214,7 +213,7 @@ def _tokens(row: dict[str, Any], chat: Any) -> Text:
 
 def _learnt(text: str, learnt: bool) -> Text:
     """Green if it is learnt; where there are no colours, in brackets."""
-    return _text(f"⟦{text}⟧" if learnt and console.color_system is None else text, LEARNT if learnt else CONTEXT)
+    return plain(f"⟦{text}⟧" if learnt and console.color_system is None else text, LEARNT if learnt else CONTEXT)
 
 
 @contextmanager

@@ -13,7 +13,8 @@ import typer
 from rich.console import Console
 
 from exprag.cli.progress import episodes_bar
-from exprag.cli.run import Set, name_values
+from exprag.cli.run import Set
+from exprag.cli.words import listed, name_values
 from exprag.runs import RunConfig, RunDirectory
 from exprag.runs import run as run_episodes
 
@@ -42,7 +43,7 @@ def demo(
     common = {
         "environment": env,
         "environment_options": name_values(set_),
-        "types": tuple(name.strip() for name in types.split(",") if name.strip()),
+        "types": listed(types),
         "shuffle": True,
         "seed": seed,
         "workers": workers,

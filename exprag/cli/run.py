@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -11,6 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from exprag.cli.progress import episodes_bar
+from exprag.cli.words import listed, name_values
 from exprag.errors import ConfigError
 from exprag.runs import RunConfig, RunSummary, choose_tasks
 from exprag.runs import run as run_episodes
@@ -157,7 +157,7 @@ def _tasks(
         "environment": env,
         "environment_options": name_values(options) or None,
         "split": split,
-        "types": tuple(name.strip() for name in types.split(",") if name.strip()) or None,
+        "types": listed(types) or None,
         "per_type": per_type,
         "limit": limit,
         "shuffle": shuffle,
@@ -165,20 +165,6 @@ def _tasks(
         "seed": seed,
     }
     return {name: value for name, value in chosen.items() if value is not None}
-
-
-def name_values(texts: list[str] | None, option: str = "--set") -> dict[str, Any]:
-    """NAME=VALUE pairs; a value is JSON where it parses as such, else text."""
-    options: dict[str, Any] = {}
-    for text in texts or ():
-        name, equals, value = text.partition("=")
-        if not equals:
-            raise ConfigError(f"{option} takes NAME=VALUE, not {text!r}.")
-        try:
-            options[name] = json.loads(value)
-        except ValueError:
-            options[name] = value
-    return options
 
 
 def _play(config: RunConfig, out: Path, retry_errors: bool) -> RunSummary:

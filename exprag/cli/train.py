@@ -13,7 +13,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn, Tim
 from rich.progress import Progress as Bar
 from rich.table import Table
 
-from exprag.cli.run import name_values
+from exprag.cli.words import listed, name_values
 from exprag.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -108,7 +108,7 @@ def select(
     told = {name: value for name, value in told.items() if value is not None}
     sets = _sets(rollout, adapters[-1])
     for named in types or ([] if sets else [""]):
-        of = tuple(part.strip() for part in named.split(",") if part.strip())
+        of = listed(named)
         sets["+".join(of) or "tasks"] = rollout_config(adapters[-1], types=of, **told)
     with _rollouts_bar() as progress:
         selection = select_checkpoint(out, sets, by=by, model_options={"max_new_tokens": max_new_tokens}, progress=progress)

@@ -13,7 +13,7 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from exprag.cli.run import name_values
+from exprag.cli.words import name_values
 from exprag.plugins import create
 
 if TYPE_CHECKING:

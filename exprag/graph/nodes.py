@@ -6,7 +6,6 @@ They raise ExpragError where something breaks; `build_agent` turns that into the
 
 from __future__ import annotations
 
-import copy
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, field, fields
@@ -162,10 +161,9 @@ class Retrieve:
         context, retriever = _context(runtime), self.retriever
         k = retriever.k if context.k is None else context.k
         if k != retriever.k or not context.memory:
-            retriever = copy.copy(retriever)
-            retriever.k = k if context.memory else 0
-            retriever.documents = retriever.documents if context.memory else 0
-            retriever.keep = min(retriever.keep, retriever.k)
+            k = k if context.memory else 0
+            documents = retriever.documents if context.memory else 0
+            retriever = retriever.changed(k=k, keep=min(retriever.keep, k), documents=documents)
         moment = Moment(Task.from_dict(state["task"]), _steps(state), state["observation"])
         memory = recall(retriever, self.formatter, moment, state.get("memory"), self.options, self.count_tokens)
         return {} if memory is None else {"memory": memory}

@@ -20,12 +20,13 @@ from langchain_core.messages import AIMessage, AnyMessage, BaseMessage, HumanMes
 
 from exprag.errors import ConfigError, PluginError
 from exprag.formatter import Formatter
+from exprag.graph.memory import recall
 from exprag.integrations.conversation import ENVIRONMENT, moment_of, task_of
 from exprag.integrations.recall import as_retriever
-from exprag.memory import MemoryOptions, approximate_tokens, build_block
+from exprag.memory import MemoryOptions, approximate_tokens
 from exprag.plugins import create
-from exprag.retrieval import Previous, Retriever
-from exprag.trajectory import Recall, Task
+from exprag.retrieval import Retriever
+from exprag.trajectory import Task
 
 try:
     from langchain.agents.middleware import AgentMiddleware, AgentState, ModelRequest, ModelResponse
@@ -42,7 +43,7 @@ Update = dict[str, Any]
 
 
 class ExperienceState(AgentState[Any]):
-    """The agent's state with the memory in force: text, recalled, query, subgoal, bank_version, and the task it is for."""
+    """The agent's state with the memory in force, as `exprag.graph.State` has it, and the task it is for."""
 
     experience: NotRequired[Annotated[dict[str, Any] | None, OmitFromSchema(input=True, output=False)]]
 
@@ -105,23 +106,9 @@ class ExperienceMiddleware(AgentMiddleware[ExperienceState, Any, Any]):
             held = None  # a new episode
         if not self.retriever.due(done, held is not None):
             return None
-        previous = None
-        if held is not None:
-            previous = Previous(tuple(Recall.from_dict(item) for item in held["recalled"]), held["subgoal"])
-        found = self.retriever.retrieve(moment_of(episode, task), previous=previous)
-        if found is None:
-            return None
-        block = build_block(found.candidates, self.formatter, self.memory, self.count_tokens)
-        return {
-            "experience": {
-                "task": task.key,
-                "text": block.text,
-                "recalled": [recall.to_dict() for recall in block.shown],
-                "query": found.query,
-                "subgoal": found.subgoal,
-                "bank_version": found.bank_version,
-            }
-        }
+        moment = moment_of(episode, task)
+        memory = recall(self.retriever, self.formatter, moment, held, self.memory, self.count_tokens)
+        return None if memory is None else {"experience": {"task": task.key, **memory}}
 
     async def abefore_model(self, state: ExperienceState, runtime: Runtime[Any]) -> Update | None:
         return await asyncio.to_thread(self.before_model, state, runtime)

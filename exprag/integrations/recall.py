@@ -10,7 +10,7 @@ from exprag.errors import ConfigError
 from exprag.formatter import Formatter
 from exprag.memory import MemoryBlock, MemoryOptions, approximate_tokens, build_block
 from exprag.plugins import create
-from exprag.retrieval import Candidate, Moment, Retrieval, Retriever
+from exprag.retrieval import Moment, Retrieval, Retriever
 from exprag.trajectory import Task
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ def recall(source: Bank | Retriever | str | Path, about: str | Task | Moment, **
     """
     retriever = as_retriever(source, **options)
     if isinstance(about, str):
-        return _ask(retriever, about)
+        return retriever.ask(about)
     moment = about if isinstance(about, Moment) else Moment(about)
     return retriever.retrieve(moment) or Retrieval("", (), retriever.bank.version)
 
@@ -59,18 +59,3 @@ def recall_block(
     found = recall(source, about, **options)
     written = create("formatter", formatter) if isinstance(formatter, str) else formatter
     return build_block(found.candidates, written, memory, count_tokens)
-
-
-def _ask(retriever: Retriever, text: str) -> Retrieval:
-    """The retriever's own search, selection and windows for a text that belongs to no task."""
-    version = retriever.bank.version
-    if retriever.index in ("matched", "mismatched"):
-        raise ConfigError(f"The index state {retriever.index} is about a task's type; a text has none.", cure="Give a Task.")
-    if not retriever.k or retriever.index == "empty":
-        return Retrieval(text, (), version)
-    where, size = retriever.where, retriever._pool()
-    hits = retriever.bank.search(text, strategy=retriever.key, k=size, where=where, mode=retriever.mode)
-    pool = [Candidate(hit.trajectory, hit.score, step=hit.step) for hit in hits]
-    moment = Moment(Task(environment=where.environment or "any", id="text", instruction=text))
-    chosen = retriever._select(pool, moment, retriever.k)
-    return Retrieval(text, tuple(retriever._shaped(candidate) for candidate in chosen), version)

@@ -5,9 +5,10 @@ The graph and the writing of training rows use this one object, so that what is 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from exprag.bank.where import Filter
 from exprag.errors import ConfigError, ExpragError, RetrievalError
@@ -16,7 +17,7 @@ from exprag.retrieval.contracts import Candidate, Moment, QueryStrategy, Selecto
 from exprag.retrieval.exclusion import Exclusion
 from exprag.retrieval.refresh import check_refresh, is_due
 from exprag.telemetry import spanned_retrieval
-from exprag.trajectory import Recall
+from exprag.trajectory import Recall, Task
 
 if TYPE_CHECKING:
     from exprag.bank import Bank
@@ -50,7 +51,8 @@ class Retriever:
     """Finds experience for a moment.
 
     strategy, selector   plugin names, or objects. A strategy object needs `key`: the name whose keys in the bank it asks
-                         (also the way to set the query of one strategy against the keys of another)
+                         (also the way to set the query of one strategy against the keys of another); `…_options` go to the
+                         factories of named ones
     k                    how many trajectories are kept at most; 0: none
     where                which rows may be found; the environment is the moment's unless the filter names one
     exclude              never the moment's own task or group (see `Exclusion.of`). False only for measuring the leak
@@ -82,6 +84,8 @@ class Retriever:
         key: str | None = None,
         mode: str = "auto",
         documents: int = 0,
+        strategy_options: Mapping[str, Any] | None = None,
+        selector_options: Mapping[str, Any] | None = None,
     ) -> None:
         for name, number in (("k", k), ("keep", keep), ("documents", documents)):
             if isinstance(number, bool) or not isinstance(number, int) or number < 0:
@@ -93,8 +97,8 @@ class Retriever:
             if word not in known:
                 raise ConfigError(f"{name} is one of {', '.join(known)}; not {word!r}.")
         self.bank = bank
-        self.strategy_name, self.strategy = _component("query_strategy", strategy, QueryStrategy)
-        self.selector_name, self.selector = _component("selector", selector, Selector)
+        self.strategy_name, self.strategy = _component("query_strategy", strategy, QueryStrategy, strategy_options)
+        self.selector_name, self.selector = _component("selector", selector, Selector, selector_options)
         self.k = k
         self.keep = min(keep, k)
         self.where = where or Filter()
@@ -140,6 +144,26 @@ class Retriever:
         query = self._text(query)
         candidates = () if blind else self._candidates(query, moment, frozenset(trajectory_ids), previous)
         return Retrieval(query, candidates, version, subgoal, self._documents(query))
+
+    def ask(self, text: str) -> Retrieval:
+        """What the bank has for a text that belongs to no task: the text is the query. It may come from any environment that
+        `where` allows, nothing can be excluded, and only the index states all and empty have a meaning."""
+        if self.index not in ("all", "empty"):
+            raise ConfigError(f"The index state {self.index} is about a task's type; a text has none.", cure="Give a task.")
+        version = self.bank.version
+        if self.k == 0 or self.index == "empty":
+            return Retrieval(text, (), version)
+        hits = self.bank.search(text, strategy=self.key, k=self._pool(), where=self.where, mode=self.mode)
+        pool = [Candidate(hit.trajectory, hit.score, step=hit.step) for hit in hits]
+        moment = Moment(Task(environment=self.where.environment or "any", id="text", instruction=text))
+        chosen = self._select(pool, moment, self.k)
+        return Retrieval(text, tuple(self._shaped(c) for c in chosen), version, documents=self._documents(text))
+
+    def changed(self, **attributes: Any) -> Self:
+        """The same retriever with some attributes otherwise."""
+        other = copy(self)
+        vars(other).update(attributes)
+        return other
 
     def _candidates(
         self, query: str, moment: Moment, trajectory_ids: frozenset[str], previous: Previous | None
@@ -236,9 +260,11 @@ class Retriever:
             raise RetrievalError(f"The {kind} {name!r} raised {type(error).__name__}: {error}.") from error
 
 
-def _component(kind: str, given: Any, wanted: type) -> tuple[str, Any]:
+def _component(kind: str, given: Any, wanted: type, options: Mapping[str, Any] | None) -> tuple[str, Any]:
     name = given if isinstance(given, str) else type(given).__name__
-    found = create(kind, given) if isinstance(given, str) else given
+    if options and not isinstance(given, str):
+        raise ConfigError(f"A {kind} given as an object takes no options.", cure="Set them where it is made.")
+    found = create(kind, given, **(options or {})) if isinstance(given, str) else given
     if not isinstance(found, wanted):
         raise RetrievalError(f"The {kind} {name!r} is a {type(found).__name__}, not a {wanted.__name__}.")
     return name, found

@@ -9,9 +9,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterable
-from copy import copy
 from dataclasses import dataclass, replace
-from typing import Any
 
 from exprag.retrieval import Candidate, Moment, Previous, Retrieval, Retriever
 from exprag.training.config import DataConfig
@@ -49,7 +47,7 @@ class Retrievers:
         self._retriever = retriever
         self._seed = config.seed
         if config.failures == "drop":
-            self._retriever = _changed(retriever, where=replace(retriever.where, success=True))
+            self._retriever = retriever.changed(where=replace(retriever.where, success=True))
         self._made: dict[Choice, Retriever] = {}
 
     def of(self, choice: Choice) -> Retriever:
@@ -59,11 +57,11 @@ class Retrievers:
 
     def _make(self, choice: Choice) -> Retriever:
         keep = min(self._retriever.keep, choice.k)
-        right = _changed(self._retriever, k=choice.k, keep=keep)
+        right = self._retriever.changed(k=choice.k, keep=keep)
         if choice.memory == EMPTY:
-            return _changed(right, index="empty")
+            return right.changed(index="empty")
         if choice.memory == MISMATCHED:
-            return _changed(right, index="mismatched", index_types=frozenset())
+            return right.changed(index="mismatched", index_types=frozenset())
         return Distracted(right, self._seed) if choice.memory == DISTRACTOR else right
 
 
@@ -72,7 +70,7 @@ class Distracted(Retriever):
 
     def __init__(self, right: Retriever, seed: int) -> None:
         vars(self).update(vars(right))
-        self._right, self._wrong = right, _changed(right, index="mismatched", index_types=frozenset(), keep=0)
+        self._right, self._wrong = right, right.changed(index="mismatched", index_types=frozenset(), keep=0)
         self._seed = seed
 
     def retrieve(
@@ -90,9 +88,3 @@ class Distracted(Retriever):
         mixed: list[Candidate] = [*right, *beside]
         random.Random(f"{self._seed} order {moment.task.key} {len(moment.steps)}").shuffle(mixed)
         return replace(found, candidates=tuple(mixed))
-
-
-def _changed(retriever: Retriever, **attributes: Any) -> Retriever:
-    made = copy(retriever)
-    vars(made).update(attributes)
-    return made

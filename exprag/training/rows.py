@@ -26,7 +26,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sized
-from copy import copy
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
@@ -86,7 +85,7 @@ class Rows:
         tokenizer: Any = None,
         progress: Progress | None = None,
     ) -> None:
-        retriever, opened = (copy(bank), bank.bank) if isinstance(bank, Retriever) else (None, bank)
+        retriever, opened = (bank.changed(), bank.bank) if isinstance(bank, Retriever) else (None, bank)
         if retriever is not None:
             config = _described(config, retriever)
         config.check_bank(opened)

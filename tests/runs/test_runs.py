@@ -158,7 +158,7 @@ SCRIPT = """
 from pathlib import Path
 from exprag.runs import RunConfig, run
 if __name__ == "__main__":
-    run(RunConfig.make(environment="toy:Toy", environment_options={"slow": 0.05}, max_steps=6, workers=2), Path("r"))
+    run(RunConfig.make(environment="toy:Toy", environment_options={"slow": 0.2}, max_steps=6, workers=2), Path("r"))
 """
 
 
