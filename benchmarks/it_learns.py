@@ -3,7 +3,7 @@
     ALFWORLD_DATA=… python benchmarks/it_learns.py --out FOLDER [--quick] [--base MODEL] [--arms NAME,…]
 
     base        a causal model made on the spot (`small_model`), or a model folder of one's own: --base
-    experience  an expert plays the train games, easy and hard types apart: the bank. Most easy games are played again
+    experience  an expert plays the train games, easy and hard types apart: the bank. The easy games are played again
                 with useless actions in between, which are not learnt from; what goes on after them is
     rows        the easy episodes as training rows, with one retrieved episode in memory, and without
     adapters    LoRA on either
@@ -38,17 +38,18 @@ from exprag.training import DataConfig, build_rows, train, write_dataset
 from exprag.trajectory import Task, Trajectory, read_jsonl, write_jsonl
 
 K = 1
-LESSONS = 1_600  # episodes that are learnt from
-LONGEST = 30  # steps of such an episode; agents have 50
+TIMES = 3  # how often an easy game is played to be learnt from
+LONGEST = 30  # steps of such an episode, useless ones not counted; agents have 50
 # The recipe of the paper but for what a model of two million parameters needs: a higher rate, all linear layers.
 RECIPE: dict[str, Any] = {
-    "learning_rate": 1.5e-3,
+    "learning_rate": 2e-3,
     "schedule": "linear",
     "rank": 32,
     "alpha": 64,
     "target_modules": "all-linear",
     "dropout": 0.0,
-    "batch_size": 1,
+    "batch_size": 4,
+    "device_batch_size": 4,
     "epochs": 3,
     "precision": "bf16",
 }
@@ -112,20 +113,22 @@ def collect(work: Work) -> None:
         folder = run(config, work.out / "experience" / half).path
         played[half] = [t for t in read_jsonl(folder / "episodes.jsonl") if t.success and len(t.steps) <= LONGEST]
     Bank.open_or_create(work.out / "bank").add([*played["easy"], *played["hard"]])
-    lessons = random.Random(SEED).sample(played["easy"], min(LESSONS, len(played["easy"])))
-    write_jsonl(work.out / "lessons.jsonl", with_slips(lessons))
+    write_jsonl(work.out / "lessons.jsonl", with_slips(played["easy"], 2 if work.quick else TIMES))
 
 
-def with_slips(episodes: list[Trajectory]) -> Iterator[Trajectory]:
-    """The episodes, most of them played again with actions in between that the game does not understand."""
+def with_slips(episodes: list[Trajectory], times: int) -> Iterator[Trajectory]:
+    """The episodes, and the same tasks played again, with actions in between that the game does not understand."""
     rng = random.Random(SEED)
+    yield from episodes
     with create("environment", "alfworld") as environment:
-        for episode in episodes:
-            again = slipping(environment, episode.task, rng) if rng.random() < 0.7 else episode
-            yield again if again.success else episode
+        for number in range(1, times):
+            for episode in episodes:
+                again = slipping(environment, episode.task, rng, SEED + number)
+                if again.success:
+                    yield again
 
 
-def slipping(environment: Any, task: Task, rng: random.Random) -> Trajectory:
+def slipping(environment: Any, task: Task, rng: random.Random, seed: int) -> Trajectory:
     """The expert's episode with a learner's mistakes: the place after the last of its kind, a thing that is not there."""
 
     def policy() -> Iterator[str]:
@@ -143,7 +146,7 @@ def slipping(environment: Any, task: Task, rng: random.Random) -> Trajectory:
             yield action
             last = action.removeprefix("go to ") if goes else last
 
-    return play(environment, task, policy, seed=SEED, max_steps=LONGEST + 30, model="expert:explorer with slips")
+    return play(environment, task, policy, seed=seed, max_steps=LONGEST + 30, model="expert:explorer with slips")
 
 
 def make_rows(work: Work, k: int, base: Path, out: Path) -> None:

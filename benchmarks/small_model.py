@@ -24,13 +24,12 @@ from typing import Any
 from _errands import SENTENCES, Errand, errands
 
 from exprag.agents import Memory, Prompt, load_style
-from exprag.agents.prompt import TASK
 from exprag.memory import build_block
 from exprag.plugins import create
 from exprag.retrieval import Candidate
 from exprag.trajectory import Trajectory
 
-ROWS = 14_000
+ROWS = 20_000
 VOCABULARY = 2048
 CONTEXT = 4096
 SHAPE = {"hidden_size": 192, "num_hidden_layers": 4, "num_attention_heads": 6, "num_key_value_heads": 6, "intermediate_size": 512}
@@ -48,10 +47,7 @@ TEMPLATE = (
     "{% if add_generation_prompt %}{{ '<|assistant|>' }}{% endif %}"
 )
 
-MARK = '"}}, {{"role": "{}", "content": "'  # what stands between two messages in a memory block
-
-# {"messages": […], "slips": [assistant turns not to learn], "all": learn every token, "verb": learn first tokens only}
-Row = dict[str, Any]
+Row = dict[str, Any]  # {"messages": […], "slips": [assistant turns not to learn], "kind": of the errand}
 
 
 def make_rows(count: int, seed: int = SEED) -> Iterator[Row]:
@@ -85,8 +81,6 @@ def make_rows(count: int, seed: int = SEED) -> Iterator[Row]:
         yield {
             "messages": chat(prompt, told, block),
             "slips": sorted(errand.slips),
-            "all": rng.random() < 0.15,
-            "verb": False,
             "kind": f"{'+'.join(kind.doing)}>{kind.ending}x{kind.times}",
         }
 
@@ -101,18 +95,6 @@ def _others(pool: Sequence[Errand], errand: Errand, rng: random.Random, count: i
     group = errand.trajectory.task.group
     drawn = [other for other in rng.sample(pool, min(len(pool), 12)) if other.trajectory.task.group != group]
     return sorted(drawn, key=alike, reverse=True)[:count] if near else drawn[:count]
-
-
-def exercises(row: Row, rng: random.Random) -> Iterator[Row]:
-    """Single turns of an errand with nothing before them but the task: to see whether what is looked for lies here. What comes
-    instead of taking it hangs on turns that are left out: there the first word is learnt alone."""
-    system, *talk = row["messages"]
-    task = {"role": "system", "content": TASK + system["content"].rpartition(TASK)[2]}
-    for turn in range(1, len(talk) // 2):
-        seen, done = talk[2 * turn : 2 * turn + 2]
-        takes = done["content"].startswith("take")
-        if turn not in row["slips"] and "you see a" in seen["content"] and (takes or rng.random() < 0.35):
-            yield {"messages": [task, seen, done], "slips": [], "all": False, "verb": not takes}
 
 
 def chat(prompt: Prompt, told: Trajectory, memory: str) -> list[dict[str, str]]:
@@ -155,30 +137,17 @@ def train_tokenizer(rows: Sequence[Row], folder: Path) -> None:
 
 
 def encode(row: Row, tokenizer: Any) -> tuple[list[int], list[int]]:
-    """Token ids and labels of a row: what was done, here and in the memory, or every token; never the slips."""
+    """Token ids and labels of a row: all that is said is learnt, but for the slips. To foresee what the room answers takes the
+    same copying of names as to act in it, and is most of what there is to learn from."""
     ids, labels, turn = [tokenizer.bos_token_id], [-100], 0
     for message in row["messages"]:
         role = [tokenizer.convert_tokens_to_ids(f"<|{message['role']}|>")]
         said = [*tokenizer(message["content"], add_special_tokens=False)["input_ids"], tokenizer.eos_token_id]
-        learned = [row["all"]] * len(said)
-        if message["role"] == "assistant":
-            learned = [turn not in row["slips"] and (not row["verb"] or n == 0) for n in range(len(said))]
-            turn += 1
-        elif not row["all"]:
-            learned = _acting(said, tokenizer)
+        slipped = message["role"] == "assistant" and turn in row["slips"]
+        turn += message["role"] == "assistant"
         ids += role + said
-        labels += [-100, *(token if learn else -100 for token, learn in zip(said, learned, strict=True))]
+        labels += [-100, *([-100] * len(said) if slipped else said)]
     return ids, labels
-
-
-def _acting(said: Sequence[int], tokenizer: Any) -> list[bool]:
-    """Which tokens are actions of episodes in memory: they teach to act as the turns of the chat do."""
-    acts, other = (tokenizer.convert_tokens_to_ids(tokenizer.tokenize(MARK.format(role))[0]) for role in ("assistant", "user"))
-    learned, acting = [], False
-    for token in said:
-        learned.append(acting)
-        acting = token == acts or (acting and token != other)
-    return learned
 
 
 def batches(rows: Sequence[tuple[list[int], list[int]]], seed: int) -> list[list[tuple[list[int], list[int]]]]:
@@ -211,11 +180,9 @@ def pretrain(rows: Sequence[Row], tokenizer: Any, out: Path, learning_rate: floa
     from transformers.trainer_utils import get_last_checkpoint
 
     set_seed(SEED)
-    rng = random.Random(SEED)
-    drilled = [exercise for row in rows for exercise in exercises(row, rng)]
-    encoded = [row for row in (encode(row, tokenizer) for row in [*rows, *drilled]) if len(row[0]) <= ROW_TOKENS]
+    encoded = [row for row in (encode(row, tokenizer) for row in rows) if len(row[0]) <= ROW_TOKENS]
     tokens = sum(len(ids) for ids, _ in encoded)
-    print(f"{len(rows)} errands, {len(drilled)} exercises; {len(encoded)} are short enough: {tokens:,} tokens", flush=True)
+    print(f"{len(rows)} errands; {len(encoded)} are short enough: {tokens:,} tokens", flush=True)
     model = LlamaForCausalLM(
         LlamaConfig(
             vocab_size=len(tokenizer),
