@@ -29,11 +29,13 @@ from exprag.bank.document_rows import (
     to_record,
 )
 from exprag.bank.encoders import checked
+from exprag.bank.hop import asynchronous, wait
 from exprag.bank.schema import KEY, TABLE, VECTOR
 from exprag.bank.search import MODES, search
 from exprag.bank.store import guard
 from exprag.bank.upkeep import ensure_indices, keep_up
 from exprag.bank.versions import check_out, prune
+from exprag.bank.view import look
 from exprag.bank.where import is_in, utf8
 from exprag.errors import BankError, ConfigError
 
@@ -268,7 +270,7 @@ class Documents:
             k = min(k, 0 if table is None else table.count_rows())
             if k <= 0:
                 return []
-            ranked = search(table, CONTENT, text, vector, k, asked)
+            ranked = wait(search(asynchronous(table), look(table), CONTENT, text, vector, k, asked))
             found = self._payloads(table, [row.id for row in ranked])
         return [DocumentHit(from_payload(found[row.id]), row.score) for row in ranked if row.id in found]
 

@@ -19,6 +19,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pyarrow as pa
 
+from exprag.bank.hop import asynchronous, wait
 from exprag.bank.reports import IndexReport
 from exprag.bank.schema import VECTOR, describe, is_by_step, strategies_of
 from exprag.errors import ConfigError
@@ -26,7 +27,7 @@ from exprag.errors import ConfigError
 EXACT = "exact"
 KINDS = {"ivf_flat": "IvfFlat", "ivf_sq": "IvfSq", "ivf_rq": "IvfRq", "ivf_hnsw_sq": "HnswSq"}
 _FEW, _MANY = 10_000, 300_000  # vectors from which an index pays, and from which a quantised one does
-_PROBES, _PROBES_QUANTISED = 64, 96
+_PROBES, _PROBES_QUANTISED = 80, 96
 _REFINE = {"ivf_flat": 0, "ivf_sq": 1, "ivf_rq": 3, "ivf_hnsw_sq": 1}
 _GROWN = 2  # an index is made anew when it should have so many times its partitions,
 _PIECES = 8  # or lies in so many pieces: each upkeep may add one, and each costs a search 0.4 ms
@@ -128,8 +129,9 @@ def asked(search: Any, index: Plan | None, by_step: bool, all_partitions: bool =
     then it is to be asked of all. (LanceDB left to read on by itself reads most of them every time.)"""
     if index is None:
         return search
-    probes = _PROBES if index.kind == "ivf_flat" else _PROBES_QUANTISED
-    search = search.minimum_nprobes(probes).maximum_nprobes(0 if all_partitions else probes)
+    search = search.nprobes(_PROBES if index.kind == "ivf_flat" else _PROBES_QUANTISED)
+    if all_partitions:
+        search = search.maximum_nprobes(0)
     refine = max(_REFINE.get(index.kind, 1), int(by_step))  # a list's score from an index alone may lack its best vector
     return search.refine_factor(refine) if refine else search
 
@@ -140,7 +142,7 @@ def measure(table: Any, strategy: str, sample: int, k: int = 10) -> IndexReport:
     from exprag.bank.search import rank
     from exprag.bank.view import look
 
-    view = look(table)
+    view, within = look(table), asynchronous(table)
     index = view.vectors.get(strategy)
     queries = _sample(table, strategy, min(sample, view.rows))
     best = np.full((len(queries), k), -np.inf, dtype=np.float32)
@@ -154,7 +156,7 @@ def measure(table: Any, strategy: str, sample: int, k: int = 10) -> IndexReport:
     found, took = [], []
     for query, right in zip(queries, best, strict=True):
         started = time.perf_counter()
-        ranked = rank(table, view, strategy, query, k, "")
+        ranked = wait(rank(within, view, strategy, query, k, ""))
         took.append((time.perf_counter() - started) * 1e3)
         found.append(sum(row.score >= right.min() - 1e-4 for row in ranked) / max(1, np.isfinite(right).sum()))
     return IndexReport(

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 from exprag.bank.cache import Parsed
 from exprag.bank.encoders import Encoder, checked, verified
+from exprag.bank.hop import asynchronous, version_of, wait
 from exprag.bank.info import describe_bank
 from exprag.bank.reports import BankInfo, Hit, VersionRecord
 from exprag.bank.schema import Description, describe, strategies_of
-from exprag.bank.search import MODES, Ranked, search, take
+from exprag.bank.search import MODES, search, take
 from exprag.bank.store import Store, guard
 from exprag.bank.trust import condition, search_condition
 from exprag.bank.versions import history, tags
@@ -21,6 +22,8 @@ from exprag.errors import BankError, ConfigError, closest
 from exprag.trajectory import Trajectory, write_jsonl
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from exprag.retrieval.exclusion import Exclusion
 
 
@@ -108,8 +111,7 @@ class Reading:
         if mode not in MODES:
             raise ConfigError(f"mode is one of {', '.join(MODES)}; not {mode!r}.")
         with guard(f"The bank {self.uri} cannot be searched"):
-            table = self._latest()
-            view = self._view = look(table, self._view)
+            view = self._look()
             name = self._served(view.strategies, strategy)
             by_vector = mode in ("vector", "hybrid") or (mode == "auto" and self.dimension > 0)
             by_text = mode in ("lexical", "hybrid") or not by_vector
@@ -129,16 +131,11 @@ class Reading:
                 encoder = self._load_encoder()
                 vector = checked(encoder.encode_query(text), (self.dimension,), encoder.spec)
             while True:
-                try:
-                    wanted = search_condition(view, where, exclude)
-                    ranked = search(table, name, utf8(text) if by_text else None, vector, k, wanted, view)
-                    found = self._take(table, ranked)
-                except (RuntimeError, ValueError):
-                    if int(table.version) == view.version:
-                        raise
-                if int(table.version) == view.version:
-                    return [Hit(found[row.id], row.score, row.step) for row in ranked]
-                view = self._view = look(table)  # another thread has moved the table on, and places of rows with it
+                wanted = search_condition(view, where, exclude)
+                hits = wait(self._search(view, name, utf8(text) if by_text else None, vector, k, wanted))
+                if hits is not None:
+                    return hits
+                view = self._look()  # another thread has moved the table on, and places of rows with it
 
     def get(self, ids: Iterable[str]) -> list[Trajectory]:
         """The trajectories of these ids, in their order. Raises BankError naming those that are not there."""
@@ -216,14 +213,32 @@ class Reading:
             found |= self._parse(zip(rows["id"].to_pylist(), rows["payload"].to_pylist(), strict=True))
         return found
 
-    def _take(self, table: Any, ranked: Sequence[Ranked]) -> dict[str, Trajectory]:
-        """The same for rows whose place is known, which is quicker, or whose payload is."""
-        found = self._known([row.id for row in ranked])
-        found |= self._parse((row.id, row.payload) for row in ranked if row.payload is not None and row.id not in found)
-        if wanted := {row.row: row.id for row in ranked if row.id not in found}:
-            payloads = take(table, list(wanted), "payload")
-            found |= self._parse((id, payloads[row][0]) for row, id in wanted.items())
-        return found
+    def _look(self) -> View:
+        """The view of the latest version, or of the pinned one."""
+        version = wait(version_of(asynchronous(self._table), latest=self.pinned is None))
+        if self._view is None or self._view.version != version:
+            self._view = look(self._table)
+        return self._view
+
+    async def _search(
+        self, view: View, strategy: str, text: str | None, vector: np.ndarray | None, k: int, condition: str
+    ) -> list[Hit] | None:
+        """The hits; None where the table is not, or no longer, at the view's version."""
+        table = asynchronous(self._table)
+        try:
+            ranked = await search(table, view, strategy, text, vector, k, condition)
+            found = self._known([row.id for row in ranked])
+            found |= self._parse((row.id, row.payload) for row in ranked if row.payload is not None and row.id not in found)
+            if wanted := {row.row: row.id for row in ranked if row.id not in found}:
+                payloads = await take(table, list(wanted), "payload")
+                found |= self._parse((id, payloads[row][0]) for row, id in wanted.items())
+        except (RuntimeError, ValueError):
+            if int(await table.version()) == view.version:
+                raise
+            return None
+        if int(await table.version()) != view.version:
+            return None
+        return [Hit(found[row.id], row.score, row.step) for row in ranked]
 
     def _known(self, ids: Iterable[str]) -> dict[str, Trajectory]:
         return {id: cached for id in ids if (cached := self._parsed.get(id)) is not None}

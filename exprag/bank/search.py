@@ -3,6 +3,8 @@
 LanceDB breaks ties as it pleases, and ties are the rule here (many runs share one task description). So the search asks for
 more than k, until the last score lies clearly below the k-th, and orders equal scores by id.
 
+All of it runs on LanceDB's event loop, in one hop (`exprag.bank.hop`); tables here are asynchronous ones.
+
 Keys by step are lists. LanceDB finds a row by its nearest vector or its best-matching text, and says the element of a text;
 that of a vector is found here.
 """
@@ -19,7 +21,7 @@ import numpy as np
 
 from exprag.bank.index import asked
 from exprag.bank.schema import KEY, VECTOR
-from exprag.bank.view import View, look
+from exprag.bank.view import View
 
 MODES = ("auto", "vector", "lexical", "hybrid")
 _MARGIN = 64
@@ -45,25 +47,24 @@ class Ranked(NamedTuple):
     payload: str | None = None
 
 
-def search(
+async def search(
     table: Any,
+    view: View,
     strategy: str,
     text: str | None,
     vector: np.ndarray | None,
     k: int,
     condition: str,
-    view: View | None = None,
 ) -> list[Ranked]:
     """The k best rows by the strategy's keys that fit the SQL condition, best first, equal scores by id.
 
     A text asks the full-text index (BM25; rows that share no word with it are not found), a float32 vector [dimension] is
-    compared by dot product, and both together are fused by rank. `view` is the table's, where it is known already.
+    compared by dot product, and both together are fused by rank. `view` is the table's.
     """
-    view = view or look(table)
     if text is None or vector is None:
-        return rank(table, view, strategy, text if vector is None else vector, k, condition, payloads=True)
+        return await rank(table, view, strategy, text if vector is None else vector, k, condition, payloads=True)
     depth = max(_FUSED, 4 * k)
-    return fuse([rank(table, view, strategy, query, depth, condition) for query in (vector, text)])[:k]
+    return fuse([await rank(table, view, strategy, query, depth, condition) for query in (vector, text)])[:k]
 
 
 def fuse(rankings: Iterable[list[Ranked]]) -> list[Ranked]:
@@ -80,7 +81,9 @@ def fuse(rankings: Iterable[list[Ranked]]) -> list[Ranked]:
     return sorted((row._replace(score=scores[row.id]) for row in first.values()), key=_order)
 
 
-def rank(table: Any, view: View, strategy: str, query: Any, k: int, condition: str, *, payloads: bool = False) -> list[Ranked]:
+async def rank(
+    table: Any, view: View, strategy: str, query: Any, k: int, condition: str, *, payloads: bool = False
+) -> list[Ranked]:
     """The k best rows for one query, a text or a vector; with their payloads, if that is asked and costs no read of its own."""
     by_vector = not isinstance(query, str)
     index = view.vectors.get(strategy) if by_vector else None
@@ -88,7 +91,7 @@ def rank(table: Any, view: View, strategy: str, query: Any, k: int, condition: s
     limit = max(_MARGIN_LONG if not by_vector and query.count(" ") > _LONG else margin, 2 * k)
     everywhere = index is None
     while True:
-        found = _ask(table, view, strategy, query, limit, condition, everywhere)
+        found = await _ask(table, view, strategy, query, limit, condition, everywhere)
         if len(found) < limit and not everywhere:
             everywhere = True
             continue
@@ -102,11 +105,11 @@ def rank(table: Any, view: View, strategy: str, query: Any, k: int, condition: s
     # only those that may be among the k are asked for their ids: reading those of all takes as long as the search
     within = [one for one in ranked if one.score >= ranked[min(k, len(ranked)) - 1].score]
     along = payloads and len(within) <= 2 * k  # a read takes a millisecond, whatever it reads of few rows
-    rows = take(table, [one.row for one in within], "id", *(["payload"] if along else []))
+    rows = await take(table, [one.row for one in within], "id", *(["payload"] if along else []))
     chosen = sorted((Ranked(rows[one.row][0], one.score, one.row, one.step) for one in within), key=_order)[:k]
     if along:
         chosen = [one._replace(payload=rows[one.row][1]) for one in chosen]
-    return _with_steps(table, strategy, query, chosen) if by_vector and strategy in view.by_step else chosen
+    return await _with_steps(table, strategy, query, chosen) if by_vector and strategy in view.by_step else chosen
 
 
 def _order(row: Ranked) -> tuple[float, str]:
@@ -119,37 +122,39 @@ class _Found(NamedTuple):
     step: int | None
 
 
-def _ask(table: Any, view: View, strategy: str, query: Any, limit: int, condition: str, everywhere: bool) -> list[_Found]:
+async def _ask(
+    table: Any, view: View, strategy: str, query: Any, limit: int, condition: str, everywhere: bool
+) -> list[_Found]:
     by_step, lexical = strategy in view.by_step, isinstance(query, str)
     if lexical:
         from lancedb import query as lance
 
         words: Any = lance.MatchQuery  # takes the text as words, whatever query syntax it may look like
-        search = table.search(words(damped(query), KEY + strategy), query_type="fts")
+        search = table.query().nearest_to_text(words(damped(query), KEY + strategy))
     else:
-        search = table.search(query, vector_column_name=VECTOR + strategy).distance_type("cosine" if by_step else "dot")
+        search = table.vector_search(query).column(VECTOR + strategy).distance_type("cosine" if by_step else "dot")
         search = asked(search, view.vectors.get(strategy), by_step, everywhere)
     number = "_score" if lexical else "_distance"
-    search = search.select([number, "_doc_index"] if lexical and by_step else [number]).with_row_id(True)
+    search = search.select([number, "_doc_index"] if lexical and by_step else [number]).with_row_id()
     if condition:
-        search = search.where(condition, prefilter=True)
-    rows = search.limit(limit).to_arrow()
+        search = search.where(condition)  # before the search, so that it never shortens the answer
+    rows = await search.limit(limit).to_arrow()
     scores = rows[number].to_pylist() if lexical else [1.0 - distance for distance in rows[number].to_pylist()]
     steps = [place[0] for place in rows["_doc_index"].to_pylist()] if "_doc_index" in rows.column_names else [None] * len(rows)
     columns = zip(rows["_rowid"].to_pylist(), scores, steps, strict=True)
     return [_Found(row, round(score, _DIGITS), step) for row, score, step in columns]
 
 
-def _with_steps(table: Any, strategy: str, query: np.ndarray, ranked: list[Ranked]) -> list[Ranked]:
-    keys = take(table, [row.row for row in ranked], VECTOR + strategy)
+async def _with_steps(table: Any, strategy: str, query: np.ndarray, ranked: list[Ranked]) -> list[Ranked]:
+    keys = await take(table, [row.row for row in ranked], VECTOR + strategy)
     return [row._replace(step=int(np.argmax(np.asarray(keys[row.row][0], dtype=np.float32) @ query))) for row in ranked]
 
 
-def take(table: Any, rows: Sequence[int], *columns: str) -> dict[int, tuple[Any, ...]]:
+async def take(table: Any, rows: Sequence[int], *columns: str) -> dict[int, tuple[Any, ...]]:
     """The values of some columns by the rows' places, which hold for this version of the table alone."""
     if not rows:
         return {}
-    found = table.take_row_ids(list(rows)).select(list(columns)).with_row_id().to_arrow()
+    found = await table.take_row_ids(list(rows)).select(list(columns)).with_row_id().to_arrow()
     values = zip(*(found[column].to_pylist() for column in columns), strict=True)
     return dict(zip(found["_rowid"].to_pylist(), values, strict=True))
 

@@ -27,12 +27,9 @@ class View:
     texts: frozenset[str]
 
 
-def look(table: Any, last: View | None = None) -> View:
-    """The view of the version that the table is at; `last`, if it is of the same."""
-    version = int(table.version)
-    if last is not None and last.version == version:
-        return last
-    schema, indices = table.schema, table.list_indices()
+def look(table: Any) -> View:
+    """The view of the version that the table is at."""
+    version, schema, indices = int(table.version), table.schema, table.list_indices()
     names = strategies_of(schema)
     texts = {index.columns[0].removeprefix(KEY) for index in indices if index.columns[0].startswith(KEY)}
     by_step = frozenset(name for name in names if is_by_step(schema, name))
