@@ -1,9 +1,9 @@
 """Vector indices: which one pays at a size, how it is asked, and how well it finds.
 
-Below some ten thousand vectors all are compared: that is exact, and as fast. Above, inverted lists (IVF) with about √n
-partitions, of which a search reads so many that it finds what the exact one finds; raw vectors first, and from the size on at
-which reading them takes too long, quantised ones whose best are compared again with the raw. An index's name says its kind
-and partitions: `task-ivf_flat-316`.
+Below some ten thousand vectors all are compared: that is exact, and as fast. Above, inverted lists (IVF), of which a search reads
+so many that it finds what the exact one finds; raw vectors in about 2√n partitions first (the smaller they are, the less is read
+for the same recall), and from the size on at which reading them takes too long, quantised ones in √n, whose best are compared
+again with the raw. An index's name says its kind and partitions: `task-ivf_flat-632`.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from exprag.errors import ConfigError
 EXACT = "exact"
 KINDS = {"ivf_flat": "IvfFlat", "ivf_sq": "IvfSq", "ivf_rq": "IvfRq", "ivf_hnsw_sq": "HnswSq"}
 _FEW, _MANY = 10_000, 300_000  # vectors from which an index pays, and from which a quantised one does
-_PROBES, _PROBES_QUANTISED = 80, 96
+_PROBES = 96
 _REFINE = {"ivf_flat": 0, "ivf_sq": 1, "ivf_rq": 3, "ivf_hnsw_sq": 1}
 _GROWN = 2  # an index is made anew when it should have so many times its partitions,
 _PIECES = 8  # or lies in so many pieces: each upkeep may add one, and each costs a search 0.4 ms
@@ -58,12 +58,13 @@ def plan(vectors: int, kind: str = "auto") -> Plan:
     """The index for so many vectors: by size, or of one kind from the size on at which any pays."""
     if kind == EXACT or vectors < _FEW:
         return Plan(EXACT, 0, "as asked for" if kind == EXACT else f"fewer than {_FEW:,} vectors")
-    partitions = 1 if kind == "ivf_hnsw_sq" else min(4096, math.isqrt(vectors))
-    if kind != "auto":
-        return Plan(kind, partitions, "as asked for")
-    if vectors < _MANY:
-        return Plan("ivf_flat", partitions, f"{_FEW:,} to {_MANY:,} vectors")
-    return Plan("ivf_rq", partitions, f"{_MANY:,} vectors or more")
+    why = "as asked for"
+    if kind == "auto":
+        small = vectors < _MANY
+        kind, why = ("ivf_flat", f"{_FEW:,} to {_MANY:,} vectors") if small else ("ivf_rq", f"{_MANY:,} vectors or more")
+    root = math.isqrt(vectors)
+    partitions = {"ivf_hnsw_sq": 1, "ivf_flat": 2 * root}.get(kind, root)
+    return Plan(kind, min(4096, partitions), why)
 
 
 def present(indices: Iterable[Any]) -> dict[str, Plan]:
@@ -129,7 +130,7 @@ def asked(search: Any, index: Plan | None, by_step: bool, all_partitions: bool =
     then it is to be asked of all. (LanceDB left to read on by itself reads most of them every time.)"""
     if index is None:
         return search
-    search = search.nprobes(_PROBES if index.kind == "ivf_flat" else _PROBES_QUANTISED)
+    search = search.nprobes(_PROBES)
     if all_partitions:
         search = search.maximum_nprobes(0)
     refine = max(_REFINE.get(index.kind, 1), int(by_step))  # a list's score from an index alone may lack its best vector

@@ -29,7 +29,7 @@ class Numbered:
 
 def test_the_plan_goes_by_size():
     assert [plan(n).kind for n in (0, 9_999, 10_000, 299_999, 300_000)] == ["exact", "exact", "ivf_flat", "ivf_flat", "ivf_rq"]
-    assert (plan(10_000).partitions, plan(10**6).partitions, plan(10**9).partitions) == (100, 1000, 4096)
+    assert (plan(10_000).partitions, plan(10**6).partitions, plan(10**9).partitions) == (200, 1000, 4096)
     assert plan(20_000, "ivf_hnsw_sq")[:2] == ("ivf_hnsw_sq", 1)
     assert [plan(n, "ivf_hnsw_sq").kind for n in (100, 20_000)] == ["exact", "ivf_hnsw_sq"]
     assert plan(10**6, "exact").kind == "exact"
@@ -47,12 +47,12 @@ def test_a_bank_makes_its_index_by_itself_and_makes_it_anew_as_it_grows(tmp_path
     assert bank.add(episode(n, f"task {n}") for n in range(250)).notes == ()
     assert bank.index_report()[0].kind == "exact"
     grown = bank.add(episode(n, f"task {n}") for n in range(250, 350))
-    assert grown.notes == ("index of task: ivf_flat, 18 partitions",)
+    assert grown.notes == ("index of task: ivf_flat, 36 partitions",)
     assert "index of task: ivf_flat" in str(grown)
     assert bank.add(episode(n, f"task {n}") for n in range(350, 600)).notes == ()
-    assert bank.add(episode(n, f"task {n}") for n in range(600, 1_400)).notes == ("index of task: ivf_flat, 37 partitions",)
+    assert bank.add(episode(n, f"task {n}") for n in range(600, 1_400)).notes == ("index of task: ivf_flat, 74 partitions",)
     (report,) = bank.index_report(sample=40)
-    assert (report.kind, report.partitions, report.vectors, report.queries) == ("ivf_flat", 37, 1_400, 40)
+    assert (report.kind, report.partitions, report.vectors, report.queries) == ("ivf_flat", 74, 1_400, 40)
     assert report.recall == 1.0
     assert report.ms > 0
     assert "recall@10 1.000" in str(report)

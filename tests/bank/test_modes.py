@@ -106,7 +106,7 @@ def test_keys_by_step_find_the_trajectory_and_the_step(tmp_path, hashing, episod
 
 
 def test_the_best_step_is_exact_with_an_index_too(tmp_path, hashing, episode, monkeypatch):
-    monkeypatch.setattr("exprag.bank.index._PROBES", 128)  # all partitions: which rows are found is not the question here
+    monkeypatch.setattr("exprag.bank.index._PROBES", 256)  # all partitions: which rows are found is not the question here
     encoder = hashing(64)
     bank = Bank.create(tmp_path / "steps", encoder, strategies=("step",))
     draw = np.random.default_rng(5)
