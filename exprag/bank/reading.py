@@ -38,6 +38,7 @@ class Reading:
         self._known_encoder = encoder
         self._parsed = Parsed()
         self._view: View | None = None
+        self._stamp: int | None = None  # of the view
         self.pinned = pinned
 
     # -- what it is
@@ -135,7 +136,8 @@ class Reading:
                 hits = wait(self._search(view, name, utf8(text) if by_text else None, vector, k, wanted))
                 if hits is not None:
                     return hits
-                view = self._look()  # another thread has moved the table on, and places of rows with it
+                self._stamp = None  # another thread has moved the table on, and places of rows with it
+                view = self._look()
 
     def get(self, ids: Iterable[str]) -> list[Trajectory]:
         """The trajectories of these ids, in their order. Raises BankError naming those that are not there."""
@@ -214,10 +216,13 @@ class Reading:
         return found
 
     def _look(self) -> View:
-        """The view of the latest version, or of the pinned one."""
-        version = wait(version_of(asynchronous(self._table), latest=self.pinned is None))
-        if self._view is None or self._view.version != version:
-            self._view = look(self._table)
+        """The view of the latest version, or of the pinned one. The table is asked only where there may be a newer one."""
+        stamp = self._store.stamp() if self.pinned is None else 0
+        if self._view is None or stamp is None or stamp != self._stamp:
+            version = wait(version_of(asynchronous(self._table), latest=self.pinned is None))
+            if self._view is None or self._view.version != version:
+                self._view = look(self._table)
+            self._stamp = stamp
         return self._view
 
     async def _search(

@@ -6,6 +6,7 @@ LanceDB is imported at first use. It is not fork-safe: worker processes are to b
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,6 +19,7 @@ from exprag.errors import BankError, ExpragError
 
 LOCK = "bank.lock"
 LOCK_SECONDS = 600.0
+_STEP_NS = 2_000_000_000
 QUIET = "warn,lance::index::vector::builder=error"  # a line for every partition that an upkeep had nothing to add to
 
 
@@ -65,6 +67,17 @@ class Store:
             raise BankError(f"{self.uri} {what}.", cure=f"Create one: exprag bank create {self.uri}")
         with guard(f"The bank {self.uri} cannot be opened: its table is damaged or foreign"):
             return self._connect().open_table(TABLE)
+
+    def stamp(self) -> int | None:
+        """When the last commit was, to see cheaply that there was none since: equal stamps, same version. None where that
+        cannot be told: on object storage, and for two seconds, since file systems count time in steps of up to that."""
+        if self.local is None:
+            return None
+        try:
+            told = (self.local / f"{TABLE}.lance" / "_versions").stat().st_mtime_ns
+        except OSError:
+            return None
+        return told if time.time_ns() - told > _STEP_NS else None
 
     @contextmanager
     def writing(self) -> Iterator[None]:

@@ -224,3 +224,18 @@ def test_import_names_bad_lines_and_takes_the_rest(bank, episode, tmp_path):
     assert (report.added, [row.line for row in report.bad]) == (2, [2, 4, 5, 7])
     assert "schema version 99" in report.bad[2].reason
     assert "environment" in report.bad[1].reason
+
+
+def test_a_commit_of_another_handle_is_seen_by_the_next_search(tmp_path, episode, monkeypatch):
+    """Though a search looks for commits only where the time of the last one may have changed."""
+    mine = Bank.create(tmp_path / "bank")
+    mine.add([episode(1, "a red lamp")])
+    theirs = Bank.open(tmp_path / "bank")
+    monkeypatch.setattr("exprag.bank.store._STEP_NS", -(10**18))  # every stamp counts, however new
+    for number in range(2, 12):
+        theirs.add([episode(number, f"a red lamp {number}")])
+        assert len(mine.search("red lamp", k=99)) == number
+    looks = []
+    monkeypatch.setattr("exprag.bank.reading.version_of", lambda *_, **__: looks.append(1))
+    assert len(mine.search("red lamp", k=99)) == 11
+    assert not looks
