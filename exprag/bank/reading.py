@@ -66,7 +66,8 @@ class Reading:
     def version(self) -> int:
         """Grows with every commit. What a version held can be read again by `Bank.open(uri, version)`."""
         with guard(f"The bank {self.uri} cannot be read"):
-            return int(self._latest().version)
+            view = self._unchanged(self._stamp_now())
+            return view.version if view else int(self._latest().version)
 
     def __len__(self) -> int:
         return self.count()
@@ -217,13 +218,21 @@ class Reading:
 
     def _look(self) -> View:
         """The view of the latest version, or of the pinned one. The table is asked only where there may be a newer one."""
-        stamp = self._store.stamp() if self.pinned is None else 0
-        if self._view is None or stamp is None or stamp != self._stamp:
-            version = wait(version_of(asynchronous(self._table), latest=self.pinned is None))
-            if self._view is None or self._view.version != version:
-                self._view = look(self._table)
-            self._stamp = stamp
+        stamp = self._stamp_now()
+        if view := self._unchanged(stamp):
+            return view
+        version = wait(version_of(asynchronous(self._table), latest=self.pinned is None))
+        if self._view is None or self._view.version != version:
+            self._view = look(self._table)
+        self._stamp = stamp
         return self._view
+
+    def _stamp_now(self) -> int | None:
+        return self._store.stamp() if self.pinned is None else 0
+
+    def _unchanged(self, stamp: int | None) -> View | None:
+        """The last view, where it is certain that nothing was committed since."""
+        return self._view if stamp is not None and stamp == self._stamp else None
 
     async def _search(
         self, view: View, strategy: str, text: str | None, vector: np.ndarray | None, k: int, condition: str
