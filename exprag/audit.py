@@ -111,9 +111,7 @@ def _dataset(path: Path) -> tuple[Iterator[_Seen], str | None]:
     return rows, about.bank.uri if about.bank else None
 
 
-def _seen(
-    where: str, task: Task, episode: str, wider: tuple[str, ...], recalled: Iterable[str], version: int | None
-) -> _Seen:
+def _seen(where: str, task: Task, episode: str, wider: tuple[str, ...], recalled: Iterable[str], version: int | None) -> _Seen:
     return _Seen(where, Exclusion.of(task, (episode,), wider), task.key, tuple(dict.fromkeys(recalled)), version)
 
 

@@ -78,8 +78,7 @@ class Component:
             factory = resolve(self.factory)
         except Exception as error:
             raise PluginError(
-                f"The {self.kind} {self.name!r} of {self.distribution} could not be imported: "
-                f"{type(error).__name__}: {error}.",
+                f"The {self.kind} {self.name!r} of {self.distribution} could not be imported: {type(error).__name__}: {error}.",
                 cure=f"Reinstall or report it to {self.distribution}.",
             ) from error
         try:

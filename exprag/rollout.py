@@ -63,9 +63,7 @@ def play(
         ended=ended,
         source=source,
         fingerprint=environment.fingerprint(),
-        provenance=Provenance(
-            run=run, model=model, created=now(), seconds=round(time.perf_counter() - started, 3), seed=seed
-        ),
+        provenance=Provenance(run=run, model=model, created=now(), seconds=round(time.perf_counter() - started, 3), seed=seed),
         error=error,
     )
 

@@ -66,9 +66,7 @@ def test_threads_share_sessions_safely() -> None:
     sessions = Sessions(Toy, capacity=2)
     expected = play(Sessions(Toy), "x", 4)
     results: dict[int, list[str]] = {}
-    threads = [
-        threading.Thread(target=lambda n=n: results.__setitem__(n, play(sessions, str(n), 4))) for n in range(6)
-    ]
+    threads = [threading.Thread(target=lambda n=n: results.__setitem__(n, play(sessions, str(n), 4))) for n in range(6)]
     for thread in threads:
         thread.start()
     for thread in threads:

@@ -74,9 +74,7 @@ class Prompt:
         if self.placement not in PLACEMENTS:
             raise ConfigError(f"The placement of memory is one of {', '.join(PLACEMENTS)}; not {self.placement!r}.")
 
-    def messages(
-        self, task: Task, steps: Sequence[Step], observation: str, memory: Memory = Memory()
-    ) -> list[BaseMessage]:
+    def messages(self, task: Task, steps: Sequence[Step], observation: str, memory: Memory = Memory()) -> list[BaseMessage]:
         """The messages that ask for the next turn: system, then user and assistant by turns, the last one user."""
         turns = self.style.write_episode(task, steps)
         first, earlier = self.history.compress(steps, turns) if self.history else (0, "")

@@ -122,9 +122,7 @@ class _Found(NamedTuple):
     step: int | None
 
 
-async def _ask(
-    table: Any, view: View, strategy: str, query: Any, limit: int, condition: str, everywhere: bool
-) -> list[_Found]:
+async def _ask(table: Any, view: View, strategy: str, query: Any, limit: int, condition: str, everywhere: bool) -> list[_Found]:
     by_step, lexical = strategy in view.by_step, isinstance(query, str)
     if lexical:
         from lancedb import query as lance

@@ -94,9 +94,7 @@ def mcnemar(arm_only: int, baseline_only: int) -> float:
     return min(1.0, 2 * tail / 2**n)
 
 
-def paired_means(
-    differences: Sequence[float], tasks: Sequence[Hashable] | None = None, confidence: float = 0.95
-) -> Difference:
+def paired_means(differences: Sequence[float], tasks: Sequence[Hashable] | None = None, confidence: float = 0.95) -> Difference:
     """The mean of paired differences with a percentile bootstrap interval (Efron & Tibshirani 1993, chapter 13).
 
     `tasks` names the task of each pair: whole tasks are resampled, so that several seeds of one task do not pass for

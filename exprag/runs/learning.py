@@ -106,4 +106,3 @@ def _own_bank(config: RunConfig, place: Path) -> Bank:
 def bank_of(config: RunConfig, directory: Path) -> str | None:
     """Where the bank that a run's episodes read lies: its own copy if it learns."""
     return str(directory / BANK) if config.learn != "none" else config.bank
-

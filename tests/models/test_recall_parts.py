@@ -24,8 +24,6 @@ def recorded(instruction: str, first: str, *turns: tuple[str, str]) -> Case:
     return case
 
 
-
-
 def described(name: str, *things: str) -> str:
     return "\n\t".join([f"This hall is called the {name}. You see:", *things])
 

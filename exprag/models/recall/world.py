@@ -143,4 +143,3 @@ class World:
 
     def is_closed(self, name: str) -> bool | None:
         return closed(self.texts.get(self.place, ""), name)
-

@@ -42,9 +42,7 @@ class Drift(TextEnvironment):
 
     name = "drift"
 
-    def __init__(
-        self, environment: str, seed: int = 0, options: Mapping[str, Any] | None = None, document: bool = True
-    ) -> None:
+    def __init__(self, environment: str, seed: int = 0, options: Mapping[str, Any] | None = None, document: bool = True) -> None:
         from exprag import plugins
 
         self.inner: TextEnvironment = plugins.create("environment", environment, **(options or {}))
