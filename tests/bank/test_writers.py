@@ -73,9 +73,7 @@ def test_eight_writers_of_overlapping_ids_three_of_them_killed(bank):
         writers[first].kill()  # SIGKILL
         return set(range(first, last))
 
-    with (
-        ThreadPoolExecutor() as pool
-    ):  # each watched by itself: one that has the lock more often may else be done before its turn
+    with ThreadPoolExecutor() as pool:  # watched one after another, one that gets the lock often would be done before its turn
         reported = set().union(*pool.map(kill_after, killed))
     for first, writer in writers.items():
         code = writer.wait(timeout=240)
