@@ -11,8 +11,10 @@ if TYPE_CHECKING:
     from exprag.training.dataset import Description, describe_dataset, load_dataset, read_rows, tokenize_rows, write_dataset
     from exprag.training.lora import TrainResult, train
     from exprag.training.profiles import Profile, load_profile
+    from exprag.training.report import Report
     from exprag.training.rollouts import Rollout, rollout_config
-    from exprag.training.rows import Report, Row, Rows, build_rows
+    from exprag.training.row import Row
+    from exprag.training.rows import Rows, build_rows
     from exprag.training.tokens import ChatTokens, check_tokenizer, tokenizer_hash
 
 __all__ = [
@@ -51,7 +53,9 @@ _LATE = {
     **dict.fromkeys(("TrainResult", "train"), "lora"),
     **dict.fromkeys(("Profile", "load_profile"), "profiles"),
     "DataConfig": "config",
-    **dict.fromkeys(("Report", "Row", "Rows", "build_rows"), "rows"),
+    "Report": "report",
+    "Row": "row",
+    **dict.fromkeys(("Rows", "build_rows"), "rows"),
     **dict.fromkeys(("ChatTokens", "check_tokenizer", "tokenizer_hash"), "tokens"),
     **dict.fromkeys(
         ("Description", "describe_dataset", "load_dataset", "read_rows", "tokenize_rows", "write_dataset"), "dataset"

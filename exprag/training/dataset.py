@@ -4,7 +4,7 @@
     rows.parquet     any Parquet reader; rows.parquet.dataset.json beside it
     rows.jsonl       one row a line; rows.jsonl.dataset.json beside it
 
-The suffix says which. A dataset appears whole or not at all. Columns: see `exprag.training.rows`; `input_ids` and `labels` are
+The suffix says which. A dataset appears whole or not at all. Columns: see `exprag.training.row`; `input_ids` and `labels` are
 there if a tokenizer was given. TRL's SFTTrainer takes such a dataset as it is: it neither tokenises nor masks again, as long as
 `max_length` does not cut it.
 """

@@ -4,29 +4,12 @@ Memory comes from `exprag.graph.memory.recall` and messages from `Prompt.message
 never recalled. A row is a maximal run of turns whose prompts extend one another, so that one pass over it trains them all: with
 static retrieval one row per episode, with dynamic retrieval one per memory block, and a new one wherever the working memory is
 compressed or a block at the tail moves. Only the turns that the row's block saw are trained; earlier ones are context.
-
-Columns of a row, in a dataset as in `Row`:
-
-    id            str              the episode's id, "/", the number of the row in the episode
-    trajectory    str              the id of the episode
-    task          str              its Task record as JSON
-    success       bool or null     its outcome
-    first, last   int              the steps that the row trains, from 0, both included (masked ones among them)
-    memory        str              retrieved, empty, mismatched, distractor; none: no memory was asked for
-    k             int              K
-    recalled      list of {id: str, score: float, reason: str}   what stands in the memory block, best first
-    bank_version  int or null      the version of the bank that was asked
-    messages      list of {role: str, content: str}              system, user, assistant, user, … assistant
-    train         list of bool     one per message: whether it is learnt; true on turns of the assistant alone
-    input_ids     list of int32    the chat in tokens; absent where no tokenizer was given
-    labels        list of int32    the ids of what is learnt (turn and end of turn), -100 elsewhere; absent as above
 """
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sized
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -36,9 +19,11 @@ from exprag.memory import approximate_tokens
 from exprag.plugins import create
 from exprag.retrieval import Retriever
 from exprag.training.config import DataConfig
+from exprag.training.masks import masked_steps, trained_turns
 from exprag.training.mixing import EMPTY, NONE, Choice, Retrievers, choose
 from exprag.training.report import Report
-from exprag.training.spans import Message, Recalled, Replay, Span
+from exprag.training.row import Row
+from exprag.training.spans import Recalled, Replay, Span
 from exprag.training.tokens import ChatTokens, Tokens
 from exprag.trajectory import Trajectory
 
@@ -48,29 +33,6 @@ if TYPE_CHECKING:
 FAILED = "This run failed: its turns are those of an agent that does not reach the goal."
 Progress = Callable[[int, int | None], None]
 """Called with (episodes done, all of them, or None where that is not known)."""
-
-
-@dataclass(frozen=True)
-class Row:
-    """One row; the columns are told at the top of this module."""
-
-    id: str
-    trajectory: str
-    task: str
-    success: bool | None
-    first: int
-    last: int
-    memory: str
-    k: int
-    recalled: list[dict[str, Any]]
-    bank_version: int | None
-    messages: list[Message]
-    train: list[bool]
-    input_ids: list[int] | None = None
-    labels: list[int] | None = None
-
-    def to_dict(self) -> dict[str, Any]:
-        return dict(vars(self))
 
 
 class Rows:
@@ -156,7 +118,7 @@ class Rows:
         choice = choose(self.config, trajectory.id) if self._retrievers else Choice(0, NONE)
         base = self._replay(trajectory)
         replay = replace(base, retriever=self._retrievers.of(choice)) if self._retrievers and choice.k else base
-        masked = _masked(trajectory, self.config)
+        masked = masked_steps(trajectory, self.config)
         number = 0
         for span in replay.spans(trajectory):
             turns = range(span.first, span.last + 1)
@@ -181,7 +143,7 @@ class Rows:
             messages = replay.chat(trajectory, span.last, memory)
             if self.config.failures == "label" and trajectory.success is False:
                 messages[0] = {**messages[0], "content": f"{messages[0]['content']}\n\n{FAILED}"}
-            train = _train(messages, span, masked)
+            train = trained_turns(messages, span, masked)
             tokens = self.tokens.encode(messages, train) if self.tokens else None
             over = len(tokens.input_ids) - self.limit if tokens and self.limit else 0
             if over <= 0:
@@ -286,30 +248,6 @@ def build_rows(
     no row comes out; RetrievalError, BankError and PluginError as the graph would.
     """
     return Rows(trajectories, bank, config, environment, tokenizer, progress)
-
-
-def _train(messages: list[Message], span: Span, masked: set[int]) -> list[bool]:
-    """Flags by message: the assistant's turns are the steps up to the span's last, counted from the end."""
-    flags = [False] * len(messages)
-    step = span.last
-    for n in range(len(messages) - 1, -1, -1):
-        if messages[n]["role"] == "assistant":
-            flags[n] = step >= span.first and step not in masked
-            step -= 1
-    return flags
-
-
-def _masked(trajectory: Trajectory, config: DataConfig) -> set[int]:
-    """The steps whose turns are not learnt."""
-    failed = config.failures == "mask" and not trajectory.success
-    masked: set[int] = set()
-    seen: Counter[tuple[str, str]] = Counter()
-    for n, step in enumerate(trajectory.steps):
-        done = (step.observation, step.action)
-        if (step.valid is False and (config.mask_invalid or failed)) or (seen[done] and (config.mask_repeats or failed)):
-            masked.add(n)
-        seen[done] += 1
-    return masked
 
 
 def _described(config: DataConfig, retriever: Retriever) -> DataConfig:
