@@ -70,7 +70,7 @@ ARMS = (
     Arm("base"),
     Arm("lora", "lora"),
     Arm("exprag-lora", "exprag-lora", "matched"),
-    Arm("exprag-lora, empty index", "exprag-lora", "empty"),
+    Arm("exprag-lora + empty index", "exprag-lora", "empty"),
     Arm("base + retrieval", "", "matched"),
     Arm("lora + retrieval at test", "lora", "matched"),
 )
@@ -202,6 +202,8 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="a few games and steps: shows that it runs, and learns little")
     args = parser.parse_args()
     names = [arm.name for arm in ARMS] if args.arms == "all" else args.arms.split(",")
+    if unknown := set(names) - {arm.name for arm in ARMS}:
+        parser.error(f"no such arm: {', '.join(sorted(unknown))}")
     arms = [arm for arm in ARMS if arm.name in names]
     out, work = args.out, Work(args.out, args.quick)
     out.mkdir(parents=True, exist_ok=True)
