@@ -1,7 +1,7 @@
 """A small deterministic environment for tests: carry a thing from where it lies to where it belongs.
 
 It is a real TextEnvironment, only tiny. Options make it misbehave on purpose: `die_at` raises EnvError at that step,
-`crash_at` kills the process, `slow` sleeps in every step.
+`crash_at` kills the process, `slow` sleeps in every step unless TOY_HURRY is set.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ class Toy(TextEnvironment):
 
     def step(self, action: str) -> tuple[str, float, bool, bool, Info]:
         assert self._task is not None
-        if self._slow:
+        if self._slow and "TOY_HURRY" not in os.environ:
             time.sleep(self._slow)
         if self._count == self._die_at:
             raise EnvError("The toy died.")

@@ -49,10 +49,10 @@ def _play(config: RunConfig, task: Task) -> str:
 
 
 class _Worker:
-    """One process, replaced when it breaks."""
+    """One process, replaced when it breaks, unless all are to stop."""
 
-    def __init__(self, config: RunConfig) -> None:
-        self._config = config
+    def __init__(self, config: RunConfig, stop: threading.Event) -> None:
+        self._config, self._stop = config, stop
         self._pool: ProcessPoolExecutor | None = None
 
     def play(self, task: Task) -> Trajectory:
@@ -65,6 +65,8 @@ class _Worker:
                 return Trajectory.from_json(self._pool.submit(_play, self._config, task).result())
             except BrokenProcessPool:
                 self.close()
+                if self._stop.is_set():
+                    break
         return Trajectory(
             task=task,
             ended="error",
@@ -103,7 +105,7 @@ def play_all(config: RunConfig, tasks: list[Task]) -> Generator[Trajectory]:
         todo.put(task)
     done: SimpleQueue[Trajectory | BaseException | None] = SimpleQueue()
     stop = threading.Event()
-    workers = [_Worker(config) for _ in range(min(config.workers, len(tasks)))]
+    workers = [_Worker(config, stop) for _ in range(min(config.workers, len(tasks)))]
     threads = [threading.Thread(target=_drain, args=(w, todo, done.put, stop), daemon=True) for w in workers]
     for thread in threads:
         thread.start()

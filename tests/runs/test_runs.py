@@ -158,13 +158,13 @@ SCRIPT = """
 from pathlib import Path
 from exprag.runs import RunConfig, run
 if __name__ == "__main__":
-    run(RunConfig.make(environment="toy:Toy", environment_options={"slow": 0.2}, max_steps=6, workers=2), Path("r"))
+    run(RunConfig.make(environment="toy:Toy", environment_options={"slow": 0.5}, max_steps=6, workers=2), Path("r"))
 """
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
-def test_a_killed_run_is_completed_by_the_same_command(how: int, tmp_path: Path) -> None:
+def test_a_killed_run_is_completed_by_the_same_command(how: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """At most the episodes in flight are lost, no worker outlives the run, and nothing is there twice."""
     (tmp_path / "go.py").write_text(SCRIPT)
     env = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}
@@ -180,7 +180,8 @@ def test_a_killed_run_is_completed_by_the_same_command(how: int, tmp_path: Path)
     assert 2 <= before < 8
     _, alive = psutil.wait_procs(children, timeout=10)
     assert not alive
-    subprocess.run([sys.executable, "go.py"], cwd=tmp_path, env=env, check=True, timeout=60)
+    monkeypatch.setenv("TOY_HURRY", "1")
+    subprocess.run([sys.executable, "go.py"], cwd=tmp_path, env=env | {"TOY_HURRY": "1"}, check=True, timeout=60)
     ids = [e.task.id for e in RunDirectory(tmp_path / "r").episodes()]
     assert sorted(ids) == sorted(t.id for t in Toy().tasks("test"))
     whole = RunConfig.read(tmp_path / "r" / "config.json").model_copy(update={"workers": 0})
