@@ -1,9 +1,11 @@
-"""When the bank is asked anew within an episode.
+"""When the bank is asked anew within an episode. A refresh is one of
 
-once              at the start: static retrieval (ExpRAG, section 3)
-every_step        before each action: dynamic retrieval (ExpRAG, section 3)
-every_N_steps     before the first action and each N-th one after it: every_5_steps
-on_change         when the strategy's `subgoal` is another than at the last time
+    once              at the start: static retrieval (ExpRAG, section 3)
+    every_step        before each action: dynamic retrieval (ExpRAG, section 3)
+    every_N_steps     before the first action and each N-th one after it: every_5_steps
+    on_change         when the strategy's `subgoal` is another than at the last time
+
+and the strategy's own unless the retriever is told another.
 """
 
 from __future__ import annotations
