@@ -98,8 +98,11 @@ class ScienceWorld(TextEnvironment):
         return [] if self._over else self._playing().admissible()
 
     def expert(self, name: str | None = None) -> Iterator[str]:
-        """The one expert, "gold", is the package's scripted solution. Ask for it right after `reset`: the variation is loaded anew with the
-        solution (0.1 s to some seconds), and stands at its beginning."""
+        """The one expert, "gold", is the package's scripted solution.
+
+        Ask for it right after `reset`: the variation is loaded anew with the solution (0.1 s to some seconds), and stands at
+        its beginning.
+        """
         if name not in (None, *self.experts):
             raise ConfigError(f"ScienceWorld has no expert {name!r}.", cure=closest(str(name), list(self.experts)))
         simulator = self._playing()
