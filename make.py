@@ -36,6 +36,8 @@ def main() -> int:
         print(f"exprag needs Python 3.11 or newer; this is {sys.version.split()[0]}. Try: python3.11 make.py {job}")
         return 2
     python = environment()
+    # As an activated environment does: ALFWorld's engine is built by a script that calls `python`, which Debian does not have.
+    os.environ["PATH"] = os.pathsep.join([str(Path(python).parent), os.environ.get("PATH", os.defpath)])
     try:
         install(python, *SETUP[job])
     except subprocess.CalledProcessError:
