@@ -15,7 +15,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-from exprag.environment import TextEnvironment
+from exprag.contracts.environment import TextEnvironment
 from exprag.trajectory import Step, Task, Trajectory
 
 # ALFWorld's own goal sentences, and some more of the same kind.

@@ -27,8 +27,9 @@ from typing import Any
 
 from exprag import Step, Task, Trajectory
 from exprag.bank import Bank, Filter
-from exprag.bank.where import TRUSTED
-from exprag.retrieval import Moment, Retriever
+from exprag.bank.filters import TRUSTED
+from exprag.contracts.query_strategy import Moment
+from exprag.retrieval import Retriever
 
 OBJECTS = ("apple", "book", "bowl", "bread", "candle", "cup", "fork", "glass", "kettle", "knife", "lamp", "mug", "pan", "plate")
 PLACES = ("armchair", "bed", "cabinet", "counter", "desk", "drawer", "fridge", "microwave", "shelf", "sink", "sofa", "stove")

@@ -31,8 +31,8 @@ import small_model
 from _it_learns_report import write_report
 
 from exprag.bank import Bank
+from exprag.environments.expert import play
 from exprag.plugins import create
-from exprag.rollout import play
 from exprag.runs import RunConfig, run
 from exprag.training import DataConfig, build_rows, train, write_dataset
 from exprag.trajectory import Task, Trajectory, read_jsonl, write_jsonl

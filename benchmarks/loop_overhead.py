@@ -26,17 +26,21 @@ from typing import Any
 
 from langchain_core.language_models import BaseChatModel
 
-from exprag.agents import Memory, Prompt, load_style
 from exprag.bank import Bank, Filter
+from exprag.bank.exclusion import Exclusion
 from exprag.cli.run import name_values
-from exprag.environment import TextEnvironment
+from exprag.contracts.environment import TextEnvironment
+from exprag.contracts.query_strategy import Moment
+from exprag.contracts.selector import Candidate
+from exprag.contracts.style import load_style
+from exprag.environments.expert import play_expert
+from exprag.environments.sessions import Sessions
 from exprag.graph import build_agent
-from exprag.memory import build_block
 from exprag.models import load_model
 from exprag.plugins import create
-from exprag.retrieval import Candidate, Exclusion, Moment, Retriever
-from exprag.rollout import play_expert
-from exprag.sessions import Sessions
+from exprag.prompt import Memory, Prompt
+from exprag.prompt.block import build_block
+from exprag.retrieval import Retriever
 from exprag.trajectory import Step, Task, Trajectory
 
 BANK = 1000

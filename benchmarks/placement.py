@@ -21,14 +21,14 @@ from pathlib import Path
 
 from langchain_core.messages import BaseMessage
 
-from exprag.agents import PLACEMENTS, Memory
-from exprag.arm import Arm
 from exprag.bank import Bank
-from exprag.graph.memory import recall
-from exprag.memory import approximate_tokens
+from exprag.config import Arm
+from exprag.contracts.query_strategy import Moment
+from exprag.environments.expert import play_expert
 from exprag.plugins import create
-from exprag.retrieval import Moment
-from exprag.rollout import play_expert
+from exprag.prompt import PLACEMENTS, Memory
+from exprag.prompt.block import approximate_tokens
+from exprag.prompt.recall import recall
 from exprag.trajectory import Trajectory
 
 ARMS = {

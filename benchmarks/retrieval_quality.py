@@ -37,9 +37,11 @@ from typing import Any
 
 from exprag import Task, Trajectory
 from exprag.bank import Bank
+from exprag.contracts.query_strategy import Moment
+from exprag.contracts.selector import Candidate
 from exprag.evaluation.statistics import Difference, Interval, Paired, paired_means, paired_rates, wilson
 from exprag.plugins import create
-from exprag.retrieval import Candidate, Moment, Retriever
+from exprag.retrieval import Retriever
 from exprag.retrieval.utilities import learn_utilities, write_utilities
 from exprag.runs import RunConfig, RunDirectory, run
 

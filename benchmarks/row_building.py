@@ -28,9 +28,9 @@ import numpy as np
 from _alfworld_rows import episodes, make_tokenizer
 
 from exprag.bank import Bank, Filter, HuggingFaceEncoder
-from exprag.formatter import Formatter
+from exprag.bank.exclusion import Exclusion
+from exprag.contracts.formatter import Formatter
 from exprag.plugins import create
-from exprag.retrieval import Exclusion
 from exprag.training import DataConfig, build_rows
 from exprag.trajectory import Trajectory
 

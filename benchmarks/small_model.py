@@ -23,10 +23,11 @@ from typing import Any
 
 from _errands import SENTENCES, Errand, errands
 
-from exprag.agents import Memory, Prompt, load_style
-from exprag.memory import build_block
+from exprag.contracts.selector import Candidate
+from exprag.contracts.style import load_style
 from exprag.plugins import create
-from exprag.retrieval import Candidate
+from exprag.prompt import Memory, Prompt
+from exprag.prompt.block import build_block
 from exprag.trajectory import Trajectory
 
 ROWS = 20_000

@@ -68,10 +68,10 @@ def ours(rows: Any, base: str, out: Path, **overrides: Any) -> Any:
     """Our trainer, ready to train."""
     from transformers import AutoConfig, AutoTokenizer
 
-    from exprag.training import Card, load_profile
-    from exprag.training.adapters import describe_base
-    from exprag.training.lora import make_trainer
-    from exprag.training.trainer import on_this_machine
+    from exprag.models.cards import Card, describe_base
+    from exprag.training import load_profile
+    from exprag.training.sft.lora import make_trainer
+    from exprag.training.sft.trainer import on_this_machine
 
     tokenizer = AutoTokenizer.from_pretrained(base)
     profile = on_this_machine(load_profile(epochs=1, **overrides))

@@ -38,24 +38,24 @@ class Register(Protocol):
 
 @hookspec
 def register_environments(register: Register) -> None:
-    """Environments: a factory of `exprag.environment.TextEnvironment`."""
+    """Environments: a factory of `exprag.contracts.TextEnvironment`."""
 
 
 @hookspec
 def register_query_strategies(register: Register) -> None:
-    """Query strategies: a factory of `exprag.retrieval.QueryStrategy` (the key of a trajectory, the query of a moment)."""
+    """Query strategies: a factory of `exprag.contracts.QueryStrategy` (the key of a trajectory, the query of a moment)."""
 
 
 @hookspec
 def register_selectors(register: Register) -> None:
-    """Selectors: a factory of `exprag.retrieval.Selector` (which of the scored candidates are kept)."""
+    """Selectors: a factory of `exprag.contracts.Selector` (which of the scored candidates are kept)."""
 
 
 @hookspec
 def register_formatters(register: Register) -> None:
-    """Formatters: a factory of `exprag.formatter.Formatter` (one trajectory as text)."""
+    """Formatters: a factory of `exprag.contracts.Formatter` (one trajectory as text)."""
 
 
 @hookspec
 def register_styles(register: Register) -> None:
-    """Agent styles: a factory of `exprag.agents.AgentStyle` (how the model is asked for an action, how its turn is read)."""
+    """Agent styles: a factory of `exprag.contracts.AgentStyle` (how the model is asked for an action, how its turn is read)."""

@@ -16,11 +16,11 @@ from langchain_core.messages import HumanMessage, ToolMessage
 from langgraph.graph.state import CompiledStateGraph
 from langgraph.types import Command
 
-from exprag.agents.prompt import ACTIONS, TASK
 from exprag.graph import Context, State, make_nodes
 from exprag.graph.starter import Starter
 from exprag.integrations.middleware import ExperienceMiddleware
 from exprag.models import load_model
+from exprag.prompt.prompt import ACTIONS, TASK
 from exprag.trajectory import Task
 
 

@@ -19,8 +19,8 @@ from opentelemetry.semconv._incubating.attributes import gen_ai_attributes
 from opentelemetry.trace import StatusCode
 
 from exprag.bank import Bank
+from exprag.environments.expert import play_expert
 from exprag.graph import build_agent, spans
-from exprag.rollout import play_expert
 from exprag.telemetry import CAPTURE
 from exprag.trajectory import Trajectory
 from scripted import Scripted
@@ -246,7 +246,7 @@ def test_the_stream_tells_what_was_recalled_and_why(bank: Bank) -> None:
 RUN = """
 import sys
 from exprag.bank import Bank
-from exprag.rollout import play_expert
+from exprag.environments.expert import play_expert
 from exprag.runs import RunConfig, run
 from toy import Toy
 

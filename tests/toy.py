@@ -13,7 +13,7 @@ from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from exprag.environment import Info, TextEnvironment
+from exprag.contracts.environment import Info, TextEnvironment
 from exprag.errors import ConfigError, EnvError
 from exprag.trajectory import Task
 

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from exprag.bank.bank import Bank
     from exprag.bank.encoders import Encoder, HuggingFaceEncoder, load_encoder
+    from exprag.bank.filters import Filter
     from exprag.bank.reports import AddReport, BadRow, BankInfo, Hit, ImportReport, IndexReport, Pruned, VersionRecord
-    from exprag.bank.where import Filter
 
 __all__ = [
     "AddReport",
@@ -30,7 +30,7 @@ _LATE = {
     **dict.fromkeys(("IndexReport", "Pruned", "VersionRecord"), "exprag.bank.reports"),
     **dict.fromkeys(("Encoder", "HuggingFaceEncoder", "load_encoder"), "exprag.bank.encoders"),
     "Bank": "exprag.bank.bank",
-    "Filter": "exprag.bank.where",
+    "Filter": "exprag.bank.filters",
 }
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from exprag.bank.encoders import LEXICAL, PROFILES, Encoder, load_encoder, other_encoder, probe, spec_of
+from exprag.bank.filters import QUARANTINED, TRUSTED, Filter
 from exprag.bank.index import build, check_kind, count_vectors, measure, plan
 from exprag.bank.jsonl import import_jsonl
 from exprag.bank.keys import by_step
@@ -24,7 +25,6 @@ from exprag.bank.store import Store, guard
 from exprag.bank.trust import condition
 from exprag.bank.upkeep import ensure_indices, grow, needed_indices
 from exprag.bank.versions import check_out, prune, tag, untag
-from exprag.bank.where import QUARANTINED, TRUSTED, Filter
 from exprag.bank.writer import Writer
 from exprag.errors import BankError
 from exprag.trajectory import Trajectory

@@ -20,8 +20,8 @@ from typing import Any, Protocol
 import numpy as np
 
 from exprag.bank.embeddings import PROBE_TEXT, cached
+from exprag.bank.filters import utf8
 from exprag.bank.schema import Description
-from exprag.bank.where import utf8
 from exprag.errors import BankError, PluginError
 
 LEXICAL = "lexical"

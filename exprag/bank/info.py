@@ -6,10 +6,10 @@ from typing import Any
 
 import pyarrow as pa
 
+from exprag.bank.filters import TRUSTED
 from exprag.bank.reports import BankInfo
 from exprag.bank.schema import TRUST, Description, strategies_of
 from exprag.bank.store import Store
-from exprag.bank.where import TRUSTED
 
 _COUNTED = ("environment", "type", "split", "success", "source", "fingerprint", TRUST)
 _OUTCOMES = {True: "success", False: "failure", None: "unknown"}

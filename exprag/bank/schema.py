@@ -17,7 +17,7 @@ from dataclasses import asdict, dataclass
 import numpy as np
 import pyarrow as pa
 
-from exprag.bank.where import utf8
+from exprag.bank.filters import utf8
 from exprag.errors import BankError
 from exprag.trajectory import Trajectory
 

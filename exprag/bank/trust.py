@@ -16,13 +16,13 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
+from exprag.bank.filters import QUARANTINED, TRUSTED, Filter, both
 from exprag.bank.schema import TRUST
-from exprag.bank.where import QUARANTINED, TRUSTED, Filter, both
 from exprag.trajectory import Trajectory
 
 if TYPE_CHECKING:
+    from exprag.bank.exclusion import Exclusion
     from exprag.bank.view import View
-    from exprag.retrieval.exclusion import Exclusion
 
 
 def word_for(trajectory: Trajectory, trust: bool | None) -> str:

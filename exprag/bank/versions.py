@@ -13,11 +13,11 @@ from typing import Any, NamedTuple
 
 import pyarrow as pa
 
+from exprag.bank.filters import QUARANTINED, literal
 from exprag.bank.reports import Pruned, VersionRecord
 from exprag.bank.schema import TRUST, strategies_of
 from exprag.bank.store import guard
 from exprag.bank.upkeep import KEEP_ALL
-from exprag.bank.where import QUARANTINED, literal
 from exprag.errors import BankError, ConfigError, closest
 
 _MARGIN = timedelta(seconds=30)  # between reading the clock here and there, on a busy machine

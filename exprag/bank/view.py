@@ -7,9 +7,9 @@ from typing import Any
 
 import pyarrow as pa
 
+from exprag.bank.filters import TRUSTED, literal
 from exprag.bank.index import Plan, present
 from exprag.bank.schema import KEY, TRUST, is_by_step, strategies_of
-from exprag.bank.where import TRUSTED, literal
 
 
 @dataclass(frozen=True)

@@ -10,13 +10,13 @@ from typing import Any
 import pyarrow as pa
 
 from exprag.bank.encoders import Encoder
+from exprag.bank.filters import QUARANTINED, TRUSTED, both, is_in, literal, utf8
 from exprag.bank.keys import by_step, columns_of
 from exprag.bank.reports import AddReport
 from exprag.bank.schema import TRUST, is_by_step, key_fields, strategies_of, to_rows
 from exprag.bank.store import Store, guard
 from exprag.bank.trust import word_for
 from exprag.bank.upkeep import ensure_indices, keep_up
-from exprag.bank.where import QUARANTINED, TRUSTED, both, is_in, literal, utf8
 from exprag.errors import BankError
 from exprag.trajectory import Trajectory
 

@@ -25,8 +25,8 @@ def add_documents(
 ) -> None:
     """Add documents, or a newer edition of them; the bank is made if it is missing."""
     from exprag.bank import Bank
-    from exprag.bank.document_files import add_files, read_file
-    from exprag.bank.documents import Documents
+    from exprag.bank.documents.collection import Documents
+    from exprag.bank.documents.files import add_files, read_file
 
     for file in files:  # before a bank is made for nothing
         list(read_file(file))
@@ -46,7 +46,7 @@ def documents(
 ) -> None:
     """The documents nearest to a text, or what there is."""
     from exprag.bank import Bank
-    from exprag.bank.documents import Documents
+    from exprag.bank.documents.collection import Documents
 
     held = Documents(Bank.open(bank), collection)
     if not text:

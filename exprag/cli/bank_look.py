@@ -139,8 +139,8 @@ def map_(
 
 def _begun(name: str, instruction: str) -> Any:
     """The moment at which an episode of the task begins."""
+    from exprag.contracts.query_strategy import Moment
     from exprag.plugins import create, registry
-    from exprag.retrieval import Moment
 
     environment, _, id = name.partition(":")
     if ":" in id and environment not in registry().names("environment"):  # an import path, module:attribute

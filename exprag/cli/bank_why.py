@@ -6,8 +6,9 @@ from dataclasses import fields, replace
 from typing import NamedTuple
 
 from exprag.bank import Filter
-from exprag.bank.where import QUARANTINED, TRUSTED
-from exprag.retrieval import Exclusion, Retriever
+from exprag.bank.exclusion import Exclusion
+from exprag.bank.filters import QUARANTINED, TRUSTED
+from exprag.retrieval import Retriever
 from exprag.trajectory import Task, Trajectory
 
 

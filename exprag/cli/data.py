@@ -135,7 +135,7 @@ def audit(
     bank: Annotated[str | None, typer.Option(help="Where its bank is now, if it has moved.")] = None,
 ) -> None:
     """Prove that nothing was recalled which the task must not see. Exits with 1 and names the offenders if something was."""
-    from exprag.audit import audit as check
+    from exprag.evaluation.audit import audit as check
 
     found = check(path, bank)
     for offence in found.offences:
@@ -198,7 +198,7 @@ def _messages(row: dict[str, Any]) -> Text:
 
 def _tokens(row: dict[str, Any], chat: Any) -> Text:
     """The row as it is tokenised, runs of learnt tokens and of context decoded apart."""
-    from exprag.training.tokens import IGNORED
+    from exprag.training.rows.tokens import IGNORED
 
     if "input_ids" not in row:
         row = {**row, **vars(chat.encode(row["messages"], row["train"]))}

@@ -18,9 +18,9 @@ from exprag.errors import ConfigError
 
 if TYPE_CHECKING:
     from exprag.runs import RunConfig
-    from exprag.training.rollouts import Progress as Episodes
-    from exprag.training.rollouts import Rollout
-    from exprag.training.trainer import Progress
+    from exprag.training.sft.rollouts import Progress as Episodes
+    from exprag.training.sft.rollouts import Rollout
+    from exprag.training.sft.trainer import Progress
     from exprag.trajectory import Trajectory
 
 Rollouts = Annotated[
@@ -53,7 +53,7 @@ def train(
 ) -> None:
     """Train a LoRA adapter with TRL and PEFT. Under `accelerate launch -m exprag train …` on several devices."""
     from exprag.training import train as train_adapter
-    from exprag.training.lora import main_process
+    from exprag.training.sft.lora import main_process
 
     chosen = {
         "epochs": epochs,
@@ -98,7 +98,7 @@ def select(
 ) -> None:
     """Play each epoch's checkpoint on sets of tasks and keep the most successful as OUT/best."""
     from exprag.training import rollout_config, select_checkpoint
-    from exprag.training.checkpoints import whole_checkpoints
+    from exprag.training.sft.checkpoints import whole_checkpoints
 
     adapters = whole_checkpoints(out)
     if not adapters:
@@ -149,7 +149,7 @@ def _validation(told: list[str] | None) -> Any:
 def _sets(files: list[Path] | None, source: Path) -> dict[str, RunConfig]:
     """Run configurations by the names of their files; what they leave open is as the source was made."""
     from exprag.training import rollout_config
-    from exprag.training.profiles import read_toml
+    from exprag.training.sft.recipes import read_toml
 
     return {file.stem: rollout_config(source, **read_toml(file)) for file in files or ()}
 

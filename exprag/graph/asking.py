@@ -11,7 +11,7 @@ from langchain_core.messages import BaseMessage
 from pydantic import BaseModel
 
 from exprag import telemetry
-from exprag.agents import AgentStyle, Turn
+from exprag.contracts.style import AgentStyle, Turn
 from exprag.errors import ConfigError, ExpragError, ModelError, PluginError
 from exprag.trajectory import Usage
 

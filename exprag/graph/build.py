@@ -3,7 +3,7 @@
 `build_agent` wires the nodes; each is a plain callable from state to update and can be a node of another graph. The state is
 small and JSON-able; environments, models and banks are held by the nodes. No checkpointer is compiled in: with one of the
 caller's, a thread resumes after a crash and forks from any step, because environments are restored by replay
-(`exprag.sessions`). Nodes are synchronous: LangGraph runs them in threads, so nothing blocks an event loop.
+(`exprag.environments.sessions`). Nodes are synchronous: LangGraph runs them in threads, so nothing blocks an event loop.
 """
 
 from __future__ import annotations
@@ -16,15 +16,15 @@ from langchain_core.language_models import BaseChatModel
 from langgraph.graph import END, START, StateGraph
 from langgraph.graph.state import CompiledStateGraph
 
-from exprag.agents import AgentStyle
-from exprag.arm import Arm
-from exprag.environment import TextEnvironment
-from exprag.formatter import Formatter
+from exprag.config import Arm
+from exprag.contracts.environment import TextEnvironment
+from exprag.contracts.formatter import Formatter
+from exprag.contracts.style import AgentStyle
+from exprag.environments.sessions import Sessions
 from exprag.graph.compose import guarded, unless_over
 from exprag.graph.parts import make_nodes
 from exprag.graph.state import Context, InputState, State
 from exprag.retrieval import Retriever
-from exprag.sessions import Sessions
 
 if TYPE_CHECKING:
     from exprag.bank import Bank
@@ -51,7 +51,7 @@ def build_agent(
     bank         an experience bank or its path; `retriever` instead for full control; neither: the agent without memory.
                  Either may be a function that makes it, called when the first episode asks: a server starts at once
     arm          what is chosen about memory and prompt, or its fields as keywords: `k=2, strategy="trajectory", style="react"`;
-                 see `exprag.arm.Arm`; a style or formatter may also be an object
+                 see `exprag.config.Arm`; a style or formatter may also be an object
     """
     nodes = make_nodes(
         environment,

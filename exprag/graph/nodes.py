@@ -16,18 +16,19 @@ from langgraph.runtime import Runtime
 from langgraph.types import Overwrite
 from pydantic import TypeAdapter, ValidationError
 
-from exprag.agents import Memory, Prompt
-from exprag.environment import TextEnvironment
+from exprag.contracts.environment import TextEnvironment
+from exprag.contracts.formatter import Formatter
+from exprag.contracts.query_strategy import Moment
+from exprag.environments.sessions import Sessions
 from exprag.errors import ConfigError, ExpragError, ModelError, PluginError, RecordError
 from exprag.events import emit
-from exprag.formatter import Formatter
 from exprag.graph.asking import ask
-from exprag.graph.memory import recall
 from exprag.graph.spans import opened, spanned
 from exprag.graph.state import Context, State, need
-from exprag.memory import MemoryOptions, approximate_tokens
-from exprag.retrieval import Moment, Retriever
-from exprag.sessions import Sessions
+from exprag.prompt import Memory, Prompt
+from exprag.prompt.block import MemoryOptions, approximate_tokens
+from exprag.prompt.recall import recall
+from exprag.retrieval import Retriever
 from exprag.trajectory import EpisodeError, Provenance, Step, Task, Trajectory, now
 
 if TYPE_CHECKING:

@@ -10,17 +10,17 @@ from typing import TYPE_CHECKING, Any
 
 from langchain_core.language_models import BaseChatModel
 
-from exprag.agents import AgentStyle
-from exprag.arm import Arm
-from exprag.environment import TextEnvironment
+from exprag.config import Arm
+from exprag.contracts.environment import TextEnvironment
+from exprag.contracts.formatter import Formatter
+from exprag.contracts.style import AgentStyle
+from exprag.environments.sessions import Sessions
 from exprag.errors import ConfigError
-from exprag.formatter import Formatter
 from exprag.graph.nodes import Act, Begin, Finish, Observe, Retrieve
 from exprag.models import load_model, token_counter
+from exprag.models.cards import warn_if_served_otherwise
 from exprag.plugins import create
 from exprag.retrieval import Retriever
-from exprag.sessions import Sessions
-from exprag.training.adapters import warn_if_served_otherwise
 
 if TYPE_CHECKING:
     from exprag.bank import Bank

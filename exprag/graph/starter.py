@@ -22,11 +22,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from exprag.environment import TextEnvironment
+from exprag.contracts.environment import TextEnvironment
+from exprag.environments.expert import play_expert
+from exprag.environments.sessions import Sessions
 from exprag.errors import ConfigError
 from exprag.plugins import create
-from exprag.rollout import play_expert
-from exprag.sessions import Sessions
 from exprag.trajectory import Task
 
 if TYPE_CHECKING:

@@ -14,8 +14,8 @@ from typing import Any
 
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, SystemMessage
 
+from exprag.contracts.query_strategy import Moment
 from exprag.errors import ConfigError
-from exprag.retrieval import Moment
 from exprag.trajectory import Provenance, Recall, Source, Step, Task, Trajectory, Usage, now
 
 ENVIRONMENT = "conversation"

@@ -14,9 +14,9 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from exprag.bank.filters import Filter, utf8
 from exprag.bank.reports import BadRow, ImportReport
 from exprag.bank.store import guard
-from exprag.bank.where import Filter, utf8
 from exprag.errors import ConfigError, PluginError, RecordError
 from exprag.trajectory import Trajectory
 

@@ -22,15 +22,16 @@ from langchain_core.vectorstores.utils import maximal_marginal_relevance
 from pydantic import ConfigDict, Field, PrivateAttr
 
 from exprag.bank.bank import Bank
-from exprag.bank.documents import DOCUMENTS, DocumentHit, Documents
-from exprag.bank.where import Filter
+from exprag.bank.documents.collection import DOCUMENTS, DocumentHit, Documents
+from exprag.bank.filters import Filter
+from exprag.contracts.formatter import Formatter
+from exprag.contracts.query_strategy import QueryStrategy
+from exprag.contracts.selector import Candidate, Selector
 from exprag.errors import BankError, ConfigError
-from exprag.formatter import Formatter
 from exprag.integrations.embeddings import EmbeddingsEncoder, unit
 from exprag.integrations.recall import recall
 from exprag.plugins import create
-from exprag.retrieval import Candidate, Retriever
-from exprag.retrieval.contracts import QueryStrategy, Selector
+from exprag.retrieval import Retriever
 
 OUTCOMES = {True: "success", False: "failure", None: "unknown"}
 

@@ -1,6 +1,6 @@
 """The bank's place as a LangGraph store: long-term memory of a graph, beside the trajectories and with the bank's encoder.
 
-An item is a document of the collection `memories` (see `exprag.bank.documents`): its page_content is the text that is
+An item is a document of the collection `memories` (see `exprag.bank.documents.collection`): its page_content is the text that is
 searched, its metadata holds namespace, key, value and times. Nothing of it mixes with the bank's other documents.
 """
 
@@ -29,8 +29,8 @@ from langgraph.store.base import (
 )
 
 from exprag.bank.bank import Bank
-from exprag.bank.document_rows import valid_json
-from exprag.bank.documents import Documents
+from exprag.bank.documents.collection import Documents
+from exprag.bank.documents.rows import valid_json
 from exprag.errors import ConfigError
 
 MEMORIES = "memories"

@@ -18,13 +18,13 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, NotRequired
 
 from langchain_core.messages import AIMessage, AnyMessage, BaseMessage, HumanMessage, SystemMessage
 
+from exprag.contracts.formatter import Formatter
 from exprag.errors import ConfigError, PluginError
-from exprag.formatter import Formatter
-from exprag.graph.memory import recall
 from exprag.integrations.conversation import ENVIRONMENT, moment_of, task_of
 from exprag.integrations.recall import as_retriever
-from exprag.memory import MemoryOptions, approximate_tokens
 from exprag.plugins import create
+from exprag.prompt.block import MemoryOptions, approximate_tokens
+from exprag.prompt.recall import recall
 from exprag.retrieval import Retriever
 from exprag.trajectory import Task
 

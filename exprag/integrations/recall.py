@@ -6,11 +6,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from exprag.contracts.formatter import Formatter
+from exprag.contracts.query_strategy import Moment
 from exprag.errors import ConfigError
-from exprag.formatter import Formatter
-from exprag.memory import MemoryBlock, MemoryOptions, approximate_tokens, build_block
 from exprag.plugins import create
-from exprag.retrieval import Moment, Retrieval, Retriever
+from exprag.prompt.block import MemoryBlock, MemoryOptions, approximate_tokens, build_block
+from exprag.retrieval import Retrieval, Retriever
 from exprag.trajectory import Task
 
 if TYPE_CHECKING:

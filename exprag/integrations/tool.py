@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from langchain_core.tools import StructuredTool
 
-from exprag.formatter import Formatter
+from exprag.contracts.formatter import Formatter
 from exprag.integrations.recall import as_retriever, recall_block
-from exprag.memory import MemoryOptions, approximate_tokens
 from exprag.plugins import create
+from exprag.prompt.block import MemoryOptions, approximate_tokens
 from exprag.retrieval import Retriever
 
 if TYPE_CHECKING:

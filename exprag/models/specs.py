@@ -62,7 +62,7 @@ def _need(extra: str, *modules: str) -> None:
 
 @validate_call
 def _recall() -> Any:
-    from exprag.models.recall import Recall
+    from exprag_models.case_based import Recall
 
     return Recall()
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from exprag.memory import approximate_tokens
+from exprag.prompt.block import approximate_tokens
 
 
 def token_counter(model: Any) -> Callable[[str], int]:

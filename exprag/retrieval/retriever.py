@@ -10,18 +10,19 @@ from copy import copy
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Self
 
-from exprag.bank.where import Filter
+from exprag.bank.exclusion import Exclusion
+from exprag.bank.filters import Filter
+from exprag.contracts.query_strategy import Moment, QueryStrategy, StepStrategy, window
+from exprag.contracts.selector import Candidate, Selector
 from exprag.errors import ConfigError, ExpragError, RetrievalError
 from exprag.plugins import create
-from exprag.retrieval.contracts import Candidate, Moment, QueryStrategy, Selector, StepStrategy, window
-from exprag.retrieval.exclusion import Exclusion
 from exprag.retrieval.refresh import check_refresh, is_due
 from exprag.telemetry import spanned_retrieval
 from exprag.trajectory import Recall, Task
 
 if TYPE_CHECKING:
     from exprag.bank import Bank
-    from exprag.bank.documents import DocumentHit
+    from exprag.bank.documents.collection import DocumentHit
 
 INDEX_STATES = ("all", "matched", "mismatched", "empty")
 MODES = ("auto", "vector", "lexical", "hybrid")
@@ -177,7 +178,7 @@ class Retriever:
     def _documents(self, query: str) -> tuple[DocumentHit, ...]:
         if not self.documents:
             return ()
-        from exprag.bank.documents import Documents
+        from exprag.bank.documents.collection import Documents
 
         return tuple(Documents(self.bank).search(query, self.documents, mode=self.mode))
 

@@ -8,8 +8,8 @@ from typing import Literal
 
 from pydantic import Field, JsonValue
 
-from exprag.arm import Arm
-from exprag.environment import TextEnvironment
+from exprag.config import Arm
+from exprag.contracts.environment import TextEnvironment
 from exprag.errors import ConfigError
 from exprag.trajectory import Task
 

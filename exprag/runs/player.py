@@ -9,13 +9,13 @@ import time
 from functools import partial
 from typing import Any, get_type_hints
 
-from exprag.arm import Arm
-from exprag.environment import TextEnvironment
+from exprag.config import Arm
+from exprag.contracts.environment import TextEnvironment
+from exprag.environments.expert import play_expert
+from exprag.environments.sessions import Sessions
 from exprag.errors import ConfigError, ExpragError
 from exprag.plugins import create
-from exprag.rollout import play_expert
 from exprag.runs.config import RunConfig
-from exprag.sessions import Sessions
 from exprag.trajectory import Task, Trajectory, now
 
 EXPERT_STEPS = 500  # gold paths may be longer than the limit that an agent has

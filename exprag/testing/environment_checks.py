@@ -8,10 +8,10 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from exprag.environment import Info
+from exprag.contracts.environment import Info
+from exprag.environments.expert import play, play_expert
+from exprag.environments.sessions import Sessions
 from exprag.errors import ConfigError, EnvError
-from exprag.rollout import play, play_expert
-from exprag.sessions import Sessions
 from exprag.testing.kit import NotApplicable
 from exprag.testing.subject import ODD_ACTIONS, SEED, Subject, children
 from exprag.trajectory import Task
@@ -145,7 +145,7 @@ def expert_wins(subject: Subject) -> str:
 def fingerprint_is_stable(subject: Subject) -> str:
     one, other = subject.make(), subject.make()
     assert one.fingerprint() == other.fingerprint(), "two objects with the same options have different fingerprints"
-    assert one.fingerprint().startswith(f"{one.name}@"), "use exprag.environment.make_fingerprint"
+    assert one.fingerprint().startswith(f"{one.name}@"), "use exprag.contracts.environment.make_fingerprint"
     return one.fingerprint()
 
 

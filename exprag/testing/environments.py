@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from exprag.environment import TextEnvironment
+from exprag.contracts.environment import TextEnvironment
 from exprag.testing.environment_checks import CHECKS
 from exprag.testing.kit import Conformance, Result, run_checks
 from exprag.testing.subject import Subject

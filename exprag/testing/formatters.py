@@ -12,8 +12,8 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
-from exprag.formatter import Formatter, Transcript
-from exprag.memory import build_block, read_block
+from exprag.contracts.formatter import Formatter, Transcript
+from exprag.prompt.block import build_block, read_block
 from exprag.testing.fuzz import for_any_text, for_any_trajectory
 from exprag.testing.kit import Check, Conformance, NotApplicable, Result, run_checks
 from exprag.testing.material import ODD_TEXTS, candidates, odd, ordinary

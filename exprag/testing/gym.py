@@ -10,7 +10,7 @@ from typing import Any
 import gymnasium
 from gymnasium.spaces import Space
 
-from exprag.environment import Info, TextEnvironment
+from exprag.contracts.environment import Info, TextEnvironment
 from exprag.trajectory import Task
 
 

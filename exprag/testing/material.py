@@ -10,7 +10,8 @@ import itertools
 import random
 from collections.abc import Sequence
 
-from exprag.retrieval import Candidate, Moment
+from exprag.contracts.query_strategy import Moment
+from exprag.contracts.selector import Candidate
 from exprag.trajectory import EpisodeError, Step, Task, Trajectory
 
 THINGS = ("apple", "book", "candle", "fork", "kettle", "mug", "pillow", "towel")

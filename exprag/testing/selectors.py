@@ -13,7 +13,8 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
-from exprag.retrieval import Candidate, Moment, Selector
+from exprag.contracts.query_strategy import Moment
+from exprag.contracts.selector import Candidate, Selector
 from exprag.testing.kit import Check, Conformance, Result, run_checks
 from exprag.testing.material import candidates, moments, odd, ordinary
 from exprag.trajectory import Trajectory

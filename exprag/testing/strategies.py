@@ -16,7 +16,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 
-from exprag.retrieval import QueryStrategy, StepStrategy, check_refresh
+from exprag.contracts.query_strategy import QueryStrategy, StepStrategy
+from exprag.retrieval import check_refresh
 from exprag.testing.kit import Check, Conformance, NotApplicable, Result, run_checks
 from exprag.testing.material import moments, odd, ordinary
 from exprag.trajectory import Trajectory

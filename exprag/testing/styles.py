@@ -11,8 +11,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
-from exprag.agents import AgentStyle, Turn
-from exprag.agents.templates import match
+from exprag.contracts.style import AgentStyle, Turn
+from exprag.contracts.templates import match
 from exprag.testing.fuzz import for_any_text
 from exprag.testing.kit import Check, Conformance, NotApplicable, Result, run_checks
 from exprag.testing.material import ODD_TEXTS, TEMPLATES, odd, ordinary

@@ -7,9 +7,9 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from exprag.environment import TextEnvironment
+from exprag.contracts.environment import TextEnvironment
+from exprag.environments.expert import play_expert
 from exprag.errors import EnvError
-from exprag.rollout import play_expert
 from exprag.trajectory import Task
 
 ODD_ACTIONS = ("", " ", "xyzzy", "go to " * 400, "\x00\x1b[0m\n\t", "тест 测试 🙂", "<|im_end|>", "'; drop table", "{object}")

@@ -4,21 +4,26 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from exprag.training.adapters import Card, ServedOtherwise
-    from exprag.training.checkpoints import Selection, select_checkpoint
-    from exprag.training.config import DataConfig
-    from exprag.training.curve import draw_curve
-    from exprag.training.dataset import Description, describe_dataset, load_dataset, read_rows, tokenize_rows, write_dataset
-    from exprag.training.lora import TrainResult, train
-    from exprag.training.profiles import Profile, load_profile
-    from exprag.training.report import Report
-    from exprag.training.rollouts import Rollout, rollout_config
-    from exprag.training.row import Row
-    from exprag.training.rows import Rows, build_rows
-    from exprag.training.tokens import ChatTokens, check_tokenizer, tokenizer_hash
+    from exprag.training.rows.build import Rows, build_rows
+    from exprag.training.rows.config import DataConfig
+    from exprag.training.rows.dataset import (
+        Description,
+        describe_dataset,
+        load_dataset,
+        read_rows,
+        tokenize_rows,
+        write_dataset,
+    )
+    from exprag.training.rows.report import Report
+    from exprag.training.rows.row import Row
+    from exprag.training.rows.tokens import ChatTokens, check_tokenizer, tokenizer_hash
+    from exprag.training.sft.checkpoints import Selection, select_checkpoint
+    from exprag.training.sft.curve import draw_curve
+    from exprag.training.sft.lora import TrainResult, train
+    from exprag.training.sft.recipes import Profile, load_profile
+    from exprag.training.sft.rollouts import Rollout, rollout_config
 
 __all__ = [
-    "Card",
     "ChatTokens",
     "DataConfig",
     "Description",
@@ -28,7 +33,6 @@ __all__ = [
     "Row",
     "Rows",
     "Selection",
-    "ServedOtherwise",
     "TrainResult",
     "build_rows",
     "check_tokenizer",
@@ -46,19 +50,18 @@ __all__ = [
 ]
 
 _LATE = {
-    **dict.fromkeys(("Card", "ServedOtherwise"), "adapters"),
-    **dict.fromkeys(("Selection", "select_checkpoint"), "checkpoints"),
-    **dict.fromkeys(("Rollout", "rollout_config"), "rollouts"),
-    "draw_curve": "curve",
-    **dict.fromkeys(("TrainResult", "train"), "lora"),
-    **dict.fromkeys(("Profile", "load_profile"), "profiles"),
-    "DataConfig": "config",
-    "Report": "report",
-    "Row": "row",
-    **dict.fromkeys(("Rows", "build_rows"), "rows"),
-    **dict.fromkeys(("ChatTokens", "check_tokenizer", "tokenizer_hash"), "tokens"),
+    **dict.fromkeys(("Selection", "select_checkpoint"), "sft.checkpoints"),
+    **dict.fromkeys(("Rollout", "rollout_config"), "sft.rollouts"),
+    "draw_curve": "sft.curve",
+    **dict.fromkeys(("TrainResult", "train"), "sft.lora"),
+    **dict.fromkeys(("Profile", "load_profile"), "sft.recipes"),
+    "DataConfig": "rows.config",
+    "Report": "rows.report",
+    "Row": "rows.row",
+    **dict.fromkeys(("Rows", "build_rows"), "rows.build"),
+    **dict.fromkeys(("ChatTokens", "check_tokenizer", "tokenizer_hash"), "rows.tokens"),
     **dict.fromkeys(
-        ("Description", "describe_dataset", "load_dataset", "read_rows", "tokenize_rows", "write_dataset"), "dataset"
+        ("Description", "describe_dataset", "load_dataset", "read_rows", "tokenize_rows", "write_dataset"), "rows.dataset"
     ),
 }
 

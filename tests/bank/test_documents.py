@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from langchain_core.documents import Document
 
 from exprag.bank import Bank
-from exprag.bank.document_files import add_files, read_file
-from exprag.bank.document_rows import from_payload, labels, to_payload, to_record
-from exprag.bank.documents import Documents
+from exprag.bank.documents.collection import Documents
+from exprag.bank.documents.files import add_files, read_file
+from exprag.bank.documents.rows import from_payload, labels, to_payload, to_record
 from exprag.errors import BankError, ConfigError, RecordError
 
 JSON = st.recursive(

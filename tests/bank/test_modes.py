@@ -7,9 +7,9 @@ import pytest
 
 from exprag import Step
 from exprag.bank import Bank, Filter
+from exprag.bank.exclusion import Exclusion
 from exprag.bank.search import Ranked, fuse
 from exprag.errors import BankError, ConfigError, RetrievalError
-from exprag.retrieval import Exclusion
 
 TEXTS = ["put a clean mug on the desk", "find the red lamp", "boil water in the kettle", "put the lamp on the desk"]
 

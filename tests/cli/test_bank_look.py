@@ -13,9 +13,9 @@ from typer.testing import CliRunner
 from exprag import Step, Task, Trajectory
 from exprag.bank import Bank
 from exprag.cli.bank import app
+from exprag.environments.expert import play_expert
 from exprag.errors import BankError, ConfigError, PluginError, RunError
 from exprag.evaluation.bank_map import map_bank, map_data, write_map
-from exprag.rollout import play_expert
 from exprag.trajectory import EpisodeError, Recall
 from toy import Toy
 

@@ -14,10 +14,10 @@ from typing import Any
 
 import pytest
 
-from exprag.environment import make_fingerprint
+from exprag.contracts.environment import make_fingerprint
+from exprag.environments.expert import play_expert
 from exprag.errors import ConfigError, EnvError, RecordError
 from exprag.plugins import create, registry
-from exprag.rollout import play_expert
 from exprag.trajectory import Step, Task, Trajectory
 from exprag_envs.alfworld import games, wording
 from exprag_envs.alfworld.environment import AlfWorld

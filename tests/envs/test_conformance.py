@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from exprag.environment import TextEnvironment
+from exprag.contracts.environment import TextEnvironment
 from exprag.plugins import create
 from exprag.testing import EnvironmentConformance
 

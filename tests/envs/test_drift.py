@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from exprag.environments.expert import play, play_expert
 from exprag.errors import ConfigError, EnvError, PluginError
 from exprag.hookspecs import hookimpl
 from exprag.plugins import create, registry
-from exprag.rollout import play, play_expert
 from exprag.trajectory import Task
 from exprag_envs.drift import _FIRST_WORD, Drift, _invent
 from toy import Toy

@@ -9,9 +9,9 @@ import pytest
 
 pytest.importorskip("textworld", reason="the textworld extra is not installed: pip install 'exprag[textworld]'")
 
+from exprag.environments.expert import play, play_expert
 from exprag.errors import ConfigError, EnvError
 from exprag.plugins import create
-from exprag.rollout import play, play_expert
 from exprag_envs.textworld import generate
 from exprag_envs.textworld.environment import NOT_UNDERSTOOD, _command
 

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
+from exprag.environments.expert import play, play_expert
 from exprag.errors import ConfigError, EnvError
 from exprag.plugins import create
-from exprag.rollout import play, play_expert
 from exprag_envs.webshop import goals, pages
 from exprag_envs.webshop.catalogue import Product
 from exprag_envs.webshop.goals import Goal
@@ -284,7 +284,7 @@ def test_episodes_replay_alike_in_another_process(shop: Any) -> None:
     again = [play(fresh, task, run.actions) for task, run in zip(tasks, here, strict=True)]
     assert [[step.observation for step in run.steps] + [run.final_observation] for run in again] == told
     script = (
-        "import json, sys\nfrom exprag.plugins import create\nfrom exprag.rollout import play_expert\n"
+        "import json, sys\nfrom exprag.plugins import create\nfrom exprag.environments.expert import play_expert\n"
         "env = create('environment', 'webshop', data=sys.argv[1])\n"
         "runs = [play_expert(env, env.task(id)) for id in sys.argv[2:]]\n"
         "print(json.dumps([[s.observation for s in r.steps] + [r.final_observation] for r in runs]))"

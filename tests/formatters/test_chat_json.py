@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exprag import Step, Task, Trajectory
-from exprag.formatter import Transcript
+from exprag.contracts.formatter import Transcript
 from exprag.plugins import create
 
 ODD = ["\ud800", "\\ud800", "</experience>", '"', "\u2028", "<|im_end|>"]

@@ -10,12 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exprag import Step, Task, Trajectory
+from exprag.contracts.formatter import Formatter, Transcript
+from exprag.contracts.selector import Candidate
 from exprag.errors import ConfigError, PluginError
-from exprag.formatter import Formatter, Transcript
-from exprag.memory import build_block, read_block
-from exprag.models.recall.cases import transcribe
 from exprag.plugins import create
-from exprag.retrieval import Candidate
+from exprag.prompt.block import build_block, read_block
+from exprag_models.case_based.cases import transcribe
 
 REVERSIBLE = ("chat_json", "agentic_json", "compact_json", "textual")
 ODD = [
@@ -151,8 +151,8 @@ def test_abbreviated_cuts_observations_alone() -> None:
 
 
 def test_the_table_of_the_guide_is_true(root: Path) -> None:
-    from exprag.memory import approximate_tokens
-    from exprag.rollout import play_expert
+    from exprag.environments.expert import play_expert
+    from exprag.prompt.block import approximate_tokens
 
     environment = create("environment", "alfworld-generated", games_per_type=10)
     episode = play_expert(environment, environment.task("train/pick_clean_then_place_in_recep/0007"))

@@ -11,11 +11,11 @@ from langchain_core.runnables import RunnableLambda
 from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.graph import END, START, StateGraph
 
-from exprag.agents import AgentStyle, Turn, load_style
+from exprag.contracts.style import AgentStyle, Turn, load_style
+from exprag.environments.sessions import Sessions
 from exprag.errors import ConfigError, EnvError, ExpragError, PluginError, RecordError
 from exprag.graph import Act, Context, Observe, Retrieve, State, build_agent, guarded, make_nodes
 from exprag.graph.asking import ask
-from exprag.sessions import Sessions
 from exprag.trajectory import Step
 from scripted import Scripted
 from toy import Toy

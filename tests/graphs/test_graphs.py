@@ -12,16 +12,16 @@ from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.types import Command
 from typer.testing import CliRunner
 
-from exprag.agents import load_style
 from exprag.bank import Bank
 from exprag.cli.main import app
+from exprag.contracts.style import load_style
 from exprag.errors import ConfigError
 from exprag.graph import Context
 from exprag.graph.load import load_graph
 from exprag.graph.starter import EPISODES, Starter
-from exprag.memory import read_block
 from exprag.models import load_model
 from exprag.plugins import create
+from exprag.prompt.block import read_block
 from exprag.trajectory import Trajectory, read_jsonl
 from scripted import Scripted
 

@@ -22,16 +22,16 @@ from langgraph.checkpoint.memory import InMemorySaver
 
 from exprag import Retriever, Task
 from exprag.bank import Bank, Filter
-from exprag.bank.documents import DocumentHit, Documents
+from exprag.bank.documents.collection import DocumentHit, Documents
+from exprag.contracts.query_strategy import Moment
+from exprag.environments.expert import play_expert
 from exprag.errors import ConfigError
 from exprag.integrations.conversation import moment_of, task_of, trajectory_from_messages
-from exprag.integrations.document_block import document_block
 from exprag.integrations.middleware import ExperienceMiddleware
 from exprag.integrations.recall import recall, recall_block
 from exprag.integrations.tool import search_experience_tool
-from exprag.memory import MemoryOptions, read_block
-from exprag.retrieval import Moment
-from exprag.rollout import play_expert
+from exprag.prompt.block import MemoryOptions, read_block
+from exprag.prompt.document_block import document_block
 from toy import Toy
 
 

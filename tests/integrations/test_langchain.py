@@ -12,7 +12,7 @@ from langchain_core.vectorstores import VectorStore
 from langchain_tests.integration_tests import RetrieversIntegrationTests, ToolsIntegrationTests, VectorStoreIntegrationTests
 
 from exprag.bank import Bank, Filter
-from exprag.bank.documents import Documents
+from exprag.bank.documents.collection import Documents
 from exprag.errors import BankError, ConfigError, RetrievalError
 from exprag.integrations.langchain import BankVectorStore, EmbeddingsEncoder, ExperienceRetriever
 from exprag.integrations.tool import search_experience_tool

@@ -16,7 +16,7 @@ from langchain_core.messages import HumanMessage, SystemMessage
 
 from exprag.errors import ConfigError, ModelError
 from exprag.models import load_model, specs
-from exprag.models.recall import Recall
+from exprag_models.case_based import Recall
 
 TALK = [SystemMessage("You act."), HumanMessage("a crate 1")]
 

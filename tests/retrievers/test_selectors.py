@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 
 from exprag import Step, Task, Trajectory
+from exprag.contracts.query_strategy import Moment
+from exprag.contracts.selector import Candidate
 from exprag.errors import ConfigError, ModelError
 from exprag.plugins import create
-from exprag.retrieval import Candidate, Moment
 from exprag.retrieval.utilities import Utility, write_utilities
 from scripted import Scripted
 

@@ -8,9 +8,10 @@ import pytest
 
 from exprag import Step, Task, Trajectory
 from exprag.bank import Bank
+from exprag.contracts.query_strategy import Moment, QueryStrategy
 from exprag.errors import ConfigError
 from exprag.plugins import create
-from exprag.retrieval import Moment, Previous, QueryStrategy, Retriever
+from exprag.retrieval import Previous, Retriever
 from exprag.testing.material import moments
 from exprag_retrievers import STRATEGIES
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from exprag.bank import Bank
+from exprag.environments.expert import play_expert
 from exprag.errors import ConfigError, ExpragError
-from exprag.rollout import play_expert
 from exprag.runs import RunConfig, RunDirectory, run
 from exprag.trajectory import Trajectory
 from toy import Toy

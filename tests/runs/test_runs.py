@@ -13,8 +13,8 @@ import psutil
 import pytest
 
 from exprag.bank import Bank
+from exprag.environments.expert import play_expert
 from exprag.errors import ConfigError, EnvError, PluginError, RunError
-from exprag.rollout import play_expert
 from exprag.runs import RunConfig, RunDirectory, choose_tasks, run
 from exprag.trajectory import Trajectory
 from toy import Toy

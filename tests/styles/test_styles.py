@@ -8,9 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exprag.agents import AgentStyle, Prompt, Turn, last_action, load_style
-from exprag.agents.templates import match
+from exprag.contracts.style import AgentStyle, Turn, last_action, load_style
+from exprag.contracts.templates import match
 from exprag.plugins import registry
+from exprag.prompt import Prompt
 from exprag.trajectory import Step, Task, Trajectory
 
 TEMPLATES = ("go to {place}", "take {thing} from {place}", "look")

@@ -9,10 +9,11 @@ from typing import Any
 
 import pytest
 
-from exprag.agents import AgentStyle, Turn
-from exprag.formatter import Formatter, Transcript
+from exprag.contracts.formatter import Formatter, Transcript
+from exprag.contracts.query_strategy import Moment, QueryStrategy, StepStrategy
+from exprag.contracts.selector import Candidate, Selector
+from exprag.contracts.style import AgentStyle, Turn
 from exprag.plugins import create
-from exprag.retrieval import Candidate, Moment, QueryStrategy, Selector, StepStrategy
 from exprag.testing import (
     FormatterConformance,
     QueryStrategyConformance,

@@ -7,7 +7,7 @@ import pytest
 from tiny import CHAT_TEMPLATE, make_model, make_rows, make_tokenizer
 
 from exprag.bank import Bank
-from exprag.rollout import play_expert
+from exprag.environments.expert import play_expert
 from exprag.trajectory import Trajectory
 from toy import Toy
 

@@ -12,8 +12,9 @@ import tiny
 
 from exprag.errors import ConfigError, RunError
 from exprag.evaluation.statistics import wilson
+from exprag.models.cards import Card
 from exprag.runs import RunConfig, RunDirectory, choose_tasks
-from exprag.training import Card, TrainResult, select_checkpoint, train
+from exprag.training import TrainResult, select_checkpoint, train
 from exprag.trajectory import Step, Trajectory
 from toy import Toy
 

@@ -11,7 +11,7 @@ import pytest
 from exprag.errors import RunError
 from exprag.runs import RunConfig, RunDirectory, choose_tasks
 from exprag.training import TrainResult, draw_curve
-from exprag.training.curve import read_curve
+from exprag.training.sft.curve import read_curve
 from exprag.trajectory import Step, Trajectory
 from toy import Toy
 

@@ -12,14 +12,14 @@ from hypothesis import strategies as st
 from tiny import make_tokenizer
 
 from exprag.bank import Bank
+from exprag.environments.expert import play_expert
 from exprag.errors import ConfigError, PluginError
-from exprag.memory import read_block
+from exprag.prompt.block import read_block
 from exprag.retrieval import Retriever
-from exprag.rollout import play_expert
 from exprag.training import DataConfig, Row, build_rows
-from exprag.training.mixing import choose
-from exprag.training.rows import FAILED
-from exprag.training.tokens import IGNORED
+from exprag.training.rows.build import FAILED
+from exprag.training.rows.mixing import choose
+from exprag.training.rows.tokens import IGNORED
 from exprag.trajectory import Step, Trajectory
 from toy import Toy
 

@@ -8,14 +8,14 @@ from typing import Any
 
 import pytest
 
-from exprag.agents import AgentStyle
 from exprag.bank import Bank
-from exprag.environment import TextEnvironment
+from exprag.contracts.environment import TextEnvironment
+from exprag.contracts.style import AgentStyle
+from exprag.environments.expert import play_expert
 from exprag.graph import build_agent
 from exprag.plugins import create, registry
-from exprag.rollout import play_expert
 from exprag.training import DataConfig, Row, build_rows
-from exprag.training.tokens import IGNORED
+from exprag.training.rows.tokens import IGNORED
 from exprag.trajectory import Task, Trajectory
 from scripted import Scripted
 from toy import Toy

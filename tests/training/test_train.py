@@ -16,7 +16,8 @@ import pytest
 import tiny
 
 from exprag.errors import ConfigError, ExpragError, ModelError, RunError
-from exprag.training import Card, TrainResult, load_profile, train
+from exprag.models.cards import Card
+from exprag.training import TrainResult, load_profile, train
 
 pytest.importorskip("trl")
 FAST = {"epochs": 2, "batch_size": 4, "learning_rate": 1e-2}
@@ -75,8 +76,8 @@ def test_packed_episodes_do_not_see_each_other(base: str, tmp_path: Path) -> Non
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
-    from exprag.training.adapters import Base
-    from exprag.training.lora import make_trainer
+    from exprag.models.cards import Base
+    from exprag.training.sft.lora import make_trainer
 
     rows = tiny.make_rows(8)
     profile = load_profile(packing=True, pack_length=160, precision="fp32", gradient_checkpointing=False, optimizer="adamw")

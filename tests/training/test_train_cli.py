@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 
 from exprag.cli.main import app
 from exprag.errors import ExpragError
-from exprag.training import Card
+from exprag.models.cards import Card
 
 SETTINGS = ["--epochs", "2", "--batch-size", "2", "--learning-rate", "1e-2"]
 

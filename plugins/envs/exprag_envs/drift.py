@@ -14,7 +14,7 @@ from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 from exprag import hookimpl
-from exprag.environment import Info, TextEnvironment, make_fingerprint
+from exprag.contracts.environment import Info, TextEnvironment, make_fingerprint
 from exprag.errors import ConfigError, EnvError
 from exprag.hookspecs import Register
 from exprag.trajectory import Task

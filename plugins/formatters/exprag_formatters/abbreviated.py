@@ -9,10 +9,10 @@ format reads back what it wrote, not the episode.
 
 from __future__ import annotations
 
+from exprag.contracts.formatter import Formatter, Transcript
 from exprag.errors import ConfigError, PluginError
-from exprag.formatter import Formatter, Transcript
-from exprag.memory import abbreviate
 from exprag.plugins import create
+from exprag.prompt.block import abbreviate
 from exprag.trajectory import Trajectory
 
 

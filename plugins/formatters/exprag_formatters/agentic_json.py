@@ -9,7 +9,7 @@ The paper names the format without printing it (ExpRAG, section 3); this is one 
 
 from __future__ import annotations
 
-from exprag.formatter import Formatter, Transcript
+from exprag.contracts.formatter import Formatter, Transcript
 from exprag.trajectory import Trajectory
 from exprag_formatters.json_text import read, strings, write
 

@@ -8,7 +8,7 @@ belong to the memory block.
 
 from __future__ import annotations
 
-from exprag.formatter import Formatter, Transcript
+from exprag.contracts.formatter import Formatter, Transcript
 from exprag.trajectory import Trajectory
 from exprag_formatters.json_text import read, strings, write
 

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import re
 
-from exprag.formatter import Formatter, Transcript
+from exprag.contracts.formatter import Formatter, Transcript
 from exprag.trajectory import Trajectory
 
 INDENT = "  "

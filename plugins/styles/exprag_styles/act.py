@@ -7,8 +7,8 @@ from typing import Any
 
 from pydantic import BaseModel, Field
 
-from exprag.agents import AgentStyle, Turn
-from exprag.agents.templates import match
+from exprag.contracts.style import AgentStyle, Turn
+from exprag.contracts.templates import match
 from exprag.trajectory import Step
 from exprag_styles.text import bare, lines_of, one_line, read_json, split_reasoning, unfence
 

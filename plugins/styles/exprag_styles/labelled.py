@@ -15,8 +15,8 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from exprag.agents import AgentStyle, Turn
-from exprag.agents.templates import match
+from exprag.contracts.style import AgentStyle, Turn
+from exprag.contracts.templates import match
 from exprag.trajectory import Step
 from exprag_styles.text import bare, lines_of, one_line, read_json, split_reasoning, unfence
 

@@ -10,8 +10,8 @@ from collections.abc import Sequence
 
 from pydantic import BaseModel, Field
 
-from exprag.situation import Situation, situations
 from exprag.trajectory import Step, Task
+from exprag_models.situation import Situation, situations
 from exprag_styles.labelled import ACTION, THOUGHT, Labelled
 
 GOAL, VISITED, PLACE, INVENTORY = "Goal", "Locations visited", "Current location", "Current inventory"

@@ -12,7 +12,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from exprag.environment import Info, TextEnvironment, make_fingerprint
+from exprag.contracts.environment import Info, TextEnvironment, make_fingerprint
 from exprag.errors import ConfigError, EnvError, closest
 from exprag.trajectory import Task
 from exprag_envs.alfworld import games, wording

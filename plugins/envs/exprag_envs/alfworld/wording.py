@@ -18,7 +18,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from exprag.environment import make_fingerprint
+from exprag.contracts.environment import make_fingerprint
 from exprag.errors import RecordError
 from exprag.trajectory import Step, Trajectory
 from exprag_envs.alfworld.engine import NOTHING_HAPPENS

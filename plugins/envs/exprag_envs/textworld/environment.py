@@ -12,7 +12,7 @@ from importlib.metadata import version as package_version
 from pathlib import Path
 from typing import Any
 
-from exprag.environment import Info, TextEnvironment, make_fingerprint
+from exprag.contracts.environment import Info, TextEnvironment, make_fingerprint
 from exprag.errors import ConfigError, EnvError, closest
 from exprag.trajectory import Task
 from exprag_envs.textworld.generate import FIRST_SEED, RECIPES, default_cache_dir, game_file

@@ -7,7 +7,7 @@ import re
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
-from exprag.environment import Info, TextEnvironment, make_fingerprint
+from exprag.contracts.environment import Info, TextEnvironment, make_fingerprint
 from exprag.errors import ConfigError, EnvError, closest
 from exprag.trajectory import Task
 from exprag_envs.webshop import pages

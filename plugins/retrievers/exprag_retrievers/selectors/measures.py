@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from exprag.contracts.selector import Candidate
 from exprag.errors import ConfigError
-from exprag.retrieval import Candidate
 from exprag.trajectory import Trajectory
 
 _WORD = re.compile(r"\w+")

@@ -7,7 +7,8 @@ import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from exprag.retrieval import Candidate, Moment, Selector
+from exprag.contracts.query_strategy import Moment
+from exprag.contracts.selector import Candidate, Selector
 from exprag_retrievers.selectors.measures import count
 
 if TYPE_CHECKING:
@@ -57,7 +58,7 @@ class Rerank(Selector):
         """What the model is asked. Retrieved text is fenced and defused, as in a memory block."""
         from langchain_core.messages import HumanMessage, SystemMessage
 
-        from exprag.memory import LABELS, defuse
+        from exprag.prompt.block import LABELS, defuse
 
         told = [f"Task: {moment.task.instruction or moment.task.type}", f"Observation: {_short(moment.observation)}", ""]
         for number, candidate in enumerate(candidates, 1):

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from exprag.retrieval import Candidate, Moment, Selector
+from exprag.contracts.query_strategy import Moment
+from exprag.contracts.selector import Candidate, Selector
 from exprag.retrieval.utilities import read_utilities
 from exprag.trajectory import Trajectory
 from exprag_retrievers.selectors.measures import count, relevance, share

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from exprag.retrieval import Candidate, Moment, Selector
+from exprag.contracts.query_strategy import Moment
+from exprag.contracts.selector import Candidate, Selector
 
 
 class TopK(Selector):

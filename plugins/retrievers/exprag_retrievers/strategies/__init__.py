@@ -1,4 +1,4 @@
-"""The built-in query strategies, a file each; `exprag.situation` tells what several of them read out of an episode."""
+"""The built-in query strategies, a file each; `exprag_models.situation` tells what several of them read out of an episode."""
 
 from exprag_retrievers.strategies.observation import LastObservationStrategy, TaskAndObservationStrategy
 from exprag_retrievers.strategies.state import StateStrategy

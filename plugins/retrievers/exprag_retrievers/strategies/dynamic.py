@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from exprag.retrieval import Moment, QueryStrategy
-from exprag.situation import goal, situation
+from exprag.contracts.query_strategy import Moment, QueryStrategy
+from exprag_models.situation import goal, situation
 
 
 class DynamicStrategy(QueryStrategy):

@@ -5,9 +5,9 @@ The key of a trajectory is all that was observed in it, each text once: any obse
 
 from __future__ import annotations
 
-from exprag.retrieval import Moment
-from exprag.situation import goal
+from exprag.contracts.query_strategy import Moment
 from exprag.trajectory import Trajectory
+from exprag_models.situation import goal
 from exprag_retrievers.strategies.dynamic import DynamicStrategy
 
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from exprag.retrieval import Moment, QueryStrategy
-from exprag.situation import goal, kind, situation, situations
+from exprag.contracts.query_strategy import Moment, QueryStrategy
 from exprag.trajectory import Trajectory
+from exprag_models.situation import goal, kind, situation, situations
 
 
 class StateStrategy(QueryStrategy):
     """The query is the goal, the place and what is held now; the key is the goal, every place that was visited and
-    everything that was held. `exprag.situation` says how they are read.
+    everything that was held. `exprag_models.situation` says how they are read.
 
     Asked anew when the state has changed. With `place=False` only a change of what is held counts, and places are left out of
     the query: fewer searches, one per stage of the episode. Keys are the same either way.

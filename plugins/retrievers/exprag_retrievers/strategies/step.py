@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from exprag.contracts.query_strategy import Moment, StepStrategy
 from exprag.errors import ConfigError
-from exprag.retrieval import Moment, StepStrategy
-from exprag.situation import goal
 from exprag.trajectory import Task, Trajectory
+from exprag_models.situation import goal
 from exprag_retrievers.strategies.dynamic import DynamicStrategy
 
 

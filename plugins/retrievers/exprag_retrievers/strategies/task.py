@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from exprag.retrieval import Moment, QueryStrategy
-from exprag.situation import goal
+from exprag.contracts.query_strategy import Moment, QueryStrategy
 from exprag.trajectory import Trajectory
+from exprag_models.situation import goal
 
 
 class TaskStrategy(QueryStrategy):

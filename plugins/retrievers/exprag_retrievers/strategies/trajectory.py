@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from exprag.contracts.query_strategy import Moment
 from exprag.errors import ConfigError
-from exprag.retrieval import Moment
-from exprag.situation import goal
 from exprag.trajectory import Step, Task, Trajectory
+from exprag_models.situation import goal
 from exprag_retrievers.strategies.dynamic import DynamicStrategy
 
 

@@ -1,0 +1,1 @@
+"""Live environments: sessions restored by replay, and episodes of scripted experts."""

@@ -1,0 +1,217 @@
+"""What an adapter folder says about itself: exprag.json for programs, README.md for people, and a base path that can travel.
+
+exprag.json is written last: a folder that holds it is whole. The arm in it is the one that the rows were built with, and
+serving the adapter with another one warns.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import warnings
+from collections.abc import Sequence
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
+
+from exprag.config import Arm
+from exprag.errors import ExpragError, RunError
+from exprag.plugins import create
+from exprag.training.sft.recipes import Profile
+
+if TYPE_CHECKING:
+    from langchain_core.language_models import BaseChatModel
+
+CARD = "exprag.json"
+CONFIG = "adapter_config.json"
+PACKAGES = ("exprag", "trl", "peft", "transformers", "torch", "accelerate", "datasets", "bitsandbytes")
+
+
+PROMPT = ("style", "style_options", "examples", "history_budget")  # what an agent without memory is made of
+
+
+class ServedOtherwise(UserWarning):
+    """An adapter is served with other memory or prompts than it was trained with."""
+
+
+class Base(BaseModel):
+    """The base model: its id or folder, and hashes of its config and its tokenizer, by which it is known again."""
+
+    model_config = ConfigDict(frozen=True)
+
+    name: str
+    config: str = ""
+    tokenizer: str = ""
+
+
+class Card(BaseModel):
+    """What an adapter was made from.
+
+    dataset              where the rows lie, or "" for rows that were handed over; `rows`: what they say about themselves
+    arm                  what the rows were built with (None where they do not say), and with it what is to be served
+    environment, bank    of the rows, for playing the adapter as it was trained
+    results              the latest losses (`loss`, `eval_loss` or `eval_NAME_loss`) and, once played, `rollouts` by set
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    format: int = 1
+    base: Base
+    profile: Profile
+    arm: Arm | None = None
+    environment: str = ""
+    bank: str | None = None
+    bank_version: int | None = None
+    dataset: str = ""
+    rows: dict[str, JsonValue] = Field(default_factory=dict)
+    step: int = 0
+    epoch: float = 0.0
+    results: dict[str, JsonValue] = Field(default_factory=dict)
+    packages: dict[str, str] = Field(default_factory=dict)
+
+    @classmethod
+    def read(cls, folder: str | Path) -> Card:
+        """The card of an adapter folder. Raises RunError where there is none, or a damaged one."""
+        path = Path(folder) / CARD
+        try:
+            return cls.model_validate_json(path.read_bytes())
+        except OSError as error:
+            raise RunError(f"{folder} has no {CARD}.", cure="Name a checkpoint of `exprag train`, or OUT/best.") from error
+        except ValidationError as error:
+            raise RunError(f"{path} is damaged: {error.errors(include_url=False)[0]['msg']}.") from error
+
+    def write(self, folder: str | Path) -> None:
+        """README.md, then exprag.json, each as a whole or not at all."""
+        write_whole(Path(folder) / "README.md", readme(self))
+        write_whole(Path(folder) / CARD, self.model_dump_json(indent=2) + "\n")
+
+
+def finish_adapter(folder: Path, card: Card) -> None:
+    """Make the folder that PEFT wrote travel, and write its card."""
+    config = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
+    config["base_model_name_or_path"] = portable_base(card.base.name, folder)
+    write_whole(folder / CONFIG, json.dumps(config, indent=2, sort_keys=True) + "\n")
+    card.write(folder)
+
+
+def portable_base(base: str, adapter: Path) -> str:
+    """How the adapter names its base: an id as it is; a folder beside the training's by a relative path, which travels with
+    both; one that lies elsewhere by its absolute path, for which `hf:ADAPTER?base=FOLDER` can be said later."""
+    folder = Path(base).expanduser()
+    if not folder.is_dir():
+        return base
+    relative = Path(os.path.relpath(folder.resolve(), adapter.resolve()))
+    # ADAPTER/../.. is the folder that holds the training: what lies in it is beside it.
+    return relative.as_posix() if relative.parts.count("..") <= 2 else str(folder.resolve())
+
+
+def describe_base(name: str, config: Any, tokenizer: Any) -> Base:
+    """The base by its name, and hashes of its transformers config and tokenizer."""
+    from exprag.training.rows.tokens import tokenizer_hash
+
+    told = {key: value for key, value in config.to_dict().items() if key not in ("_name_or_path", "transformers_version")}
+    text = json.dumps(told, sort_keys=True, default=str)
+    return Base(name=name, config=hashlib.sha256(text.encode()).hexdigest()[:16], tokenizer=tokenizer_hash(tokenizer))
+
+
+def packages() -> dict[str, str]:
+    """The versions of what trains."""
+    found = {}
+    for name in PACKAGES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def warn_if_served_otherwise(model: BaseChatModel, arm: Arm, *, memory: bool) -> None:
+    """Warn (ServedOtherwise) naming each field of the arm in which a local adapter is served otherwise than it was trained.
+
+    `memory`: whether the agent has a bank. Other models, and adapters without a card, pass.
+    """
+    folder = getattr(model, "adapter", None)
+    if not folder or not (Path(folder) / CARD).is_file():
+        return
+    card = Card.read(folder)
+    different = differences(card, arm, memory=memory)
+    if different:
+        told = f"The adapter {folder} is served otherwise than it was trained: {', '.join(different)}."
+        warnings.warn(ServedOtherwise(told), stacklevel=3)
+
+
+def differences(card: Card, arm: Arm, *, memory: bool) -> list[str]:
+    """`field (… trained, … served)` for each field that differs. A field that only memory reads is passed by without one."""
+    if card.arm is None:
+        return []
+    trained, config = card.arm, cast(dict[str, Any], card.rows.get("config", {}))
+    ks = tuple(config.get("k_choices") or (trained.k,))
+    with_memory, memory = card.bank is not None and max(ks) > 0, memory and arm.k > 0
+    if with_memory != memory:
+        words = {True: "from a bank", False: "none"}
+        found = [f"memory ({words[with_memory]} trained, {words[memory]} served)"]
+    else:
+        found = []
+    for name in Arm.model_fields if with_memory and memory else PROMPT:
+        was, now = (_meant(each, name) for each in (trained, arm))
+        expected = (name == "k" and now in ks) or name == "index_types"  # these types are those of the tasks at hand
+        if was != now and not expected:
+            found.append(f"{name} ({was!r} trained, {now!r} served)")
+    return found
+
+
+def _meant(arm: Arm, name: str) -> object:
+    """What a field says, with a default said out loud: the refresh that is the strategy's own."""
+    value = getattr(arm, name)
+    if name != "refresh" or value is not None:
+        return value
+    try:
+        return str(create("query_strategy", arm.strategy, **arm.strategy_options).refresh)
+    except ExpragError:  # a strategy that is not installed here: it differs by name anyway
+        return value
+
+
+def readme(card: Card) -> str:
+    """The model card, in the Hub's format: YAML front matter, then Markdown."""
+    base = Path(card.base.name).name if Path(card.base.name).is_absolute() or card.base.name.startswith(".") else card.base.name
+    arm, profile = card.arm, card.profile
+    head = ["---", f"base_model: {json.dumps(base)}", "library_name: peft", "pipeline_tag: text-generation"]
+    head += ["tags: [exprag, lora, trl]", "---", "", f"# {profile.name or 'LoRA'} adapter of {base}", ""]
+    about = [
+        ("Base", f"`{card.base.name}`"),
+        ("Base config, tokenizer", f"sha256 `{card.base.config}…`, `{card.base.tokenizer}…`"),
+        ("Environment", card.environment),
+        ("Rows", card.dataset),
+        ("Bank", f"{card.bank} version {card.bank_version}" if card.bank else "none"),
+        ("Trained", f"{card.epoch:g} epochs, {card.step} steps, seed {profile.seed}"),
+    ]
+    if arm:
+        about += [("Style", arm.style), ("Strategy", f"{arm.strategy}, {arm.refresh or 'as it says'}"), ("K", str(arm.k))]
+        about += [("Selector", arm.selector), ("Formatter", arm.formatter), ("Placement", arm.placement)]
+    recipe = [(name, f"`{value}`") for name, value in profile.model_dump().items() if name != "name"]
+    parts = [*head, _table(("what", "which"), [row for row in about if row[1]])]
+    parts += ["", "Serve it as it was trained: `exprag.json` holds the whole arm, and serving with another one warns."]
+    parts += ["", "## Results", "", _results(card.results), "", "## Recipe", "", _table(("field", "value"), recipe)]
+    return "\n".join([*parts, "", "## Packages", "", _table(("package", "version"), list(card.packages.items())), ""])
+
+
+def _results(results: dict[str, Any]) -> str:
+    rows = [(name, f"{value:.4f}") for name, value in results.items() if isinstance(value, float)]
+    for name, r in results.get("rollouts", {}).items():
+        rows.append((f"success, {name}", f"{r['success']:.1%} of {r['n']} ({r['low']:.1%} to {r['high']:.1%})"))
+    return _table(("measure", "value"), rows) if rows else "None yet."
+
+
+def _table(head: tuple[str, str], rows: Sequence[tuple[str, str]]) -> str:
+    cells = [(a.replace("|", "\\|"), b.replace("|", "\\|")) for a, b in rows]
+    return "\n".join([f"| {head[0]} | {head[1]} |", "|---|---|", *(f"| {a} | {b} |" for a, b in cells)])
+
+
+def write_whole(path: Path, text: str) -> None:
+    """The file as a whole, or not at all."""
+    partial = path.with_name(path.name + ".partial")
+    partial.write_text(text, encoding="utf-8")
+    partial.replace(path)

@@ -1,0 +1,41 @@
+"""Documents as one fenced text within a token budget, for the prompt: what `build_block` is for trajectories.
+
+Document text is untrusted as retrieved episodes are: it is fenced, told to be reference and not instruction, and markup of
+chat templates in it is defused.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+
+from exprag.bank.documents.collection import DocumentHit
+from exprag.prompt.block import DOCUMENTS, MemoryBlock, approximate_tokens, defuse
+from exprag.trajectory import Recall
+
+_UNSAFE = re.compile(r"[\s\"<>]+")
+
+
+def document_block(
+    hits: Sequence[DocumentHit],
+    budget: int | None = None,
+    count_tokens: Callable[[str], int] = approximate_tokens,
+) -> MemoryBlock:
+    """The documents found, best first, each whole or not at all, in at most `budget` tokens as `count_tokens` counts.
+
+    `shown` and `dropped` name documents by id.
+    """
+    parts: list[str] = []
+    shown: list[Recall] = []
+    dropped: list[Recall] = []
+    for hit in hits:
+        id = str(hit.document.id)
+        recall = Recall(id=id, score=hit.score, reason="document")
+        body = defuse(hit.document.page_content)
+        part = f'<document id="{_UNSAFE.sub(" ", defuse(id))[:120]}">\n{body}\n</document>'
+        if budget is not None and count_tokens("\n".join([DOCUMENTS, *parts, part])) > budget:
+            dropped.append(recall)
+            continue
+        parts.append(part)
+        shown.append(recall)
+    return MemoryBlock("\n".join([DOCUMENTS, *parts]) if parts else "", tuple(shown), dropped=tuple(dropped))

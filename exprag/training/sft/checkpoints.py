@@ -1,0 +1,90 @@
+"""Checkpoints: which are whole, and which one is best. The best is chosen by what it does on tasks, and kept as OUT/best.
+
+Validation loss turns up long before success stops rising (arXiv 2603.18272, figures 3 and 4), so it chooses nothing here.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from exprag.errors import RunError
+from exprag.models.cards import CARD, Card, write_whole
+from exprag.training.sft.rollouts import Progress, Rollout, Sets, check_sets, play_checkpoint, read_rollouts, step_of
+
+SELECTION = "selection.json"
+_FOLDER = re.compile(r"checkpoint-\d+")
+_TO_RESUME = ("optimizer.pt", "scheduler.pt", "scaler.pt", "trainer_state.json", "rng_state*.pth")
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Which checkpoint was chosen, by which set, from which rollouts; `best` is its copy."""
+
+    chosen: Path
+    best: Path
+    by: str
+    rollouts: tuple[Rollout, ...]
+
+
+def select_checkpoint(
+    out: str | Path,
+    sets: Sets,
+    *,
+    by: str | None = None,
+    model_options: Mapping[str, Any] | None = None,
+    progress: Progress | None = None,
+) -> Selection:
+    """Play the checkpoint of every epoch on sets of tasks, and keep the most successful one as OUT/best.
+
+    sets           a run configuration, or several by name; see `rollout_config` for one that plays as was trained. Their
+                   `model` is the checkpoint
+    by             the set that decides; default: the first. Equal success: fewer steps, then the earlier one
+    model_options  options of `hf:`, such as max_new_tokens or base
+
+    Writes OUT/selection.json and the results into the cards. Raises RunError where OUT has no whole checkpoint, ConfigError
+    for an unknown set, and what `exprag.runs.run` raises.
+    """
+    out = Path(out)
+    named = check_sets(sets, by)
+    by = by or next(iter(named))
+    checkpoints = epoch_checkpoints(out)
+    if not checkpoints:
+        raise RunError(f"{out} has no whole checkpoint.", cure="Give the folder that `exprag train` wrote (--out).")
+    for checkpoint in checkpoints:
+        play_checkpoint(checkpoint, named, model_options=model_options, progress=progress)
+    rollouts = [rollout for rollout in read_rollouts(out) if rollout.set in named]
+    best = min((r for r in rollouts if r.set == by), key=lambda r: (-r.success, r.steps, r.step))
+    _copy_best(out / best.checkpoint, out / "best")
+    told = {"by": by, "chosen": best.checkpoint, "rollouts": [asdict(rollout) for rollout in rollouts]}
+    write_whole(out / SELECTION, json.dumps(told, indent=2) + "\n")
+    return Selection(out / best.checkpoint, out / "best", by, tuple(rollouts))
+
+
+def whole_checkpoints(out: str | Path) -> list[Path]:
+    """The checkpoints that were written to their end, by step."""
+    return sorted((p.parent for p in Path(out).glob(f"checkpoint-*/{CARD}") if _FOLDER.fullmatch(p.parent.name)), key=step_of)
+
+
+def half_checkpoints(out: str | Path) -> list[Path]:
+    """The checkpoints that a kill or a full disk left unfinished."""
+    return [p for p in Path(out).glob("checkpoint-*") if _FOLDER.fullmatch(p.name) and not (p / CARD).is_file()]
+
+
+def epoch_checkpoints(out: str | Path) -> list[Path]:
+    """The whole checkpoints at the end of an epoch."""
+    return [folder for folder in whole_checkpoints(out) if float(Card.read(folder).epoch).is_integer()]
+
+
+def _copy_best(checkpoint: Path, best: Path) -> None:
+    """The adapter without what only a resumed training needs; the former best stays until the new one is whole."""
+    partial = best.with_name(".best.partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    shutil.copytree(checkpoint, partial, ignore=shutil.ignore_patterns(*_TO_RESUME))
+    shutil.rmtree(best, ignore_errors=True)
+    partial.rename(best)

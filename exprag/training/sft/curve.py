@@ -1,0 +1,155 @@
+"""What a training did, epoch by epoch: losses, and the success of each checkpoint on each set of tasks it has played.
+
+The figures are those of arXiv 2603.18272 (3 and 4): success may go on rising long after validation loss has turned up.
+"""
+
+from __future__ import annotations
+
+import html
+import io
+import json
+from collections import defaultdict
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from exprag.errors import ConfigError, RunError
+from exprag.training.sft.rollouts import Rollout, read_rollouts
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+METRICS = "metrics.jsonl"
+STYLE = """
+:root { color-scheme: light; font: 15px/1.5 system-ui, sans-serif; }
+body { max-width: 64rem; margin: 2rem auto; padding: 0 1rem; }
+svg { width: 100%; height: auto; }
+table { border-collapse: collapse; margin: 1rem 0; }
+th, td { padding: .2rem .8rem; text-align: right; border-bottom: 1px solid #ddd; }
+th:first-child, td:first-child { text-align: left; }
+"""
+
+
+@dataclass(frozen=True)
+class Curve:
+    """Losses by name (`training`, `validation` or `validation, NAME`) as (epoch, nats a token), and rollouts by set."""
+
+    losses: dict[str, list[tuple[float, float]]]
+    rollouts: dict[str, list[Rollout]]
+
+
+def read_curve(out: str | Path) -> Curve:
+    """What a training has logged and played so far. Raises RunError where OUT is no training."""
+    path = Path(out) / METRICS
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except OSError as error:
+        raise RunError(f"{out} has no {METRICS}.", cure="Give the folder that `exprag train` wrote (--out).") from error
+    losses: dict[str, list[tuple[float, float]]] = defaultdict(list)
+    for line in lines:
+        try:
+            logged = json.loads(line)
+        except ValueError:  # the last line of a training that is being written or was killed
+            continue
+        for name, value in logged.items():
+            if name == "loss" or (name.startswith("eval_") and name.endswith("loss")):
+                losses[_loss_name(name)].append((logged["epoch"], value))
+    rollouts: dict[str, list[Rollout]] = defaultdict(list)
+    for rollout in read_rollouts(out):
+        rollouts[rollout.set].append(rollout)
+    return Curve(dict(losses), dict(rollouts))
+
+
+def draw_curve(out: str | Path, *, png: str | Path | None = None, page: str | Path | None = None) -> tuple[Path, Path]:
+    """Draw the training in OUT as a PNG and as a self-contained HTML page; default: OUT/curve.png and OUT/curve.html."""
+    try:
+        import matplotlib
+    except ImportError as error:
+        raise ConfigError("Drawing needs matplotlib.", cure="pip install 'exprag[train]'") from error
+    matplotlib.use("Agg")
+    curve = read_curve(out)
+    figure = _figure(curve)
+    image, text = io.BytesIO(), io.StringIO()
+    with matplotlib.rc_context({"svg.hashsalt": "exprag"}):  # the same figure, byte for byte, from the same numbers
+        figure.savefig(image, format="png", dpi=150)
+        figure.savefig(text, format="svg", metadata={"Date": None})
+    svg = text.getvalue()
+    targets = Path(png or Path(out) / "curve.png"), Path(page or Path(out) / "curve.html")
+    _write(targets[0], image.getvalue())
+    _write(targets[1], _page(Path(out).resolve().name, curve, svg[svg.index("<svg") :]).encode())
+    return targets
+
+
+def _figure(curve: Curve) -> Figure:
+    from matplotlib.figure import Figure
+
+    panels = [name for name in ("losses", "rollouts") if getattr(curve, name)]
+    if not panels:
+        raise RunError("Nothing was logged or played yet, so there is no curve to draw.")
+    names = [*curve.rollouts, *(name.removeprefix("validation, ") for name in curve.losses if name != "training")]
+    color = {name: f"C{number}" for number, name in enumerate(dict.fromkeys(names))} | {"training": "0.6"}
+    figure = Figure(figsize=(5.5 * len(panels), 4), layout="constrained")
+    for axes, panel in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels, strict=True):
+        axes.set_xlabel("epoch")
+        if panel == "losses":
+            axes.set_title("Loss (nats a token)")
+            for name, points in curve.losses.items():
+                thin = name == "training"
+                look = {"color": color[name.removeprefix("validation, ")], "marker": "" if thin else "o", "lw": 1 if thin else 2}
+                axes.plot(*zip(*points, strict=True), label=name, ms=4, **look)
+        else:
+            axes.set_title("Success (%), with Wilson 95 % intervals")
+            axes.set_ylim(-2, 102)
+            for name, rollouts in curve.rollouts.items():
+                epochs = [r.epoch for r in rollouts]
+                axes.plot(epochs, [100 * r.success for r in rollouts], color=color[name], marker="o", ms=4, lw=2, label=name)
+                low, high = [100 * r.low for r in rollouts], [100 * r.high for r in rollouts]
+                axes.fill_between(epochs, low, high, color=color[name], alpha=0.15, lw=0)
+        axes.grid(alpha=0.3)
+        axes.spines[["top", "right"]].set_visible(False)
+        axes.legend(frameon=False)
+    return figure
+
+
+def _page(name: str, curve: Curve, svg: str) -> str:
+    """One file that needs nothing else: the figure as SVG, and its numbers."""
+    head = ["epoch", *(n for n in curve.losses if n != "training"), *curve.rollouts]
+    cells: dict[float, dict[str, str]] = defaultdict(dict)
+    for loss, points in curve.losses.items():
+        for epoch, value in points:
+            cells[epoch][loss] = f"{value:.4f}"
+    for set_, rollouts in curve.rollouts.items():
+        for r in rollouts:
+            cells[r.epoch][set_] = f"{r.success:.1%} ({r.low:.1%} to {r.high:.1%}), n = {r.n}"
+    told = {epoch: row for epoch, row in sorted(cells.items()) if row.keys() & set(head)}
+    rows = [[f"{epoch:g}", *(row.get(column, "–") for column in head[1:])] for epoch, row in told.items()]
+    policy = "default-src 'none'; style-src 'unsafe-inline'"  # no script, no request; a figure's lines are styled in place
+    title = html.escape(f"{name}: loss and success by epoch")
+    return (
+        '<!doctype html><html lang="en"><head><meta charset="utf-8">'
+        f'<meta http-equiv="Content-Security-Policy" content="{policy}">'
+        f"<title>{title}</title><style>{STYLE}</style></head><body><h1>{title}</h1>{svg}"
+        f"<table><thead>{_row('th', head)}</thead><tbody>{''.join(_row('td', row) for row in rows)}</tbody></table>"
+        "</body></html>\n"
+    )
+
+
+def _row(kind: str, cells: list[str]) -> str:
+    return "<tr>" + "".join(f"<{kind}>{html.escape(cell)}</{kind}>" for cell in cells) + "</tr>"
+
+
+def _loss_name(logged: str) -> str:
+    if logged == "loss":
+        return "training"
+    return ", ".join(["validation", *filter(None, [logged.removeprefix("eval_").removesuffix("loss").strip("_")])])
+
+
+def _write(path: Path, data: bytes) -> None:
+    partial = path.with_name(path.name + ".partial")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        partial.write_bytes(data)
+        partial.replace(path)
+    except OSError as error:
+        partial.unlink(missing_ok=True)
+        raise RunError(f"Cannot write {path}: {error.strerror}.", cure="Name a file in a writable folder.") from error

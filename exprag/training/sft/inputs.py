@@ -1,0 +1,124 @@
+"""What a training reads: rows with what they say about themselves, tokenised for a base, and rows held out to measure loss on."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import random
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from exprag.errors import ConfigError
+from exprag.training.sft import checks
+from exprag.training.sft.recipes import Profile
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+
+    from exprag.training.rows.dataset import Description
+
+TOKENS = ["input_ids", "labels"]
+
+
+@dataclass(frozen=True)
+class Source:
+    """Rows and, where they were read from a file, its path and description."""
+
+    rows: Dataset
+    path: str = ""
+    about: Description | None = None
+
+    @property
+    def environment(self) -> str:
+        """The environment of all rows; "" where they are of several, or do not say."""
+        return str(origin(self.about)["environment"]) if self.about else ""
+
+    def tokenised(self, tokenizer: Any, config: Any, profile: Profile, what: str) -> Dataset:
+        """`input_ids` and `labels` alone, checked against the base."""
+        rows = self.rows
+        if self.about is not None and self.about.tokenizer is not None:
+            from exprag.training import check_tokenizer
+
+            check_tokenizer(self.about, tokenizer)
+        if "input_ids" not in rows.column_names:
+            if "messages" not in rows.column_names:
+                raise ConfigError(
+                    f"The {what} rows have columns {', '.join(rows.column_names)}.",
+                    cure="Rows have `messages` and `train`, or `input_ids` and `labels`: see `exprag data`.",
+                )
+            from exprag.training import tokenize_rows
+
+            rows, _ = tokenize_rows(rows, tokenizer)
+        elif "labels" not in rows.column_names:
+            raise ConfigError(f"The {what} rows have `input_ids` without `labels`.", cure="Build them with exprag data.")
+        from datasets import Dataset
+
+        # In memory: what is mapped later leaves no cache in the dataset's folder.
+        rows = Dataset(rows.select_columns(TOKENS).with_format("arrow")[:])
+        if profile.loss == "all":
+            rows = rows.remove_columns("labels").add_column("labels", rows.data.column("input_ids"))
+        checks.check_rows(rows, config, what=what)
+        return rows
+
+
+def open_source(dataset: str | Path | Dataset) -> Source:
+    """Rows of a folder or file that `exprag data` wrote, or rows as they are."""
+    if not isinstance(dataset, str | Path):
+        return Source(dataset)
+    from exprag.training import describe_dataset, load_dataset
+
+    return Source(load_dataset(dataset), str(dataset), describe_dataset(dataset))
+
+
+def origin(about: Description) -> dict[str, Any]:
+    """The environment of all rows ("" where they are of several), and the bank with its version."""
+    names = list(about.environments)
+    bank = about.bank
+    return {
+        "environment": names[0] if len(names) == 1 else "",
+        "bank": bank.uri if bank else None,
+        "bank_version": bank.version if bank else None,
+    }
+
+
+def open_validation(source: Source, validation: Any, seed: int) -> tuple[Source, dict[str, Source]]:
+    """The rows to train on, and the rows held out, by name ("" for a single set)."""
+    if validation is None:
+        return source, {}
+    if isinstance(validation, float | int):
+        kept, held = hold_out(source.rows, float(validation), seed)
+        return Source(kept, source.path, source.about), {"": Source(held, source.path, source.about)}
+    named = validation if isinstance(validation, Mapping) else {"": validation}
+    return source, {name: open_source(rows) for name, rows in named.items()}
+
+
+def hold_out(rows: Dataset, share: float, seed: int) -> tuple[Dataset, Dataset]:
+    """Split by task (or group of alike tasks), so that none is on both sides: the rows to train on, and those of `share` of the
+    tasks, at least one."""
+    if not 0 < share < 1:
+        raise ConfigError(f"A share of {share:g} cannot be held out.", cure="Give a number between 0 and 1, or rows.")
+    tasks = [_task(told) for told in rows["task"]] if "task" in rows.column_names else [str(i) for i in range(len(rows))]
+    names = sorted(set(tasks))
+    random.Random(seed).shuffle(names)
+    number = max(1, round(share * len(names)))
+    if number >= len(names):
+        raise ConfigError(f"{share:g} of {len(names)} tasks leaves none to train on.", cure="Give more rows, or another share.")
+    held = set(names[:number])
+    sides = [[i for i, task in enumerate(tasks) if (task in held) is side] for side in (False, True)]
+    return rows.select(sides[0]), rows.select(sides[1])
+
+
+def content_hash(rows: Dataset) -> str:
+    """sha256 over the tokens and labels, row by row."""
+    digest = hashlib.sha256()
+    for name in TOKENS:
+        digest.update(checks.flat(rows, name).astype("<i8").tobytes())
+    digest.update(checks.row_lengths(rows).astype("<i8").tobytes())
+    return digest.hexdigest()
+
+
+def _task(told: str) -> str:
+    task = json.loads(told)
+    return f"{task['environment']}/{task.get('group') or task['id']}"

@@ -1,0 +1,157 @@
+"""Episodes of a checkpoint: sets of tasks, played by the ordinary runs, as run directories OUT/rollouts/SET/checkpoint-STEP.
+
+An interrupted call goes on where it was, what was played is not played again, and `exprag report` reads the folders.
+"""
+
+from __future__ import annotations
+
+import random
+import re
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, cast
+from urllib.parse import urlencode
+
+from exprag.config import Arm
+from exprag.errors import ConfigError
+from exprag.evaluation import load_run, measure
+from exprag.models.cards import CARD, Card
+from exprag.runs import RunConfig, choose_tasks
+from exprag.runs import run as play
+from exprag.runs.player import make_environment
+from exprag.training.sft.inputs import origin
+from exprag.trajectory import Trajectory
+
+Sets = RunConfig | Mapping[str, RunConfig]
+Progress = Callable[[str, int, int, Trajectory | None], None]
+"""Called with ("SET/checkpoint-STEP", finished, total, the episode just finished or None at the start)."""
+
+
+@dataclass(frozen=True)
+class Rollout:
+    """How one checkpoint did on one set of tasks. Rates in [0, 1]; `low` and `high` are Wilson's 95 % limits; `steps` a mean."""
+
+    set: str
+    checkpoint: str
+    step: int
+    epoch: float
+    n: int
+    solved: int
+    success: float
+    low: float
+    high: float
+    score: float | None
+    steps: float
+    errors: int
+
+
+def rollout_config(source: str | Path, **fields: Any) -> RunConfig:
+    """Tasks to play as was trained: the arm, the environment and the bank of an adapter or a dataset, with `fields` on top."""
+    if (Path(source) / CARD).is_file():
+        card = Card.read(source)
+        rows, home = card.rows, {"environment": card.environment, "bank": card.bank, "bank_version": card.bank_version}
+    else:
+        from exprag.training import describe_dataset
+
+        about = describe_dataset(source)
+        rows, home = about.model_dump(mode="json"), origin(about)
+    config = cast(dict[str, Any], rows.get("config", {}))
+    taken = {name: config[name] for name in (*Arm.model_fields, "environment_options") if name in config}
+    return RunConfig.make(**{**taken, **home, **fields})
+
+
+def play_checkpoint(
+    checkpoint: Path,
+    sets: Mapping[str, RunConfig],
+    *,
+    model_options: Mapping[str, Any] | None = None,
+    progress: Progress | None = None,
+) -> None:
+    """Play one checkpoint on every set, as far as it was not played before, and write the results into its card."""
+    out = checkpoint.parent
+    spec = f"hf:{checkpoint}" + (f"?{urlencode(model_options)}" if model_options else "")
+    for name, config in sets.items():
+        shown = partial(progress, f"{name}/{checkpoint.name}") if progress else None
+        arm = config.model_copy(update={"model": spec, "policy": "agent"})
+        with _undisturbed():
+            play(arm, out / "rollouts" / name / checkpoint.name, progress=shown)
+    card = Card.read(checkpoint)
+    played = {r.set: asdict(r) for r in read_rollouts(out) if r.checkpoint == checkpoint.name}
+    card.model_copy(update={"results": card.results | {"rollouts": played}}).write(checkpoint)
+
+
+def read_rollouts(out: str | Path) -> list[Rollout]:
+    """What has been played so far, by set and step."""
+    found = []
+    for folder in sorted(Path(out).glob("rollouts/*/checkpoint-*")):
+        checkpoint = Path(out) / folder.name
+        if not (checkpoint / CARD).is_file():
+            continue
+        metrics = measure(load_run(folder).episodes)
+        if metrics.n == 0 or metrics.interval is None or metrics.success is None:
+            continue
+        found.append(
+            Rollout(
+                set=folder.parent.name,
+                checkpoint=folder.name,
+                step=step_of(folder),
+                epoch=Card.read(checkpoint).epoch,
+                n=metrics.n,
+                solved=metrics.solved,
+                success=metrics.success,
+                low=metrics.interval.low,
+                high=metrics.interval.high,
+                score=metrics.score,
+                steps=metrics.steps or 0.0,
+                errors=sum(metrics.errors.values()),
+            )
+        )
+    return sorted(found, key=lambda rollout: (rollout.set, rollout.step))
+
+
+def check_sets(sets: Sets, by: str | None) -> dict[str, RunConfig]:
+    """The sets by name, once it is known that each has tasks and its bank, and that `by` is one of them."""
+    named = name_sets(sets)
+    if by is not None and by not in named:
+        raise ConfigError(f"There is no set {by!r} to choose by.", cure=f"Sets: {', '.join(named)}.")
+    for config in named.values():
+        choose_tasks(make_environment(config), config)
+        if config.bank is not None:
+            from exprag.bank import Bank
+
+            Bank.open(config.bank, version=config.bank_version)
+    return named
+
+
+def name_sets(sets: Sets) -> dict[str, RunConfig]:
+    """Sets by name; a single one is named by its configuration."""
+    named = {sets.name or "tasks": sets} if isinstance(sets, RunConfig) else dict(sets)
+    if not named:
+        raise ConfigError("There is no set of tasks to play.", cure="Give at least one run configuration.")
+    for name in named:
+        if not re.fullmatch(r"[\w.+-]+", name):
+            raise ConfigError(f"{name!r} is no name of a set: it becomes a folder.", cure="Use letters, digits, - and _.")
+    return named
+
+
+def step_of(checkpoint: Path) -> int:
+    """The optimizer step in the name of a checkpoint's folder."""
+    return int(checkpoint.name.rpartition("-")[2])
+
+
+@contextmanager
+def _undisturbed() -> Iterator[None]:
+    """Episodes in this process leave the random states as they were, so that training goes on as if nobody had played."""
+    import numpy as np
+    import torch
+
+    states = random.getstate(), np.random.get_state()
+    with torch.random.fork_rng():
+        try:
+            yield
+        finally:
+            random.setstate(states[0])
+            np.random.set_state(states[1])

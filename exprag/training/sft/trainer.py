@@ -1,0 +1,233 @@
+"""TRL's SFTTrainer with what long trainings need: a stop at a loss that is no number, and checkpoints that are whole or absent.
+
+A checkpoint counts once its card stands in it, which is written last (`exprag.models.cards`). Heavy: imported late.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import shutil
+import warnings
+from collections.abc import Callable
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from transformers import BitsAndBytesConfig, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+from transformers.trainer_callback import PrinterCallback
+from trl import SFTConfig, SFTTrainer
+
+from exprag.errors import ConfigError, ModelError, RunError
+from exprag.models.cards import Card, finish_adapter
+from exprag.training.sft.checkpoints import whole_checkpoints
+from exprag.training.sft.recipes import Profile, change_profile
+
+Progress = Callable[[int, int, dict[str, float]], None]
+"""Called with (optimizer steps done, steps in all, the latest logged values)."""
+
+METRICS = "metrics.jsonl"
+OPTIMIZERS = {"adamw": "adamw_torch_fused", "adamw_8bit": "adamw_8bit", "paged_adamw_8bit": "paged_adamw_8bit"}
+
+
+class EpisodeTrainer(SFTTrainer):
+    """The trainer of one adapter. `card` is what its checkpoints say about themselves, but for step, epoch and results.
+
+    `after` is called on every process with each checkpoint that was written.
+    """
+
+    def __init__(self, *, out: Path, card: Card, progress: Progress | None = None, **arguments: Any) -> None:
+        self._out, self._card = out, card
+        self.after: Callable[[Path], None] = lambda checkpoint: None
+        with warnings.catch_warnings(action="ignore", category=FutureWarning):  # TRL's own words for its settings
+            super().__init__(**arguments)
+        self.remove_callback(PrinterCallback)
+        self.add_callback(Watch(out, card.profile, progress))
+
+    def training_step(self, model: Any, inputs: Any, num_items_in_batch: Any = None) -> torch.Tensor:
+        loss: torch.Tensor = super().training_step(model, inputs, num_items_in_batch)
+        if not math.isfinite(loss.item()):
+            raise ModelError(
+                f"The loss is {loss.item()} at step {self.state.global_step + 1}. {_kept(self._out)}",
+                cure="Lower learning_rate or max_grad_norm, or set precision to fp32, and train to another --out.",
+            )
+        return loss
+
+    def _save_checkpoint(self, model: Any, trial: Any) -> None:
+        folder = self._out / f"checkpoint-{self.state.global_step}"
+        try:
+            super()._save_checkpoint(model, trial)
+            self.accelerator.wait_for_everyone()  # each process writes its own random state
+            if self.is_world_process_zero():
+                (folder / "training_args.bin").unlink(missing_ok=True)  # a pickle, which nothing reads
+                results = _results(self.state.log_history)
+                about = {"step": self.state.global_step, "epoch": self.state.epoch, "results": results}
+                finish_adapter(folder, self._card.model_copy(update=about))
+                self._drop_old()
+            self.accelerator.wait_for_everyone()
+        except (OSError, RuntimeError, SafetensorError) as error:
+            if self.is_world_process_zero():
+                shutil.rmtree(folder, ignore_errors=True)
+            raise _unwritten(folder, error, self._out) from error
+        self.after(folder)
+
+    def _drop_old(self) -> None:
+        limit = self._card.profile.save_total_limit
+        for old in whole_checkpoints(self._out)[: -limit if limit else 0]:
+            shutil.rmtree(old)
+
+    def create_model_card(self, *_: Any, **__: Any) -> None:
+        """The card is ours."""
+
+    def _send_telemetry(self) -> None:
+        """Nothing phones home."""
+
+
+class Watch(TrainerCallback):
+    """Writes metrics.jsonl, tells the caller, and keeps checkpoints between epochs."""
+
+    def __init__(self, out: Path, profile: Profile, progress: Progress | None) -> None:
+        self._out, self._every, self._progress = out, profile.save_steps, progress
+        self._latest: dict[str, float] = {}
+
+    def on_train_begin(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
+        if state.is_world_process_zero:
+            _cut_metrics(self._out / METRICS, state.global_step)
+            self._tell(state)
+
+    def on_log(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **told: Any) -> None:
+        logs: dict[str, float] = told["logs"]
+        if state.is_world_process_zero and "train_runtime" not in logs:
+            self._latest |= logs
+            try:
+                with open(self._out / METRICS, "a", encoding="utf-8") as out:
+                    out.write(json.dumps({"step": state.global_step, "epoch": state.epoch, **logs}) + "\n")
+            except OSError as error:
+                raise _unwritten(self._out / METRICS, error, self._out) from error
+
+    def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
+        if self._every and state.global_step % self._every == 0:
+            control.should_save = True
+        if state.is_world_process_zero:
+            self._tell(state)
+
+    def on_epoch_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
+        control.should_log = True
+
+    def _tell(self, state: TrainerState) -> None:
+        if self._progress:
+            self._progress(state.global_step, state.max_steps, dict(self._latest))
+
+
+def arguments(profile: Profile, out: Path, *, longest: int, validated: bool) -> SFTConfig:
+    """The profile in TRL's words. `longest` is the longest row: nothing is ever cut."""
+    gpu, bf16 = torch.cuda.is_available(), profile.precision == "bf16"
+    with warnings.catch_warnings(action="ignore", category=FutureWarning):  # newer names for settings that older versions lack
+        return SFTConfig(
+            output_dir=str(out),
+            per_device_train_batch_size=profile.device_batch_size,
+            per_device_eval_batch_size=profile.device_batch_size,
+            gradient_accumulation_steps=_accumulation(profile),
+            num_train_epochs=profile.epochs,
+            learning_rate=profile.learning_rate,
+            lr_scheduler_type="constant_with_warmup" if profile.warmup and profile.schedule == "constant" else profile.schedule,
+            warmup_steps=profile.warmup,  # below 1: a share of all steps
+            optim=OPTIMIZERS[profile.optimizer],
+            weight_decay=profile.weight_decay,
+            max_grad_norm=profile.max_grad_norm,
+            label_smoothing_factor=profile.label_smoothing,
+            bf16=bf16,
+            fp16=False,
+            gradient_checkpointing=bool(profile.gradient_checkpointing),
+            model_init_kwargs={"dtype": "bfloat16" if bf16 else "float32"},
+            seed=profile.seed,
+            max_length=max(longest, profile.pack_length or 0) if profile.packing else None,
+            packing=profile.packing,
+            packing_strategy="bfd",  # position ids begin anew with each episode, and attention stays within it
+            eval_packing=False,
+            dataset_kwargs=None if profile.packing else {"skip_prepare_dataset": True},
+            eval_strategy="epoch" if validated else "no",
+            save_strategy="epoch",
+            logging_steps=profile.log_steps,
+            logging_first_step=True,
+            logging_nan_inf_filter=False,
+            dataloader_pin_memory=gpu,
+            ddp_find_unused_parameters=False,
+            ddp_timeout=24 * 3600,  # rollouts on the main process may keep the others waiting
+            report_to="none",
+            disable_tqdm=True,
+            use_cpu=not gpu,
+        )
+
+
+def on_this_machine(profile: Profile) -> Profile:
+    """The profile with what it leaves to the machine decided."""
+    gpu = torch.cuda.is_available()
+    precision, checkpointing = profile.precision, profile.gradient_checkpointing
+    if precision == "auto":
+        precision = "bf16" if gpu and torch.cuda.is_bf16_supported() else "fp32"
+    eight_bits = gpu and find_spec("bitsandbytes") is not None
+    return change_profile(
+        profile,
+        optimizer=profile.optimizer if eight_bits else "adamw",
+        precision=precision,
+        gradient_checkpointing=gpu if checkpointing is None else checkpointing,
+    )
+
+
+def quantisation(profile: Profile) -> BitsAndBytesConfig | None:
+    """The base in 4 bits, as QLoRA has it (arXiv 2305.14314)."""
+    if not profile.qlora:
+        return None
+    return BitsAndBytesConfig(
+        load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_use_double_quant=True, bnb_4bit_compute_dtype=torch.bfloat16
+    )
+
+
+def _accumulation(profile: Profile) -> int:
+    """Forward passes for one optimizer step of `batch_size` rows over all processes."""
+    at_once = profile.device_batch_size * int(os.environ.get("WORLD_SIZE", 1))
+    if profile.batch_size % at_once:
+        raise ConfigError(
+            f"A batch of {profile.batch_size} rows cannot be split into passes of {at_once} (device_batch_size times processes).",
+            cure="Choose a batch_size that is a multiple.",
+        )
+    return profile.batch_size // at_once
+
+
+def _unwritten(path: Path, error: Exception, out: Path) -> RunError:
+    return RunError(
+        f"{path} could not be written ({error}). {_kept(out)}",
+        cure="Free space on the disk and run the same command again: it goes on from there.",
+    )
+
+
+def _kept(out: Path) -> str:
+    good = whole_checkpoints(out)
+    return f"The last good checkpoint is {good[-1]}." if good else "There is no checkpoint yet."
+
+
+def _results(history: list[dict[str, float]]) -> dict[str, float]:
+    """The latest training loss, and every validation loss of the latest evaluation."""
+    found: dict[str, float] = {}
+    for logs in history:
+        found |= {name: value for name, value in logs.items() if name.endswith("loss") and name != "train_loss"}
+    return found
+
+
+def _cut_metrics(path: Path, step: int) -> None:
+    """Forget what an interrupted training logged behind the checkpoint that it is taken up from."""
+    if not path.exists():
+        return
+    kept = [line for line in path.read_text(encoding="utf-8").splitlines() if _step_of(line) <= step]
+    path.write_text("".join(line + "\n" for line in kept), encoding="utf-8")
+
+
+def _step_of(line: str) -> float:
+    try:
+        return float(json.loads(line)["step"])
+    except (ValueError, KeyError):  # torn by a kill
+        return math.inf

@@ -1,0 +1,144 @@
+"""The audit finds what slipped through, in runs and in training sets; here it is made to slip through on purpose."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from exprag.bank import Bank
+from exprag.environments.expert import play_expert
+from exprag.errors import BankError, ConfigError
+from exprag.evaluation.audit import Audit, audit
+from exprag.plugins import Component, registry
+from exprag.retrieval import Retriever
+from exprag.runs import RunConfig, RunDirectory, run
+from exprag.training import DataConfig, build_rows, write_dataset
+from exprag.trajectory import Trajectory
+from toy import Toy
+
+
+class Grouped(Toy):
+    """Toy, whose train and test tasks of one thing are of one group."""
+
+    def tasks(self, split: str, types: Any = None) -> Any:
+        for task in super().tasks(split, types):
+            yield task.model_copy(update={"group": str(task.metadata["thing"])})
+
+
+@pytest.fixture
+def toy_plugin(monkeypatch: pytest.MonkeyPatch) -> None:
+    component = Component("environment", "toy", Grouped, "tests")
+    monkeypatch.setattr(registry(), "components", [*registry().components, component])
+
+
+@pytest.fixture(scope="module")
+def episodes() -> list[Trajectory]:
+    toy = Grouped()
+    return [play_expert(toy, task, seed=1) for split in toy.splits for task in toy.tasks(split)]
+
+
+@pytest.fixture(scope="module")
+def bank(tmp_path_factory: pytest.TempPathFactory, episodes: list[Trajectory]) -> Bank:
+    made = Bank.create(tmp_path_factory.mktemp("audit") / "bank")
+    made.add(episodes)
+    return made
+
+
+def rows(path: Path, episodes: list[Trajectory], bank: Bank | Retriever, **choices: Any) -> Audit:
+    write_dataset(path, build_rows(episodes, bank, DataConfig.make(**choices), Grouped()))
+    return audit(path)
+
+
+def reasons(found: Audit) -> set[str]:
+    return {why for offence in found.offences for why in offence.why.split(", ")}
+
+
+def edit(path: Path, line: int, **changes: Any) -> None:
+    lines = path.read_text().splitlines()
+    lines[line] = json.dumps({**json.loads(lines[line]), **changes})
+    path.write_text("\n".join(lines) + "\n")
+
+
+def test_a_training_set_passes(bank: Bank, episodes: list[Trajectory], tmp_path: Path) -> None:
+    found = rows(tmp_path / "rows.jsonl", episodes, bank, k=3, wider=("place",))
+    assert found.passed
+    assert found.checked == len(episodes)
+    assert found.recalls > len(episodes)
+    assert rows(tmp_path / "bare.jsonl", episodes, bank, k=0) == Audit(checked=16)
+
+
+def test_a_retriever_without_its_exclusion_is_found_out(bank: Bank, episodes: list[Trajectory], tmp_path: Path) -> None:
+    leaking = Retriever(bank, k=6, exclude=False)
+    found = rows(tmp_path / "rows.jsonl", episodes, leaking)
+    assert not found.passed
+    assert any(why.startswith("of the same group") for why in reasons(found))
+    assert {offence.where.partition("/")[0] for offence in found.offences} <= {episode.id for episode in episodes}
+
+
+def test_whatever_slips_into_a_row_is_named(bank: Bank, episodes: list[Trajectory], tmp_path: Path) -> None:
+    path = tmp_path / "rows.jsonl"
+    rows(path, episodes, bank, wider=("place",))
+    own, task = episodes[0], episodes[0].task
+    group = next(e for e in episodes if e.task.group == task.group and e.task.id != task.id)
+    place = next(e for e in episodes if e.task.metadata["place"] == task.metadata["place"] and e.task.group != task.group)
+    recalled = [{"id": id, "score": 1.0, "reason": ""} for id in (own.id, group.id, place.id, "nobody")]
+    edit(path, 0, recalled=recalled)
+    found = audit(path)
+    assert [offence.recalled for offence in found.offences] == [own.id, group.id, place.id, "nobody"]
+    assert found.offences[0].why.startswith("the episode itself, the same task, of the same group")
+    assert found.offences[1].why.startswith(f"of the same group {task.group!r}")
+    assert found.offences[2].why == f"the same place {task.metadata['place']!r}"
+    assert "not in the bank" in found.offences[3].why
+    assert {offence.where for offence in found.offences} == {f"{own.id}/0"}
+
+
+@pytest.mark.usefixtures("toy_plugin")
+def test_a_run_is_held_against_the_bank_at_its_version(bank: Bank, episodes: list[Trajectory], tmp_path: Path) -> None:
+    config = RunConfig.make(environment="toy", model="recall", bank=bank.uri, k=2, workers=0, limit=4, max_steps=3)
+    run(config, tmp_path / "run")
+    clean = audit(tmp_path / "run")
+    assert clean.passed
+    assert (clean.checked, clean.recalls) == (4, 8)
+
+    directory = RunDirectory(tmp_path / "run")
+    before = directory.episodes()
+    twin = next(episode for episode in episodes if episode.task.key == before[1].task.key)
+    leaked = [{"id": twin.id, "score": 9.0, "reason": "slipped through"}]
+    edit(directory.episodes_path, 1, steps=[{**step.to_dict(), "recalled": leaked} for step in before[1].steps])
+    found = audit(tmp_path / "run")
+    assert [(o.where, o.recalled) for o in found.offences] == [(before[1].id, twin.id)]
+    assert "the same task" in found.offences[0].why
+
+    later = play_expert(Grouped(), Grouped().task("train/5"), seed=7)
+    bank.add([later])  # it was not there yet when the run asked
+    edit(directory.episodes_path, 2, steps=[{**s.to_dict(), "recalled": [{"id": later.id, "score": 1}]} for s in before[2].steps])
+    assert [f"at version {before[2].provenance.bank_version}" in o.why for o in audit(tmp_path / "run").offences] == [False, True]
+
+
+def test_the_command_names_offenders_and_exits_with_1(bank: Bank, episodes: list[Trajectory], tmp_path: Path) -> None:
+    from typer.testing import CliRunner
+
+    from exprag.cli.main import app
+
+    path = tmp_path / "rows.jsonl"
+    rows(path, episodes, bank)
+    assert CliRunner().invoke(app, ["audit", str(path)]).exit_code == 0
+    edit(path, 3, recalled=[{"id": episodes[3].id, "score": 1.0, "reason": ""}])
+    done = CliRunner().invoke(app, ["audit", str(path), "--bank", bank.uri])
+    assert done.exit_code == 1
+    assert episodes[3].id in done.output
+    assert "1 that should not have been" in done.output
+
+
+def test_bad_input(bank: Bank, episodes: list[Trajectory], tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="is no dataset"):
+        audit(tmp_path)
+    rows(tmp_path / "rows.jsonl", episodes, bank)
+    with pytest.raises(BankError):
+        audit(tmp_path / "rows.jsonl", bank=tmp_path / "elsewhere")
+    edit(tmp_path / "rows.jsonl", 0, bank_version=10_000)
+    with pytest.raises(BankError, match="it never was"):
+        audit(tmp_path / "rows.jsonl")
