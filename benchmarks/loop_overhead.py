@@ -2,7 +2,7 @@
 
     python benchmarks/loop_overhead.py [--json] [--quick] [--env scienceworld] [--set NAME=VALUE]
 
-Both sides play the same tasks with the `recall` model, K = 2, from one bank of 1,000 trajectories (the environment's own
+Both sides play the same tasks with the `case-based` model, K = 2, from one bank of 1,000 trajectories (the environment's own
 expert episodes, stored again under other task ids until there are 1,000). The bare loop calls the environment, the search,
 the prompt and the model directly. The two alternate task by task; the ratio is the median over tasks of graph ÷ bare.
 
@@ -121,7 +121,7 @@ def measure(env: str, options: dict[str, Any], test_split: str, quick: bool) -> 
         bank = Bank.create(f"{folder}/bank")
         fill(bank, [play_expert(plain, task, seed=0) for task in pick(plain.tasks("train"), 1 if quick else 2, types)])
         tasks = pick(plain.tasks(test_split), 1 if quick else 2, types)
-        model = load_model("recall")
+        model = load_model("case-based")
         sessions = Sessions(lambda: plain)  # one environment for both sides: a second JVM would be warm at another time
         agent = build_agent(sessions, model, retriever=Retriever(bank), max_steps=max_steps)
 

@@ -4,7 +4,7 @@
 
 By default an environment in pure Python (generated ALFWorld games) and one with a JVM (ScienceWorld).
 
-The same episodes (the `recall` model without memory, a fixed number of steps) are run with one worker and with two,
+The same episodes (the `case-based` model without memory, a fixed number of steps) are run with one worker and with two,
 alternating. Time counts from the first finished episode, so that process start is left out on both sides. A JVM compiles its
 own code on every core during its first seconds, so the second half of the episodes is told apart from the whole; even then one
 ScienceWorld worker keeps more than one core busy, which bounds what a second one can gain on two cores.

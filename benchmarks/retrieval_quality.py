@@ -14,7 +14,7 @@ Rank measures are hits: the share of moments at which one of the k kept trajecto
 at the `start` of the episode and, where a strategy asks again, `later`: after 1/4, 1/2 and 3/4 of the expert's own steps. The
 interval at the start is Wilson's; later, a bootstrap over tasks.
 
-Success is that of the `recall` baseline, played in the graph with this arm, with Wilson's interval; the difference to `task` and
+Success is that of the case-based baseline, played in the graph with this arm, with Wilson's interval; the difference to `task` and
 `top_k` is over the same tasks, with Newcombe's. The baseline was developed on these games: its success compares arms of
 retrieval with each other, and says nothing about what a language model would make of them.
 
@@ -175,13 +175,13 @@ class Benchmark:
     # -- success
 
     def success(self, strategy: str, selector: str) -> dict[str, bool]:
-        """By task, whether the recall baseline reached the goal with this arm."""
+        """By task, whether the case-based baseline reached the goal with this arm."""
         options = {"utilities": str(self.utilities())} if selector == LEARNED else {}
         config = self._arm(self.world.test, *self._size(), strategy, selector.partition("+")[0], options)
         return {t.task.key: bool(t.success) for t in self.played(self.arms / f"{strategy}-{selector}", config)}
 
     def no_memory(self) -> dict[str, bool]:
-        config = self.config(self.world.test, *self._size(), model="recall")
+        config = self.config(self.world.test, *self._size(), model="case-based")
         return {t.task.key: bool(t.success) for t in self.played(self.folder / f"no-memory-{self.limit or 'all'}", config)}
 
     def utilities(self) -> Path:

@@ -69,13 +69,13 @@ def ours(rows: Any, base: str, out: Path, **overrides: Any) -> Any:
     from transformers import AutoConfig, AutoTokenizer
 
     from exprag.models.cards import Card, describe_base
-    from exprag.training import load_profile
+    from exprag.training import load_recipe
     from exprag.training.sft.lora import make_trainer
     from exprag.training.sft.trainer import on_this_machine
 
     tokenizer = AutoTokenizer.from_pretrained(base)
-    profile = on_this_machine(load_profile(epochs=1, **overrides))
-    card = Card(base=describe_base(base, AutoConfig.from_pretrained(base), tokenizer), profile=profile)
+    recipe = on_this_machine(load_recipe(epochs=1, **overrides))
+    card = Card(base=describe_base(base, AutoConfig.from_pretrained(base), tokenizer), recipe=recipe)
     out.mkdir(parents=True)
     return make_trainer(rows, {}, tokenizer, out, card)
 

@@ -30,7 +30,7 @@ from exprag.errors import (
     RunError,
 )
 from exprag.hookspecs import Register, hookimpl
-from exprag.trajectory import Recall, Step, Task, Trajectory
+from exprag.trajectory import Recalled, Step, Task, Trajectory
 
 __all__ = [
     "AgentStyle",
@@ -45,7 +45,7 @@ __all__ = [
     "Moment",
     "PluginError",
     "QueryStrategy",
-    "Recall",
+    "Recalled",
     "RecordError",
     "Register",
     "RetrievalError",

@@ -19,11 +19,12 @@ from exprag.contracts.environment import TextEnvironment
 from exprag.contracts.formatter import Formatter
 from exprag.contracts.style import AgentStyle
 from exprag.errors import ConfigError
+from exprag.files import read_jsonl
 from exprag.plugins import create
 from exprag.prompt import History, Prompt
 from exprag.prompt.block import MemoryOptions, approximate_tokens
 from exprag.retrieval import Retriever, check_refresh
-from exprag.trajectory import Trajectory, read_jsonl
+from exprag.trajectory import Trajectory
 
 if TYPE_CHECKING:
     from exprag.bank import Bank

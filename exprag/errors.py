@@ -12,11 +12,17 @@ subclass names the boundary that was crossed:
     RetrievalError    query, exclusion or selection broke its contract
     RunError          a run directory that is not ours, or belongs to another configuration
 
+Somebody else's code (a plugin, an environment, a library) is called inside `boundary(…)`, which turns whatever it raises into one
+of these.
+
 Inside an episode, EnvError and ModelError are data: the episode ends, its trajectory keeps `error` with the boundary,
 and the run goes on and counts it. Raised before the first episode they stop the command: nothing is half done.
 """
 
 from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 
 class ExpragError(Exception):
@@ -74,6 +80,37 @@ class RetrievalError(ExpragError):
 
 class RunError(ExpragError):
     boundary = "run"
+
+
+@contextmanager
+def boundary(
+    kind: type[ExpragError],
+    what: str,
+    *,
+    cure: str = "",
+    catch: tuple[type[BaseException], ...] = (Exception, SystemExit),
+) -> Iterator[None]:
+    """Call somebody else's code inside: what it raises becomes `kind`, with the message "`what`: type: reason." and the cure.
+
+    Our own errors pass as they are. `catch` narrows or widens what is turned; a plugin that calls `sys.exit` is caught too, a
+    Ctrl-C is not. Do not `yield` inside: the errors of the generator's consumer would be turned as well.
+    """
+    try:
+        yield
+    except ExpragError:
+        raise
+    except catch as error:
+        raise kind(f"{what}: {describe(error)}", cure=cure) from error
+
+
+def describe(error: BaseException, length: int = 300) -> str:
+    """An exception in one line: its type and the first line of its message that says something, ending in a full stop."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    reason = lines[0] if lines else ""
+    if len(reason) > length:
+        reason = reason[: length - 1] + "…"
+    text = f"{type(error).__name__}: {reason}" if reason else type(error).__name__
+    return text if text.endswith((".", "!", "?", "…")) else f"{text}."
 
 
 def closest(name: str, known: list[str]) -> str:

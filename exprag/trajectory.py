@@ -8,35 +8,24 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
-from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, ValidationError
 
 from exprag.errors import RecordError
+from exprag.text import pair_surrogates
 
 SCHEMA_VERSION = 1
-
-_SURROGATE = re.compile("[\ud800-\udfff]")
-
-
-def _pair_surrogates(text: str) -> str:
-    # Two halves of one character may arrive as two code points; JSON would join them, so they are joined on the way in.
-    if text.isascii() or _SURROGATE.search(text) is None:
-        return text
-    return text.encode("utf-16", "surrogatepass").decode("utf-16", "surrogatepass")
 
 
 def _pair_in_json(value: Any) -> Any:
     if isinstance(value, str):
-        return _pair_surrogates(value)
+        return pair_surrogates(value)
     if isinstance(value, list | tuple):
         return [_pair_in_json(item) for item in value]
     if isinstance(value, dict):
-        return {_pair_surrogates(key) if isinstance(key, str) else key: _pair_in_json(v) for key, v in value.items()}
+        return {pair_surrogates(key) if isinstance(key, str) else key: _pair_in_json(v) for key, v in value.items()}
     return value
 
 
@@ -47,8 +36,8 @@ def _not_empty(text: str) -> str:
     return text
 
 
-Text = Annotated[str, AfterValidator(_pair_surrogates)]
-Name = Annotated[str, AfterValidator(_pair_surrogates), AfterValidator(_not_empty)]
+Text = Annotated[str, AfterValidator(pair_surrogates)]
+Name = Annotated[str, AfterValidator(pair_surrogates), AfterValidator(_not_empty)]
 Number = Annotated[float, Field(allow_inf_nan=False)]
 JsonDict = Annotated[dict[str, JsonValue], BeforeValidator(_pair_in_json)]
 
@@ -113,7 +102,7 @@ class Task(Record):
         return f"{self.environment}:{self.id}"
 
 
-class Recall(Record):
+class Recalled(Record):
     """One trajectory that was in the model's context: which, how near, and why it was kept; `step` where it was a window
     round that step."""
 
@@ -145,7 +134,7 @@ class Step(Record):
     valid: bool | None = None
     response: Text | None = None
     note: Text | None = None
-    recalled: tuple[Recall, ...] = ()
+    recalled: tuple[Recalled, ...] = ()
     usage: Usage | None = None
 
 
@@ -221,31 +210,3 @@ class Trajectory(Record):
 def now() -> str:
     """The present moment as provenance writes it: UTC, ISO 8601, to the second."""
     return datetime.now(UTC).isoformat(timespec="seconds")
-
-
-def read_jsonl(path: str | Path, *, torn_tail_ok: bool = False) -> Iterator[Trajectory]:
-    """Trajectories of a JSONL file, one a line. Raises RecordError with file and line number.
-
-    `torn_tail_ok` passes over a last line without its newline: what a killed writer leaves behind.
-    """
-    with open(path, encoding="utf-8", errors="surrogateescape") as lines:
-        for number, line in enumerate(lines, 1):
-            if not line.strip() or (torn_tail_ok and not line.endswith("\n")):
-                continue
-            try:
-                yield Trajectory.from_json(line)
-            except RecordError as error:
-                raise RecordError(f"{path}, line {number}: {error.message}", cure=error.cure) from error
-
-
-def write_jsonl(path: str | Path, trajectories: Iterable[Trajectory]) -> int:
-    """Write a JSONL file as a whole (through a temporary file beside it); returns the number of lines."""
-    target = Path(path)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    partial = target.with_name(target.name + ".partial")
-    count = 0
-    with open(partial, "w", encoding="utf-8") as out:
-        for count, trajectory in enumerate(trajectories, 1):  # noqa: B007
-            out.write(trajectory.to_json() + "\n")
-    partial.replace(target)
-    return count

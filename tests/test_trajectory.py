@@ -8,18 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from exprag.errors import RecordError
-from exprag.trajectory import (
-    SCHEMA_VERSION,
-    EpisodeError,
-    Provenance,
-    Recall,
-    Step,
-    Task,
-    Trajectory,
-    Usage,
-    read_jsonl,
-    write_jsonl,
-)
+from exprag.files import read_jsonl, write_jsonl
+from exprag.trajectory import SCHEMA_VERSION, EpisodeError, Provenance, Recalled, Step, Task, Trajectory, Usage
 
 text = st.text(st.characters(codec=None), max_size=40)  # codec None: lone surrogates and control characters too
 name = st.text(st.characters(codec=None), min_size=1, max_size=20)
@@ -31,7 +21,7 @@ json_values = st.recursive(
 )
 metadata = st.dictionaries(text, json_values, max_size=3)
 tasks = st.builds(Task, environment=name, id=name, split=text, type=text, instruction=text, group=text, metadata=metadata)
-recalls = st.builds(Recall, id=name, score=number, reason=text)
+recalls = st.builds(Recalled, id=name, score=number, reason=text)
 usages = st.builds(Usage, prompt=st.integers(0, 10**9), completion=st.integers(0, 10**9))
 steps = st.builds(
     Step,
@@ -124,7 +114,7 @@ def test_a_wrong_record_names_the_field(data: object, named: str) -> None:
 @pytest.mark.parametrize("score", [float("nan"), float("inf")])
 def test_scores_are_finite(score: float) -> None:
     with pytest.raises(RecordError, match="score"):
-        Recall.from_dict({"id": "a", "score": score})
+        Recalled.from_dict({"id": "a", "score": score})
 
 
 def test_metadata_that_json_cannot_write_is_refused() -> None:

@@ -20,9 +20,9 @@ from typing import Any, Protocol
 import numpy as np
 
 from exprag.bank.embeddings import PROBE_TEXT, cached
-from exprag.bank.filters import utf8
 from exprag.bank.schema import Description
 from exprag.errors import BankError, PluginError
+from exprag.text import utf8
 
 LEXICAL = "lexical"
 PROFILES = {"qwen3": ("hf:Qwen/Qwen3-Embedding-0.6B", "auto"), "bge-m3": ("hf:BAAI/bge-m3", "ivf_hnsw_sq")}

@@ -11,19 +11,10 @@ from datetime import UTC, datetime
 from typing import Any
 
 from exprag.errors import ConfigError
+from exprag.text import utf8
 from exprag.trajectory import Trajectory
 
 TRUSTED, QUARANTINED = "trusted", "quarantined"
-
-
-def utf8(text: str) -> str:
-    """The text as a column can hold it: surrogates are paired, as records do; lone ones, which UTF-8 lacks, become escapes."""
-    try:
-        text.encode("utf-8")
-    except UnicodeEncodeError:
-        paired = text.encode("utf-16", "surrogatepass").decode("utf-16", "surrogatepass")
-        return paired.encode("utf-8", "backslashreplace").decode("utf-8")
-    return text
 
 
 def literal(text: str) -> str:

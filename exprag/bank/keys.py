@@ -10,10 +10,10 @@ from typing import Any
 import pyarrow as pa
 
 from exprag.bank.encoders import Encoder, checked
-from exprag.bank.filters import utf8
 from exprag.bank.schema import key_columns
 from exprag.contracts.query_strategy import QueryStrategy, StepStrategy
 from exprag.errors import ConfigError, ExpragError, RetrievalError
+from exprag.text import utf8
 from exprag.trajectory import Trajectory
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from exprag.bank.cache import Parsed
 from exprag.bank.encoders import Encoder, checked, verified
-from exprag.bank.filters import Filter, is_in, utf8
+from exprag.bank.filters import Filter, is_in
 from exprag.bank.hop import asynchronous, version_of, wait
 from exprag.bank.info import describe_bank
 from exprag.bank.reports import BankInfo, Hit, VersionRecord
@@ -19,7 +19,9 @@ from exprag.bank.trust import condition, search_condition
 from exprag.bank.versions import history, tags
 from exprag.bank.view import View, look
 from exprag.errors import BankError, ConfigError, closest
-from exprag.trajectory import Trajectory, write_jsonl
+from exprag.files import write_jsonl
+from exprag.text import utf8
+from exprag.trajectory import Trajectory
 
 if TYPE_CHECKING:
     import numpy as np

@@ -17,8 +17,8 @@ from dataclasses import asdict, dataclass
 import numpy as np
 import pyarrow as pa
 
-from exprag.bank.filters import utf8
 from exprag.errors import BankError
+from exprag.text import utf8
 from exprag.trajectory import Trajectory
 
 TABLE = "trajectories"

@@ -10,7 +10,7 @@ from typing import Any
 import pyarrow as pa
 
 from exprag.bank.encoders import Encoder
-from exprag.bank.filters import QUARANTINED, TRUSTED, both, is_in, literal, utf8
+from exprag.bank.filters import QUARANTINED, TRUSTED, both, is_in, literal
 from exprag.bank.keys import by_step, columns_of
 from exprag.bank.reports import AddReport
 from exprag.bank.schema import TRUST, is_by_step, key_fields, strategies_of, to_rows
@@ -18,6 +18,7 @@ from exprag.bank.store import Store, guard
 from exprag.bank.trust import word_for
 from exprag.bank.upkeep import ensure_indices, keep_up
 from exprag.errors import BankError
+from exprag.text import utf8
 from exprag.trajectory import Trajectory
 
 _BATCH = 256  # trajectories embedded and turned into Arrow at a time

@@ -148,8 +148,8 @@ def audit(
 
 def read_trajectories(source: str) -> Iterator[Trajectory]:
     """The trajectories of a run directory, a bank or a JSONL file. Raises ConfigError where it is none of them."""
+    from exprag.files import read_jsonl
     from exprag.runs import RunDirectory
-    from exprag.trajectory import read_jsonl
 
     path = Path(source)
     if path.is_file():

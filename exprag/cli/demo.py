@@ -24,7 +24,7 @@ def demo(
         "runs/demo"
     ),
     env: Annotated[str, typer.Option("--env", "-e", help="Environment plugin.")] = "scienceworld",
-    model: Annotated[str, typer.Option(help="Chat model spec.")] = "recall",
+    model: Annotated[str, typer.Option(help="Chat model spec.")] = "case-based",
     train_split: Annotated[str, typer.Option(help="Split that experience is collected on.")] = "train",
     test_split: Annotated[str, typer.Option(help="Held-out split that the agent plays.")] = "test",
     types: Annotated[str, typer.Option(help="Task types, comma-separated; default: all.")] = "",

@@ -35,7 +35,7 @@ def train(
     dataset: Annotated[Path, typer.Argument(help="Rows that `exprag data build` wrote.", show_default=False)],
     model: Annotated[str, typer.Option(help="The base: a model id or folder.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the training; an interrupted one is continued.")],
-    profile: Annotated[str, typer.Option(help="exprag-lora, rslora-128, hint-distill, or a TOML file.")] = "exprag-lora",
+    recipe: Annotated[str, typer.Option(help="exprag-lora, rslora-128, hint-distill, or a TOML file.")] = "exprag-lora",
     epochs: Annotated[int | None, typer.Option(help="Passes over the rows.")] = None,
     learning_rate: Annotated[float | None, typer.Option()] = None,
     batch_size: Annotated[int | None, typer.Option(help="Rows of an optimizer step, over all processes.")] = None,
@@ -43,7 +43,7 @@ def train(
     packing: Annotated[bool | None, typer.Option(help="Several episodes in one sequence, none seeing another.")] = None,
     qlora: Annotated[bool | None, typer.Option(help="The base in 4 bits (GPU).")] = None,
     seed: Annotated[int | None, typer.Option()] = None,
-    set_: Annotated[list[str] | None, typer.Option("--set", help="Any field of the profile, NAME=VALUE; repeatable.")] = None,
+    set_: Annotated[list[str] | None, typer.Option("--set", help="Any field of the recipe, NAME=VALUE; repeatable.")] = None,
     validation: Annotated[
         list[str] | None, typer.Option(help="Held-out rows (PATH or NAME=PATH, repeatable), or a share of the tasks: 0.05.")
     ] = None,
@@ -70,7 +70,7 @@ def train(
             dataset,
             model,
             out,
-            profile,
+            recipe,
             validation=_validation(validation),
             rollouts=_sets(rollout, dataset) or None,
             by=by,

@@ -34,6 +34,6 @@ def name_values(texts: list[str] | None, option: str = "--set") -> dict[str, Any
 
 def plain(text: str, style: str = "") -> Text:
     """Stored text is untrusted: no markup, no terminal escapes, nothing that the terminal cannot encode."""
-    from exprag.bank.filters import utf8
+    from exprag.text import utf8
 
     return Text(_CONTROL.sub("\ufffd", utf8(text)), style=style)

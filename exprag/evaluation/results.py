@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from exprag.errors import RunError
-from exprag.trajectory import Trajectory, read_jsonl
+from exprag.files import read_jsonl
+from exprag.trajectory import Trajectory
 
 CURE = "Give the folder that `exprag run` or `exprag collect` wrote (--out)."
 

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 def build_agent(
     environment: str | Callable[[], TextEnvironment] | Sessions,
-    model: str | BaseChatModel = "recall",
+    model: str | BaseChatModel = "case-based",
     *,
     bank: Bank | str | Path | Callable[[], Bank] | None = None,
     retriever: Retriever | Callable[[], Retriever] | None = None,

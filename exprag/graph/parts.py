@@ -39,7 +39,7 @@ class Nodes:
 
 def make_nodes(
     environment: str | Callable[[], TextEnvironment] | Sessions,
-    model: str | BaseChatModel = "recall",
+    model: str | BaseChatModel = "case-based",
     *,
     bank: Bank | str | Path | Callable[[], Bank] | None = None,
     retriever: Retriever | Callable[[], Retriever] | None = None,

@@ -51,7 +51,7 @@ class Starter:
     ) -> None:
         self.environment = environment or os.environ.get("EXPRAG_ENV") or "alfworld-generated"
         self.options = dict(environment_options) if environment_options is not None else _options()
-        self.model = model or os.environ.get("EXPRAG_MODEL") or "recall"
+        self.model = model or os.environ.get("EXPRAG_MODEL") or "case-based"
         self._bank = bank or os.environ.get("EXPRAG_BANK") or ""
         self._copy = copy
 

@@ -16,7 +16,7 @@ from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, System
 
 from exprag.contracts.query_strategy import Moment
 from exprag.errors import ConfigError
-from exprag.trajectory import Provenance, Recall, Source, Step, Task, Trajectory, Usage, now
+from exprag.trajectory import Provenance, Recalled, Source, Step, Task, Trajectory, Usage, now
 
 ENVIRONMENT = "conversation"
 
@@ -28,7 +28,7 @@ def trajectory_from_messages(
     *,
     environment: str = ENVIRONMENT,
     score: float | None = None,
-    recalled: Iterable[Recall | dict[str, Any]] = (),
+    recalled: Iterable[Recalled | dict[str, Any]] = (),
     source: Source = "agent",
     run: str = "",
 ) -> Trajectory:
@@ -39,7 +39,7 @@ def trajectory_from_messages(
     ConfigError where the messages hold no turn of a model.
     """
     found = task if isinstance(task, Task) else task_of(messages, environment, task)
-    steps, rest = _steps(messages, tuple(Recall.from_dict(item) for item in recalled))
+    steps, rest = _steps(messages, tuple(Recalled.from_dict(item) for item in recalled))
     if not steps:
         raise ConfigError("The messages hold no turn of a model.", cure="Give the messages of a finished conversation.")
     turns = [message for message in messages if isinstance(message, AIMessage)]
@@ -71,7 +71,7 @@ def task_of(messages: Sequence[BaseMessage], environment: str, instruction: str 
     return Task(environment=environment, id=id, instruction=instruction)
 
 
-def _steps(messages: Sequence[BaseMessage], recalled: tuple[Recall, ...]) -> tuple[list[Step], str]:
+def _steps(messages: Sequence[BaseMessage], recalled: tuple[Recalled, ...]) -> tuple[list[Step], str]:
     """The turns of the model, and what was said after the last of them."""
     steps: list[Step] = []
     heard: list[str] = []

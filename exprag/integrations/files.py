@@ -14,10 +14,11 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from exprag.bank.filters import Filter, utf8
+from exprag.bank.filters import Filter
 from exprag.bank.reports import BadRow, ImportReport
 from exprag.bank.store import guard
 from exprag.errors import ConfigError, PluginError, RecordError
+from exprag.text import utf8
 from exprag.trajectory import Trajectory
 
 if TYPE_CHECKING:

@@ -38,7 +38,7 @@ def search_experience_tool(
     """A tool that takes a query and answers with a memory block: `create_agent(model, tools=[search_experience_tool(bank)])`.
 
     `options` are those of `Retriever` (k, where …), where `source` is a bank. The tool message's artifact lists what was
-    shown, as Recall records. The question is the agent's own, so no task is excluded: filter with `where` in experiments.
+    shown, as Recalled records. The question is the agent's own, so no task is excluded: filter with `where` in experiments.
     """
     retriever = as_retriever(source, **options)
     written = create("formatter", formatter) if isinstance(formatter, str) else formatter

@@ -19,8 +19,9 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
 
 from exprag.config import Arm
 from exprag.errors import ExpragError, RunError
+from exprag.files import write_whole
 from exprag.plugins import create
-from exprag.training.sft.recipes import Profile
+from exprag.training.sft.recipes import Recipe
 
 if TYPE_CHECKING:
     from langchain_core.language_models import BaseChatModel
@@ -60,7 +61,7 @@ class Card(BaseModel):
 
     format: int = 1
     base: Base
-    profile: Profile
+    recipe: Recipe
     arm: Arm | None = None
     environment: str = ""
     bank: str | None = None
@@ -177,21 +178,21 @@ def _meant(arm: Arm, name: str) -> object:
 def readme(card: Card) -> str:
     """The model card, in the Hub's format: YAML front matter, then Markdown."""
     base = Path(card.base.name).name if Path(card.base.name).is_absolute() or card.base.name.startswith(".") else card.base.name
-    arm, profile = card.arm, card.profile
+    arm, recipe = card.arm, card.recipe
     head = ["---", f"base_model: {json.dumps(base)}", "library_name: peft", "pipeline_tag: text-generation"]
-    head += ["tags: [exprag, lora, trl]", "---", "", f"# {profile.name or 'LoRA'} adapter of {base}", ""]
+    head += ["tags: [exprag, lora, trl]", "---", "", f"# {recipe.name or 'LoRA'} adapter of {base}", ""]
     about = [
         ("Base", f"`{card.base.name}`"),
         ("Base config, tokenizer", f"sha256 `{card.base.config}…`, `{card.base.tokenizer}…`"),
         ("Environment", card.environment),
         ("Rows", card.dataset),
         ("Bank", f"{card.bank} version {card.bank_version}" if card.bank else "none"),
-        ("Trained", f"{card.epoch:g} epochs, {card.step} steps, seed {profile.seed}"),
+        ("Trained", f"{card.epoch:g} epochs, {card.step} steps, seed {recipe.seed}"),
     ]
     if arm:
         about += [("Style", arm.style), ("Strategy", f"{arm.strategy}, {arm.refresh or 'as it says'}"), ("K", str(arm.k))]
         about += [("Selector", arm.selector), ("Formatter", arm.formatter), ("Placement", arm.placement)]
-    recipe = [(name, f"`{value}`") for name, value in profile.model_dump().items() if name != "name"]
+    recipe = [(name, f"`{value}`") for name, value in recipe.model_dump().items() if name != "name"]
     parts = [*head, _table(("what", "which"), [row for row in about if row[1]])]
     parts += ["", "Serve it as it was trained: `exprag.json` holds the whole arm, and serving with another one warns."]
     parts += ["", "## Results", "", _results(card.results), "", "## Recipe", "", _table(("field", "value"), recipe)]
@@ -208,10 +209,3 @@ def _results(results: dict[str, Any]) -> str:
 def _table(head: tuple[str, str], rows: Sequence[tuple[str, str]]) -> str:
     cells = [(a.replace("|", "\\|"), b.replace("|", "\\|")) for a, b in rows]
     return "\n".join([f"| {head[0]} | {head[1]} |", "|---|---|", *(f"| {a} | {b} |" for a, b in cells)])
-
-
-def write_whole(path: Path, text: str) -> None:
-    """The file as a whole, or not at all."""
-    partial = path.with_name(path.name + ".partial")
-    partial.write_text(text, encoding="utf-8")
-    partial.replace(path)

@@ -1,6 +1,6 @@
 """Model specs: `kind[:name][?option=value&…]`, and which loader each kind has.
 
-    recall                                 the case-based baseline, no model at all
+    case-based                             the case-based baseline, no model at all
     hf:<model id or local folder>          transformers in this process; a LoRA adapter folder too
     openai:<model>                         any OpenAI-compatible server: ?base_url=http://localhost:8000/v1
 
@@ -35,7 +35,7 @@ def load_model(spec: str | BaseChatModel, **options: Any) -> BaseChatModel:
     kind, _, name = address.partition(":")
     if kind not in LOADERS:
         raise ConfigError(f"There is no model kind {kind!r} (in {spec!r}).", cure=_near(spec))
-    if (kind == "recall") != (not name):
+    if (kind == "case-based") != (not name):
         wanted = "takes no name" if name else "wants a name"
         raise ConfigError(f"The model kind {kind!r} {wanted} (in {spec!r}).", cure=f"Write {FORMS[kind]}.")
     told = {**dict(parse_qsl(query, keep_blank_values=True)), **options}
@@ -61,10 +61,10 @@ def _need(extra: str, *modules: str) -> None:
 
 
 @validate_call
-def _recall() -> Any:
-    from exprag_models.case_based import Recall
+def _case_based() -> Any:
+    from exprag_models.case_based import CaseBased
 
-    return Recall()
+    return CaseBased()
 
 
 @validate_call
@@ -120,5 +120,5 @@ def _openai(
     )
 
 
-LOADERS: dict[str, Callable[..., Any]] = {"recall": _recall, "hf": _hf, "openai": _openai}
-FORMS = {"recall": "recall", "hf": "hf:<model id or folder>", "openai": "openai:<model>"}
+LOADERS: dict[str, Callable[..., Any]] = {"case-based": _case_based, "hf": _hf, "openai": _openai}
+FORMS = {"case-based": "case-based", "hf": "hf:<model id or folder>", "openai": "openai:<model>"}

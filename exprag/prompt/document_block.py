@@ -10,8 +10,9 @@ import re
 from collections.abc import Callable, Sequence
 
 from exprag.bank.documents.collection import DocumentHit
-from exprag.prompt.block import DOCUMENTS, MemoryBlock, approximate_tokens, defuse
-from exprag.trajectory import Recall
+from exprag.prompt.block import DOCUMENTS, MemoryBlock, approximate_tokens
+from exprag.text import defuse
+from exprag.trajectory import Recalled
 
 _UNSAFE = re.compile(r"[\s\"<>]+")
 
@@ -26,11 +27,11 @@ def document_block(
     `shown` and `dropped` name documents by id.
     """
     parts: list[str] = []
-    shown: list[Recall] = []
-    dropped: list[Recall] = []
+    shown: list[Recalled] = []
+    dropped: list[Recalled] = []
     for hit in hits:
         id = str(hit.document.id)
-        recall = Recall(id=id, score=hit.score, reason="document")
+        recall = Recalled(id=id, score=hit.score, reason="document")
         body = defuse(hit.document.page_content)
         part = f'<document id="{_UNSAFE.sub(" ", defuse(id))[:120]}">\n{body}\n</document>'
         if budget is not None and count_tokens("\n".join([DOCUMENTS, *parts, part])) > budget:

@@ -22,8 +22,9 @@ from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, System
 from exprag.bank.exclusion import Exclusion
 from exprag.contracts.style import AgentStyle
 from exprag.errors import ConfigError
-from exprag.prompt.block import BLOCK, DOCUMENT_BLOCK, DOCUMENTS, Entry, defuse, read_block
+from exprag.prompt.block import BLOCK, DOCUMENT_BLOCK, DOCUMENTS, Entry, read_block
 from exprag.prompt.history import EARLIER, History
+from exprag.text import defuse
 from exprag.trajectory import Step, Task, Trajectory
 
 ACTIONS = "Actions have these forms (fill in the braces):"

@@ -11,7 +11,7 @@ from exprag.contracts.query_strategy import Moment
 from exprag.events import emit_recalled
 from exprag.prompt.block import MemoryBlock, MemoryOptions, approximate_tokens, build_block
 from exprag.retrieval import Previous, Retriever
-from exprag.trajectory import Recall
+from exprag.trajectory import Recalled
 
 if TYPE_CHECKING:
     from exprag.bank.documents.collection import DocumentHit
@@ -31,7 +31,7 @@ def recall(
     graphs and training rows. `trajectory_ids` are never recalled (the episode being trained on)."""
     before = None
     if previous is not None:
-        recalled = tuple(Recall.from_dict(item) for item in previous.get("recalled", ()))
+        recalled = tuple(Recalled.from_dict(item) for item in previous.get("recalled", ()))
         before = Previous(recalled, previous.get("subgoal", ""))
     found = retriever.retrieve(moment, trajectory_ids=trajectory_ids, previous=before)
     if found is None:

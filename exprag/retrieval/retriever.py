@@ -18,7 +18,7 @@ from exprag.errors import ConfigError, ExpragError, RetrievalError
 from exprag.plugins import create
 from exprag.retrieval.refresh import check_refresh, is_due
 from exprag.telemetry import spanned_retrieval
-from exprag.trajectory import Recall, Task
+from exprag.trajectory import Recalled, Task
 
 if TYPE_CHECKING:
     from exprag.bank import Bank
@@ -33,7 +33,7 @@ _GROWTH = 4
 class Previous:
     """What the episode has in its memory block now: what was recalled, best first, and the sub-goal it was recalled for."""
 
-    recalled: tuple[Recall, ...] = ()
+    recalled: tuple[Recalled, ...] = ()
     subgoal: str = ""
 
 

@@ -37,7 +37,7 @@ class RunConfig(Arm):
     shuffle: bool = False
     seed: int = 2025
     expert: str | None = None
-    model: str = "recall"
+    model: str = "case-based"
     graph: str | None = None
     bank: str | None = None
     bank_version: int | None = None

@@ -10,16 +10,15 @@ An episode counts once its whole line is on disk. A line torn by a kill is cut o
 
 from __future__ import annotations
 
-import json
-import os
 import platform
 from importlib.metadata import distributions
 from pathlib import Path
 from typing import Any
 
 from exprag.errors import RunError
+from exprag.files import append_line, cut_torn_line, read_jsonl, write_json, write_jsonl
 from exprag.runs.config import RunConfig
-from exprag.trajectory import Task, Trajectory, now, read_jsonl
+from exprag.trajectory import Task, Trajectory, now
 
 EPISODES = "episodes.jsonl"
 PACKAGES = ("exprag", "langgraph", "langchain-core", "lancedb", "pydantic", "numpy", "transformers", "torch", "peft")
@@ -55,7 +54,7 @@ class RunDirectory:
                 raise RunError(f"{self.path} is not empty and not a run directory.", cure="Choose another --out.")
             self.path.mkdir(parents=True, exist_ok=True)
             self.log("created")
-        _write(self.path / "config.json", config.model_dump(mode="json"))
+        write_json(self.path / "config.json", config.model_dump(mode="json"))
         return config
 
     def config(self) -> RunConfig:
@@ -66,7 +65,7 @@ class RunDirectory:
 
     def write_versions(self, fingerprint: str, **more: Any) -> None:
         installed = {d.name.lower(): d.version for d in distributions() if d.name}
-        _write(
+        write_json(
             self.path / "versions.json",
             {
                 "python": platform.python_version(),
@@ -95,8 +94,6 @@ class RunDirectory:
         episodes = self.episodes()
         kept = [episode for episode in episodes if episode.ended != "error"]
         if len(kept) < len(episodes):
-            from exprag.trajectory import write_jsonl
-
             write_jsonl(self.episodes_path, kept)
         return len(episodes) - len(kept)
 
@@ -110,34 +107,5 @@ class RunDirectory:
             out.write(f"{now()} {line}\n")
 
     def _cut_torn_line(self) -> None:
-        if not self.episodes_path.exists():
-            return
-        with open(self.episodes_path, "rb+") as file:
-            data = file.read()
-            whole = data.rfind(b"\n") + 1
-            if whole < len(data):
-                file.truncate(whole)
-                self.log(f"cut off a torn line of {len(data) - whole} bytes")
-
-
-def _write(path: Path, data: Any) -> None:
-    partial = path.with_name(path.name + ".partial")
-    partial.write_text(json.dumps(data, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-    partial.replace(path)
-
-
-def append_line(path: Path, text: str) -> None:
-    """Add one whole line of ASCII, on disk when this returns. Raises RunError where the disk is full; no torn line stays."""
-    line = (text + "\n").encode("ascii")
-    try:
-        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
-        try:
-            written = os.write(handle, line)
-            if written != len(line):
-                os.ftruncate(handle, os.fstat(handle).st_size - written)
-                raise RunError(f"The disk is full: a line of {path} was not written.", cure="Free space and re-run.")
-            os.fsync(handle)
-        finally:
-            os.close(handle)
-    except OSError as error:
-        raise RunError(f"Cannot write {path}: {error.strerror}.") from error
+        if self.episodes_path.exists() and (torn := cut_torn_line(self.episodes_path)):
+            self.log(f"cut off a torn line of {torn} bytes")

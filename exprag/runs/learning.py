@@ -17,9 +17,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from exprag.errors import ConfigError
+from exprag.files import append_line
 from exprag.plugins import resolve
 from exprag.runs.config import RunConfig
-from exprag.runs.directory import RunDirectory, append_line
+from exprag.runs.directory import RunDirectory
 from exprag.trajectory import Task, Trajectory
 
 if TYPE_CHECKING:

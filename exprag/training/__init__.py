@@ -20,14 +20,14 @@ if TYPE_CHECKING:
     from exprag.training.sft.checkpoints import Selection, select_checkpoint
     from exprag.training.sft.curve import draw_curve
     from exprag.training.sft.lora import TrainResult, train
-    from exprag.training.sft.recipes import Profile, load_profile
+    from exprag.training.sft.recipes import Recipe, load_recipe
     from exprag.training.sft.rollouts import Rollout, rollout_config
 
 __all__ = [
     "ChatTokens",
     "DataConfig",
     "Description",
-    "Profile",
+    "Recipe",
     "Report",
     "Rollout",
     "Row",
@@ -39,7 +39,7 @@ __all__ = [
     "describe_dataset",
     "draw_curve",
     "load_dataset",
-    "load_profile",
+    "load_recipe",
     "read_rows",
     "rollout_config",
     "select_checkpoint",
@@ -54,7 +54,7 @@ _LATE = {
     **dict.fromkeys(("Rollout", "rollout_config"), "sft.rollouts"),
     "draw_curve": "sft.curve",
     **dict.fromkeys(("TrainResult", "train"), "sft.lora"),
-    **dict.fromkeys(("Profile", "load_profile"), "sft.recipes"),
+    **dict.fromkeys(("Recipe", "load_recipe"), "sft.recipes"),
     "DataConfig": "rows.config",
     "Report": "rows.report",
     "Row": "rows.row",

@@ -10,7 +10,8 @@ import pytest
 from exprag import Step
 from exprag.bank import AddReport, Bank, Filter
 from exprag.errors import BankError
-from exprag.trajectory import Provenance, read_jsonl
+from exprag.files import read_jsonl
+from exprag.trajectory import Provenance
 
 
 def test_added_is_found_and_comes_back_whole(bank, episode):

@@ -10,7 +10,8 @@ from typer.testing import CliRunner
 from exprag.bank import Bank
 from exprag.cli.bank import app
 from exprag.errors import BankError, ConfigError
-from exprag.trajectory import Trajectory, write_jsonl
+from exprag.files import write_jsonl
+from exprag.trajectory import Trajectory
 
 
 def run(*arguments: object) -> str:

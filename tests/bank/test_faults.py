@@ -192,7 +192,7 @@ FULL_DISK = """
 import resource, signal, sys
 from exprag.bank import Bank
 from exprag.errors import BankError
-from exprag.trajectory import read_jsonl
+from exprag.files import read_jsonl
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 bank = Bank.open(sys.argv[1])
 episodes = list(read_jsonl(sys.argv[2]))
@@ -206,7 +206,7 @@ except BankError as error:
 
 @pytest.mark.skipif(sys.platform == "win32", reason="limits file sizes by a POSIX call")
 def test_a_disk_that_is_full_in_mid_write(bank, episode, tmp_path):
-    from exprag.trajectory import write_jsonl
+    from exprag.files import write_jsonl
 
     bank.add([episode(1)])
     noise = [episode(n, os.urandom(4_000).hex()) for n in range(2, 102)]

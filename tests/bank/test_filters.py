@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from exprag import Task
 from exprag.bank import Filter
 from exprag.bank.exclusion import Exclusion
-from exprag.bank.filters import literal, utf8
+from exprag.bank.filters import literal
+from exprag.text import utf8
 from exprag.trajectory import Provenance
 
 HOSTILE = ["", "a", "'", "''", "a' OR '1'='1", "\\", "\\'", '"', "`id`", "%", "_", "-- x", "; DROP", "\x00", "\n", "é漢🎈"]

@@ -8,7 +8,8 @@ import pytest
 
 from exprag.bank import AddReport, Bank, Filter
 from exprag.errors import BankError, ConfigError
-from exprag.trajectory import Provenance, write_jsonl
+from exprag.files import write_jsonl
+from exprag.trajectory import Provenance
 
 ANY = Filter(trust=("trusted", "quarantined"))
 

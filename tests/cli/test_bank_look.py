@@ -16,7 +16,7 @@ from exprag.cli.bank import app
 from exprag.environments.expert import play_expert
 from exprag.errors import BankError, ConfigError, PluginError, RunError
 from exprag.evaluation.bank_map import map_bank, map_data, write_map
-from exprag.trajectory import EpisodeError, Recall
+from exprag.trajectory import EpisodeError, Recalled
 from toy import Toy
 
 
@@ -38,7 +38,7 @@ def bank(tmp_path) -> Bank:
 
 
 def test_show_tells_what_was_recalled_thought_earned_and_how_it_ended(bank):
-    recalled = (Recall(id="abc", score=0.5, reason="rank 1", step=2),)
+    recalled = (Recalled(id="abc", score=0.5, reason="rank 1", step=2),)
     steps = (
         Step(observation="A room.", action="look", thought="Where am I?", recalled=recalled),
         Step(observation="A mug.", action="fly", valid=False, note="two actions", recalled=recalled),

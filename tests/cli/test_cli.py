@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from exprag.trajectory import read_jsonl
+from exprag.files import read_jsonl
 
 
 def exprag(*args: str, cwd: Path, **env: str) -> subprocess.CompletedProcess[str]:

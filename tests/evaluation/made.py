@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from exprag.evaluation import RunResult
-from exprag.trajectory import Provenance, Recall, Step, Task, Trajectory, Usage, write_jsonl
+from exprag.files import write_jsonl
+from exprag.trajectory import Provenance, Recalled, Step, Task, Trajectory, Usage
 
 SAMPLE = Path(__file__).resolve().parents[2] / "../shared/data/trajectories/expert_handcoded_train_sample.jsonl.xz"
 STEP_LIMIT = 18
@@ -88,7 +89,7 @@ def real_arms() -> tuple[list[RunResult], dict[str, Trajectory]]:
     for trajectory in sample:
         others = [other for other in of_type[trajectory.task.type] if other.id != trajectory.id]
         recalled = tuple(
-            Recall(id=other.id, score=round(0.9 - 0.1 * rank, 3), reason="same task type")
+            Recalled(id=other.id, score=round(0.9 - 0.1 * rank, 3), reason="same task type")
             for rank, other in enumerate(rng.sample(others, 2))
         )
         provenance = Provenance(run="memory", seed=1, seconds=round(rng.uniform(3, 9), 1))

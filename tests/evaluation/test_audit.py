@@ -97,7 +97,7 @@ def test_whatever_slips_into_a_row_is_named(bank: Bank, episodes: list[Trajector
 
 @pytest.mark.usefixtures("toy_plugin")
 def test_a_run_is_held_against_the_bank_at_its_version(bank: Bank, episodes: list[Trajectory], tmp_path: Path) -> None:
-    config = RunConfig.make(environment="toy", model="recall", bank=bank.uri, k=2, workers=0, limit=4, max_steps=3)
+    config = RunConfig.make(environment="toy", model="case-based", bank=bank.uri, k=2, workers=0, limit=4, max_steps=3)
     run(config, tmp_path / "run")
     clean = audit(tmp_path / "run")
     assert clean.passed

@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from exprag.errors import RunError
 from exprag.evaluation import RunResult, write_page
 from exprag.evaluation.page import embed
-from exprag.trajectory import Recall, Step, Trajectory
+from exprag.trajectory import Recalled, Step, Trajectory
 
 HOSTILE = [
     "</script><script>document.title='taken'</script>",
@@ -53,7 +53,7 @@ class Page(HTMLParser):
         return json.loads(self.scripts[0])
 
 
-def hostile_run(recalled: tuple[Recall, ...] = ()) -> RunResult:
+def hostile_run(recalled: tuple[Recalled, ...] = ()) -> RunResult:
     steps = tuple(
         Step(observation=text, action=text, thought=text, note=text, response=text + "!", recalled=recalled) for text in HOSTILE
     )
@@ -101,7 +101,7 @@ def test_embedded_data_is_read_back_and_cannot_end_its_element(data: Any) -> Non
 def test_recalled_trajectories_are_there_once_and_only_if_recalled(tmp_path: Path) -> None:
     bank = {t.id: t for t in (episode("kept", True), episode("other", True))}
     first, other = bank
-    one, two = Recall(id=first, score=1.0), Recall(id="not-in-the-bank", score=0.5)
+    one, two = Recalled(id=first, score=1.0), Recalled(id="not-in-the-bank", score=0.5)
     listed = [(one,), (one,), (one, two), (), (one,)]
     steps = tuple(Step(observation="o", action="a", recalled=recalled) for recalled in listed)
     run = RunResult("m", {"bank": "b"}, {}, (episode("1", True).model_copy(update={"steps": steps}),) * 2)
@@ -153,7 +153,7 @@ def test_a_browser_shows_it(tmp_path: Path) -> None:
     if browser is None:
         pytest.skip("no Chromium or Chrome on the PATH to show the page in")
     recalled = episode("recalled", True)
-    run = hostile_run((Recall(id=recalled.id, score=0.25, reason=HOSTILE[2]),))
+    run = hostile_run((Recalled(id=recalled.id, score=0.25, reason=HOSTILE[2]),))
     # The page shows a lone surrogate as the replacement character; the browser's own --dump-dom dies of it.
     told = run.episodes[0].model_copy(update={"steps": run.episodes[0].steps[:3]})
     run = RunResult(run.name, {"environment": HOSTILE[0], "bank": None}, {}, (told,))

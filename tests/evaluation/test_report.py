@@ -17,7 +17,7 @@ from exprag.bank import Bank
 from exprag.cli.report import report as command
 from exprag.errors import ConfigError, RunError
 from exprag.evaluation import RunResult, compare, measure
-from exprag.trajectory import EpisodeError, Recall, Step, Trajectory, Usage
+from exprag.trajectory import EpisodeError, Recalled, Step, Trajectory, Usage
 
 
 def shown(runs: list[RunResult], baseline: str | None = None, width: int = 200) -> str:
@@ -181,7 +181,7 @@ def test_the_command_writes_the_page_with_what_the_bank_still_holds(tmp_path: Pa
     bank = Bank.create(tmp_path / "bank")
     bank.add([stored])
     run = arm("memory", [True], bank=str(tmp_path / "bank"), bank_version=bank.version)
-    recall = (Recall(id=stored.id, score=0.5, reason="near"),)
+    recall = (Recalled(id=stored.id, score=0.5, reason="near"),)
     episodes = tuple(
         e.model_copy(update={"steps": tuple(s.model_copy(update={"recalled": recall}) for s in e.steps)}) for e in run.episodes
     )

@@ -168,7 +168,7 @@ def test_bad_input_raises_before_anything_starts() -> None:
 
 
 def test_async_streaming_and_concurrent_episodes() -> None:
-    agent = build_agent(Toy, "recall", max_steps=5)
+    agent = build_agent(Toy, "case-based", max_steps=5)
 
     async def play() -> list[dict[str, Any]]:
         ids = [task.id for task in Toy().tasks("test")]

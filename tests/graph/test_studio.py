@@ -18,7 +18,7 @@ import pytest
 
 pytestmark = pytest.mark.slow
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 GRAPHS = sorted(json.loads((ROOT / "langgraph.json").read_text())["graphs"])
 EASY = "test/look_at_obj_in_light/0000"  # the baseline wins it in five actions
 SECONDS = 180

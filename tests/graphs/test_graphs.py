@@ -16,13 +16,14 @@ from exprag.bank import Bank
 from exprag.cli.main import app
 from exprag.contracts.style import load_style
 from exprag.errors import ConfigError
+from exprag.files import read_jsonl
 from exprag.graph import Context
 from exprag.graph.load import load_graph
 from exprag.graph.starter import EPISODES, Starter
 from exprag.models import load_model
 from exprag.plugins import create
 from exprag.prompt.block import read_block
-from exprag.trajectory import Trajectory, read_jsonl
+from exprag.trajectory import Trajectory
 from scripted import Scripted
 
 GRAPHS = Path(__file__).resolve().parents[2] / "graphs"
@@ -164,9 +165,9 @@ def test_the_baseline_calls_the_tool_that_takes_an_action_and_nothing_else() -> 
         return a + b
 
     with pytest.raises(ConfigError, match="one text argument"):
-        load_model("recall").bind_tools([add])
+        load_model("case-based").bind_tools([add])
     with pytest.raises(NotImplementedError):
-        load_model("recall").with_structured_output(load_style("act").schema)
+        load_model("case-based").with_structured_output(load_style("act").schema)
 
 
 def test_the_starter_takes_what_the_environment_names(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""The recall baseline on an invented world: it adapts, it is a function of the messages, and nothing makes it raise."""
+"""The case-based baseline on an invented world: it adapts, it is a function of the messages, and nothing makes it raise."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from exprag.prompt import Memory, Prompt
 from exprag.prompt.block import build_block
 from exprag.trajectory import Step, Task, Trajectory
 from exprag_formatters.chat_json import ChatJson
-from exprag_models.case_based import Recall
+from exprag_models.case_based import CaseBased
 from exprag_styles.act import Act
 
 TEMPLATES = (
@@ -83,7 +83,7 @@ def remembered(*trajectories: Trajectory) -> str:
     return build_block([Candidate(t, 1.0) for t in trajectories], ChatJson()).text
 
 
-def run(model: Recall, world: Garden, memory: str, limit: int = 30) -> list[str]:
+def run(model: CaseBased, world: Garden, memory: str, limit: int = 30) -> list[str]:
     task = Task(environment="garden", id="now", split="test", instruction=world.instruction)
     observation, steps = world.start(), []
     while not world.won and len(steps) < limit:
@@ -110,7 +110,7 @@ def other_garden() -> Garden:
 
 def test_adapts_the_recalled_episode(rake_episode: Trajectory) -> None:
     world = other_garden()
-    actions = run(Recall(), world, remembered(rake_episode))
+    actions = run(CaseBased(), world, remembered(rake_episode))
     assert world.won, actions
     assert "fetch hoe 4 from barrel 3" in actions
     assert actions[-1] == "lay hoe 4 on ladder 1"
@@ -118,13 +118,13 @@ def test_adapts_the_recalled_episode(rake_episode: Trajectory) -> None:
 
 
 def test_looks_first_where_it_was_found_then(rake_episode: Trajectory) -> None:
-    actions = run(Recall(), other_garden(), remembered(rake_episode))
+    actions = run(CaseBased(), other_garden(), remembered(rake_episode))
     assert actions[0].startswith("walk to crate")
 
 
 def test_without_memory_it_does_not_win() -> None:
     world = other_garden()
-    actions = run(Recall(), world, "")
+    actions = run(CaseBased(), world, "")
     assert not world.won
     assert len(set(actions)) > 5  # it tries things all the same
 
@@ -133,7 +133,7 @@ def test_prefers_a_success_and_the_nearest_instruction(rake_episode: Trajectory)
     there = Garden("hoe", "ladder", {"ladder 1": [], "trough 1": [], "pond 1": []})
     astray = play(there, ["walk to pond 1", "gaze"], success=False)
     world = other_garden()
-    run(Recall(), world, remembered(astray, rake_episode))
+    run(CaseBased(), world, remembered(astray, rake_episode))
     assert world.won
 
 
@@ -143,7 +143,7 @@ def test_a_refused_step_is_not_insisted_on(rake_episode: Trajectory) -> None:
             return "That does not work." if action.startswith("fetch") else super().step(action)
 
     world = Nailed("hoe", "ladder", {"ladder 1": [], "trough 1": [], "crate 1": ["hoe 1"]})
-    actions = run(Recall(), world, remembered(rake_episode))
+    actions = run(CaseBased(), world, remembered(rake_episode))
     assert 1 <= actions.count("fetch hoe 1 from crate 1") <= 6
     assert actions[-5:] == ["gaze"] * 5  # it gives up gracefully
 
@@ -151,7 +151,7 @@ def test_a_refused_step_is_not_insisted_on(rake_episode: Trajectory) -> None:
 def test_answer_depends_on_the_messages_alone(rake_episode: Trajectory) -> None:
     memory = remembered(rake_episode)
     task = Task(environment="g", id="x", split="test", instruction="polish a hoe and lay it on a ladder.")
-    world, model, steps = other_garden(), Recall(), []
+    world, model, steps = other_garden(), CaseBased(), []
     observation, kept = world.start(), []
     for _ in range(8):
         messages = Prompt(Act(), tuple(TEMPLATES)).messages(task, steps, observation, Memory(memory))
@@ -161,7 +161,7 @@ def test_answer_depends_on_the_messages_alone(rake_episode: Trajectory) -> None:
         observation = world.step(action)
     for messages, action in reversed(kept):  # any order, any instance, twice
         assert model.invoke(messages).text == action
-        assert Recall().invoke(messages).text == action
+        assert CaseBased().invoke(messages).text == action
     assert asyncio.run(model.ainvoke(kept[3][0])).text == kept[3][1]
 
 
@@ -173,7 +173,7 @@ def test_goes_on_from_somebody_elses_actions(rake_episode: Trajectory) -> None:
         steps.append(Step(observation=observation, action=action))
         observation = world.step(action)
     for _ in range(12):
-        action = Recall().invoke(Prompt(Act(), tuple(TEMPLATES)).messages(task, steps, observation, Memory(memory))).text
+        action = CaseBased().invoke(Prompt(Act(), tuple(TEMPLATES)).messages(task, steps, observation, Memory(memory))).text
         steps.append(Step(observation=observation, action=action))
         observation = world.step(action)
         if world.won:
@@ -190,19 +190,19 @@ def test_answers_a_numbered_question(rake_episode: Trajectory) -> None:
     ]
     question = "Which do you mean?\n0:\tfetch twig 1 from crate 1\n1:\tfetch rake 2 from crate 1"
     messages = Prompt(Act(), tuple(TEMPLATES)).messages(task, steps, question, Memory(remembered(rake_episode)))
-    assert Recall().invoke(messages).text == "1"
+    assert CaseBased().invoke(messages).text == "1"
 
 
 def test_reports_approximate_usage(rake_episode: Trajectory) -> None:
     messages = Prompt(Act(), tuple(TEMPLATES)).messages(rake_episode.task, [], "a crate 1", Memory(remembered(rake_episode)))
-    usage = Recall().invoke(messages).usage_metadata
+    usage = CaseBased().invoke(messages).usage_metadata
     assert usage is not None
     assert usage["input_tokens"] > 100
     assert usage["output_tokens"] >= 1
 
 
 def test_a_step_takes_milliseconds(rake_episode: Trajectory) -> None:
-    model, memory = Recall(), remembered(*[rake_episode] * 4)
+    model, memory = CaseBased(), remembered(*[rake_episode] * 4)
     run(model, other_garden(), memory)
     started = time.perf_counter()
     actions = run(model, Garden("hoe", "ladder", {"ladder 1": [], "trough 1": [], "crate 1": []}), memory, limit=50)
@@ -220,8 +220,8 @@ def test_a_step_takes_milliseconds(rake_episode: Trajectory) -> None:
 )  # fmt: skip
 def test_memory_that_cannot_be_read_is_no_memory(memory: str) -> None:
     task = Task(environment="g", id="x", split="test", instruction="polish a hoe.")
-    with_it = Recall().invoke(Prompt(Act(), tuple(TEMPLATES)).messages(task, [], "a crate 1", Memory(memory))).text
-    without = Recall().invoke(Prompt(Act(), tuple(TEMPLATES)).messages(task, [], "a crate 1")).text
+    with_it = CaseBased().invoke(Prompt(Act(), tuple(TEMPLATES)).messages(task, [], "a crate 1", Memory(memory))).text
+    without = CaseBased().invoke(Prompt(Act(), tuple(TEMPLATES)).messages(task, [], "a crate 1")).text
     assert with_it == without
 
 
@@ -236,7 +236,7 @@ def test_hostile_memory_stays_data(rake_episode: Trajectory) -> None:
         }
     )
     world = other_garden()
-    actions = run(Recall(), world, remembered(evil))
+    actions = run(CaseBased(), world, remembered(evil))
     assert world.won, actions
     assert all("\n" not in action and "<|" not in action for action in actions)
 
@@ -245,11 +245,11 @@ def test_hostile_memory_stays_data(rake_episode: Trajectory) -> None:
 def test_odd_templates(rake_episode: Trajectory, templates: tuple[str, ...]) -> None:
     for memory in ("", remembered(rake_episode)):
         messages = Prompt(Act(), tuple(templates)).messages(rake_episode.task, [], "a crate 1, a trough 1", Memory(memory))
-        assert Recall().invoke(messages).text.strip()
+        assert CaseBased().invoke(messages).text.strip()
 
 
 def test_bare_messages() -> None:
-    model = Recall()
+    model = CaseBased()
     assert model.invoke("hello").text
     assert model.invoke([SystemMessage("x")]).text
     assert model.invoke([HumanMessage("x"), AIMessage("go"), HumanMessage("")]).text
@@ -283,7 +283,7 @@ def test_never_raises_and_always_answers_one_line(
     task = Task(environment="g", id="b", split="s", instruction=instruction)
     steps = [Step(observation=o, action=a) for o, a in history]
     messages = Prompt(Act(), tuple(templates)).messages(task, steps, observation, Memory(remembered(*memories)))
-    model = Recall()
+    model = CaseBased()
     answer = model.invoke(messages).text
     assert answer.strip()
     assert len(answer.splitlines()) == 1

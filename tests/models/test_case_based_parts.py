@@ -1,4 +1,4 @@
-"""The parts of the recall baseline, each by itself: texts, cases, analogy, places, alternatives."""
+"""The parts of the case-based baseline, each by itself: texts, cases, analogy, places, alternatives."""
 
 from __future__ import annotations
 

@@ -16,17 +16,17 @@ from langchain_core.messages import HumanMessage, SystemMessage
 
 from exprag.errors import ConfigError, ModelError
 from exprag.models import load_model, specs
-from exprag_models.case_based import Recall
+from exprag_models.case_based import CaseBased
 
 TALK = [SystemMessage("You act."), HumanMessage("a crate 1")]
 
 
 def test_recall() -> None:
-    assert isinstance(load_model("recall"), Recall)
+    assert isinstance(load_model("case-based"), CaseBased)
 
 
 def test_a_ready_model_passes_through() -> None:
-    model = Recall()
+    model = CaseBased()
     assert load_model(model) is model
     with pytest.raises(ConfigError, match="takes no options"):
         load_model(model, temperature=1)
@@ -35,13 +35,13 @@ def test_a_ready_model_passes_through() -> None:
 @pytest.mark.parametrize(
     ("spec", "said"),
     [
-        ("recal", "Did you mean 'recall'"),
+        ("case-basd", "Did you mean 'case-based'"),
         ("opena:gpt", "Did you mean 'openai'"),
-        ("", "Write one of: recall, hf:"),
-        ("recall:x", "takes no name"),
+        ("", "Write one of: case-based, hf:"),
+        ("case-based:x", "takes no name"),
         ("hf:", "wants a name"),
         ("openai", "wants a name"),
-        ("recall?k=2", "Options of recall: none"),
+        ("case-based?k=2", "Options of case-based: none"),
         ("hf:x?max_new_token=3", "Options of hf: max_new_tokens"),
         ("hf:x?max_new_tokens=many", "valid integer"),
     ],

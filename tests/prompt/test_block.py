@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from exprag.contracts.formatter import Formatter
 from exprag.contracts.selector import Candidate
 from exprag.plugins import create
-from exprag.prompt.block import BLOCK_START, MemoryOptions, abbreviate, approximate_tokens, build_block, defuse, read_block
+from exprag.prompt.block import BLOCK_START, MemoryOptions, abbreviate, approximate_tokens, build_block, read_block
+from exprag.text import defuse
 from exprag.trajectory import Step, Task, Trajectory
 
 

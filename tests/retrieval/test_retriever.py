@@ -15,7 +15,7 @@ from exprag.contracts.query_strategy import Moment, QueryStrategy, window
 from exprag.contracts.selector import Candidate, Selector
 from exprag.errors import ConfigError, PluginError, RetrievalError
 from exprag.retrieval import Previous, Retriever
-from exprag.trajectory import Recall
+from exprag.trajectory import Recalled
 
 
 def episode(number: int, instruction: str = "put a mug on the desk", success: bool = True, **task: Any) -> Trajectory:
@@ -232,13 +232,13 @@ def test_what_earlier_actions_relied_on_stays(bank):
     retriever = Retriever(bank, k=2, refresh="every_step", keep=1)
     first = retriever.retrieve(moment(0)).candidates
     lamp = next(t for t in bank.trajectories() if t.task.instruction == "find the lamp")
-    before = Previous((Recall(id=lamp.id, score=0.5), Recall(id=first[0].trajectory.id, score=0.4)))
+    before = Previous((Recalled(id=lamp.id, score=0.5), Recalled(id=first[0].trajectory.id, score=0.4)))
     again = retriever.retrieve(moment(0), previous=before).candidates
     assert [c.trajectory.id for c in again] == [lamp.id, first[0].trajectory.id]
     assert "kept" in again[0].reason
-    gone = Previous((Recall(id="no longer there", score=0.5),))
+    gone = Previous((Recalled(id="no longer there", score=0.5),))
     assert len(retriever.retrieve(moment(0), previous=gone).candidates) == 2
-    own = Previous((Recall(id=next(t.id for t in bank.trajectories() if t.task.id == "0"), score=1.0),))
+    own = Previous((Recalled(id=next(t.id for t in bank.trajectories() if t.task.id == "0"), score=1.0),))
     assert all(c.trajectory.task.id != "0" for c in retriever.retrieve(moment(0), previous=own).candidates)
 
 

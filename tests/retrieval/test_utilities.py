@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 from exprag import Step, Task, Trajectory
 from exprag.errors import ConfigError
 from exprag.retrieval.utilities import Utility, learn_utilities, read_utilities, write_utilities
-from exprag.trajectory import EpisodeError, Recall
+from exprag.trajectory import EpisodeError, Recalled
 
 
 def episode(number: int, *recalled: str, success: bool | None = True, score: float | None = None, **about) -> Trajectory:
-    steps = tuple(Step(observation="o", action="a", recalled=(Recall(id=id, score=1.0),)) for id in recalled)
+    steps = tuple(Step(observation="o", action="a", recalled=(Recalled(id=id, score=1.0),)) for id in recalled)
     task = Task(environment="e", id=str(number))
     return Trajectory(task=task, steps=steps, success=success, score=score, **about)
 

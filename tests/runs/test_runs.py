@@ -50,7 +50,7 @@ def test_experts_are_collected(tmp_path: Path) -> None:
 
 
 def test_the_saved_configuration_runs_again_to_the_same_result(tmp_path: Path) -> None:
-    run(config(model="recall", limit=4, max_steps=5), tmp_path / "a")
+    run(config(model="case-based", limit=4, max_steps=5), tmp_path / "a")
     again = RunConfig.read(tmp_path / "a" / "config.json")
     run(again, tmp_path / "b")
     assert told(tmp_path / "a") == told(tmp_path / "b")

@@ -12,9 +12,9 @@ from typer.testing import CliRunner
 
 from exprag.cli.main import app
 from exprag.errors import ConfigError
+from exprag.files import read_jsonl
 from exprag.plugins import KINDS
 from exprag.scaffold import generate, new_plugin
-from exprag.trajectory import read_jsonl
 
 SPOKEN = [kind.replace("_", "-") for kind in KINDS]
 

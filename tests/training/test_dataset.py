@@ -15,6 +15,7 @@ from typer.testing import CliRunner
 from exprag.bank import Bank
 from exprag.cli import data as cli
 from exprag.errors import ConfigError, PluginError, RunError
+from exprag.files import write_jsonl
 from exprag.training import (
     DataConfig,
     build_rows,
@@ -26,7 +27,7 @@ from exprag.training import (
     tokenizer_hash,
     write_dataset,
 )
-from exprag.trajectory import Task, Trajectory, write_jsonl
+from exprag.trajectory import Task, Trajectory
 from toy import Toy
 
 FORMATS = ("rows", "rows.parquet", "rows.jsonl")

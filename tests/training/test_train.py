@@ -17,7 +17,7 @@ import tiny
 
 from exprag.errors import ConfigError, ExpragError, ModelError, RunError
 from exprag.models.cards import Card
-from exprag.training import TrainResult, load_profile, train
+from exprag.training import TrainResult, load_recipe, train
 
 pytest.importorskip("trl")
 FAST = {"epochs": 2, "batch_size": 4, "learning_rate": 1e-2}
@@ -52,7 +52,7 @@ def test_checkpoints_hold_no_pickle_of_settings_and_say_where_they_come_from(tra
     card = Card.read(trained.adapter)
     assert card.base.name == base
     assert (card.step, card.epoch) == (9, 3.0)
-    assert card.profile.rank == 16
+    assert card.recipe.rank == 16
     assert card.packages["trl"]
     assert "eval_loss" in (trained.adapter / "README.md").read_text()
 
@@ -80,10 +80,10 @@ def test_packed_episodes_do_not_see_each_other(base: str, tmp_path: Path) -> Non
     from exprag.training.sft.lora import make_trainer
 
     rows = tiny.make_rows(8)
-    profile = load_profile(packing=True, pack_length=160, precision="fp32", gradient_checkpointing=False, optimizer="adamw")
+    recipe = load_recipe(packing=True, pack_length=160, precision="fp32", gradient_checkpointing=False, optimizer="adamw")
     tokenizer = AutoTokenizer.from_pretrained(base)
     held = tiny.make_rows(2, longest=400, seed=1)
-    trainer = make_trainer(rows, {"": held}, tokenizer, tmp_path, Card(base=Base(name=base), profile=profile))
+    trainer = make_trainer(rows, {"": held}, tokenizer, tmp_path, Card(base=Base(name=base), recipe=recipe))
     assert list(trainer.eval_dataset["input_ids"]) == list(held["input_ids"])  # not cut to the length of a pack
     model = AutoModelForCausalLM.from_pretrained(base, dtype=torch.float32).eval()
     seen = 0
@@ -202,7 +202,7 @@ def test_a_checkpoint_between_epochs_is_resumed_from(base: str, tmp_path: Path) 
         ({"qlora": True}, r"4 bits, which needs a GPU"),
         ({"rank": 0}, r"rank: .*greater than or equal to 1"),
         ({"lerning_rate": 1}, r"lerning_rate: Extra.*'learning_rate'"),
-        ({"profile": "exprag-lroa"}, r"no profile 'exprag-lroa'.*exprag-lora"),
+        ({"recipe": "exprag-lroa"}, r"no recipe 'exprag-lroa'.*exprag-lora"),
         ({"batch_size": 3, "device_batch_size": 2}, r"batch of 3 rows cannot be split"),
         ({"validation": 1.5}, r"1\.5 cannot be held out"),
     ],
@@ -284,37 +284,37 @@ def test_a_folder_of_another_training_is_left_alone(trained: TrainResult, base: 
 
 
 def test_profiles_are_the_papers_and_can_be_changed(tmp_path: Path) -> None:
-    paper = load_profile("exprag-lora", "scienceworld")
+    paper = load_recipe("exprag-lora", "scienceworld")
     assert (paper.rank, paper.alpha, paper.dropout, paper.learning_rate, paper.epochs) == (8, 16, 0.1, 5e-5, 29)
     assert (paper.schedule, paper.optimizer, paper.weight_decay) == ("constant", "paged_adamw_8bit", 0)
-    assert load_profile("exprag-lora", "alfworld").epochs == 9
-    rslora = load_profile("rslora-128")
+    assert load_recipe("exprag-lora", "alfworld").epochs == 9
+    rslora = load_recipe("rslora-128")
     assert (rslora.rank, rslora.alpha, rslora.rank_stabilised, rslora.target_modules) == (128, 256, True, "all-linear")
     assert (rslora.learning_rate, rslora.warmup, rslora.schedule) == (1e-5, 0.1, "linear")
-    hints, shop = load_profile("hint-distill", "alfworld"), load_profile("hint-distill", "webshop")
+    hints, shop = load_recipe("hint-distill", "alfworld"), load_recipe("hint-distill", "webshop")
     assert (hints.rank, hints.alpha, hints.weight_decay, hints.loss, hints.qlora) == (64, 128, 0.01, "all", True)
     assert (shop.rank, shop.alpha, shop.dropout, shop.weight_decay, shop.label_smoothing) == (16, 32, 0.2, 0.05, 0.1)
     assert (shop.learning_rate, shop.epochs, shop.batch_size) == (2e-4, 1, 8)
 
     mine = tmp_path / "mine.toml"
     mine.write_text('base = "hint-distill"\nrank = 4\n[on.webshop]\ndropout = 0.3\n')
-    profile = load_profile(mine, "webshop", epochs=2)
-    assert (profile.name, profile.rank, profile.alpha, profile.dropout, profile.epochs) == ("mine", 4, 32, 0.3, 2)
+    recipe = load_recipe(mine, "webshop", epochs=2)
+    assert (recipe.name, recipe.rank, recipe.alpha, recipe.dropout, recipe.epochs) == ("mine", 4, 32, 0.3, 2)
     mine.write_text("base = 'mine.toml'")
-    with pytest.raises(ConfigError, match=r"no profile|Cannot read"):
-        load_profile(mine)
+    with pytest.raises(ConfigError, match=r"no recipe|Cannot read"):
+        load_recipe(mine)
     mine.write_text("rank = = 4")
     with pytest.raises(ConfigError, match="not valid TOML"):
-        load_profile(mine)
+        load_recipe(mine)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("profile", ["exprag-lora", "rslora-128", "hint-distill"])
-def test_every_profile_trains(base: str, tmp_path: Path, profile: str) -> None:
-    result = train(tiny.make_rows(), base, tmp_path, profile, epochs=1, qlora=False)
+@pytest.mark.parametrize("recipe", ["exprag-lora", "rslora-128", "hint-distill"])
+def test_every_profile_trains(base: str, tmp_path: Path, recipe: str) -> None:
+    result = train(tiny.make_rows(), base, tmp_path, recipe, epochs=1, qlora=False)
     assert result.losses["loss"] > 0
     config = json.loads((result.adapter / "adapter_config.json").read_text())
-    assert config["use_rslora"] is (profile == "rslora-128")
+    assert config["use_rslora"] is (recipe == "rslora-128")
     modules = {name.split(".")[-3] for name in weights(result.adapter)}
     attention = {"q_proj", "k_proj", "v_proj", "o_proj"}
-    assert modules == (attention if profile == "exprag-lora" else attention | {"gate_proj", "up_proj", "down_proj"})
+    assert modules == (attention if recipe == "exprag-lora" else attention | {"gate_proj", "up_proj", "down_proj"})

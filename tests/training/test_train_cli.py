@@ -33,12 +33,12 @@ def test_from_rows_to_a_chosen_adapter(base: str, toy_dataset: Path, tmp_path: P
     easy = tmp_path / "easy.toml"
     easy.write_text('environment = "toy:Toy"\ntypes = ["fetch"]\nlimit = 1\nmax_steps = 1\nworkers = 0\n')
     told = run(
-        *("train", str(toy_dataset), "--model", base, "-o", str(out), "--profile", str(mine), *SETTINGS, "--set", "alpha=8"),
+        *("train", str(toy_dataset), "--model", base, "-o", str(out), "--recipe", str(mine), *SETTINGS, "--set", "alpha=8"),
         *("--validation", "0.25", "--rollout", str(easy), "--max-new-tokens", "2"),
     )
     assert f"{out / 'best'}: 2 epochs, 4 steps" in told
     card = Card.read(out / "best")
-    assert (card.profile.name, card.profile.rank, card.profile.alpha) == ("mine", 4, 8)
+    assert (card.recipe.name, card.recipe.rank, card.recipe.alpha) == ("mine", 4, 8)
     assert "easy" in card.results["rollouts"]  # type: ignore[operator]
 
     fields = ["--arm", "max_steps=1", "--arm", "environment=toy:Toy", "--limit", "1", "--max-new-tokens", "2"]
@@ -53,8 +53,8 @@ def test_from_rows_to_a_chosen_adapter(base: str, toy_dataset: Path, tmp_path: P
 def test_bad_input_is_told(base: str, toy_dataset: Path, tmp_path: Path) -> None:
     with pytest.raises(ExpragError, match="no dataset"):
         run("train", str(tmp_path), "--model", base, "-o", str(tmp_path / "out"))
-    with pytest.raises(ExpragError, match="no profile 'lora'"):
-        run("train", str(toy_dataset), "--model", base, "-o", str(tmp_path / "out"), "--profile", "lora")
+    with pytest.raises(ExpragError, match="no recipe 'lora'"):
+        run("train", str(toy_dataset), "--model", base, "-o", str(tmp_path / "out"), "--recipe", "lora")
     with pytest.raises(ExpragError, match="NAME=PATH"):
         run("train", str(toy_dataset), "--model", base, "-o", "out", "--validation", "a=b", "--validation", "c")
     with pytest.raises(ExpragError, match="no whole checkpoint"):

@@ -29,7 +29,7 @@ from exprag.bank.documents.rows import (
     to_record,
 )
 from exprag.bank.encoders import checked
-from exprag.bank.filters import is_in, utf8
+from exprag.bank.filters import is_in
 from exprag.bank.hop import asynchronous, wait
 from exprag.bank.schema import KEY, TABLE, VECTOR
 from exprag.bank.search import MODES, search
@@ -38,6 +38,7 @@ from exprag.bank.upkeep import ensure_indices, keep_up
 from exprag.bank.versions import check_out, prune
 from exprag.bank.view import look
 from exprag.errors import BankError, ConfigError
+from exprag.text import utf8
 
 if TYPE_CHECKING:
     from langchain_core.documents import Document

@@ -1,6 +1,6 @@
 """Rows from traces: a row is one multi-turn chat, the prompt that the graph would have sent, with the turns that it saw.
 
-Memory comes from `exprag.prompt.recall.recall` and messages from `Prompt.messages`, as they do in the graph; the episode itself is
+Memory comes from `exprag.prompt.recall` and messages from `Prompt.messages`, as they do in the graph; the episode itself is
 never recalled. A row is a maximal run of turns whose prompts extend one another, so that one pass over it trains them all: with
 static retrieval one row per episode, with dynamic retrieval one per memory block, and a new one wherever the working memory is
 compressed or a block at the tail moves. Only the turns that the row's block saw are trained; earlier ones are context.

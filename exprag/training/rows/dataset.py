@@ -4,8 +4,8 @@
     rows.parquet     any Parquet reader; rows.parquet.dataset.json beside it
     rows.jsonl       one row a line; rows.jsonl.dataset.json beside it
 
-The suffix says which. A dataset appears whole or not at all. Columns: see `exprag.training.rows.row`; `input_ids` and `labels` are
-there if a tokenizer was given. TRL's SFTTrainer takes such a dataset as it is: it neither tokenises nor masks again, as long as
+The suffix says which. A dataset appears whole or not at all. Columns: see `exprag.training.rows.row`; `input_ids` and `labels`
+are there if a tokenizer was given. TRL's SFTTrainer takes such a dataset as it is: it neither tokenises nor masks again, as long as
 `max_length` does not cut it.
 """
 
@@ -21,8 +21,8 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
 
-from exprag.bank.filters import utf8
 from exprag.errors import ConfigError, PluginError, RunError
+from exprag.text import utf8
 from exprag.training.rows.config import DataConfig
 from exprag.training.rows.report import Report
 from exprag.training.rows.tokens import ChatTokens, name_of, tokenizer_hash

@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from exprag.errors import RunError
-from exprag.models.cards import CARD, Card, write_whole
+from exprag.files import write_whole
+from exprag.models.cards import CARD, Card
 from exprag.training.sft.rollouts import Progress, Rollout, Sets, check_sets, play_checkpoint, read_rollouts, step_of
 
 SELECTION = "selection.json"

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from exprag.errors import ConfigError, ModelError, RunError
-from exprag.training.sft.recipes import Profile
+from exprag.training.sft.recipes import Recipe
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -24,11 +24,11 @@ def check_extra() -> None:
         raise ConfigError(f"Training needs {', '.join(missing)}.", cure="pip install 'exprag[train]'")
 
 
-def check_device(profile: Profile) -> None:
+def check_device(recipe: Recipe) -> None:
     """A 4-bit base has the GPU and the package that it needs."""
     import torch
 
-    if not profile.qlora:
+    if not recipe.qlora:
         return
     if not torch.cuda.is_available():
         raise ConfigError("QLoRA holds the base in 4 bits, which needs a GPU, and there is none here.", cure="Set qlora = false.")
@@ -52,23 +52,23 @@ def check_tokenizer(tokenizer: Any, base: str) -> None:
         tokenizer.pad_token = tokenizer.eos_token  # padding is masked in attention and loss alike, so any token serves
 
 
-def check_targets(config: Any, profile: Profile) -> None:
-    """Every target module of the profile is a linear layer of the base. No weight is loaded for it."""
+def check_targets(config: Any, recipe: Recipe) -> None:
+    """Every target module of the recipe is a linear layer of the base. No weight is loaded for it."""
     import torch
     from transformers import AutoModelForCausalLM
     from transformers.pytorch_utils import Conv1D
 
-    if profile.target_modules == "all-linear":
+    if recipe.target_modules == "all-linear":
         return
     with torch.device("meta"):
         model = AutoModelForCausalLM.from_config(config)
     linear = [name for name, module in model.named_modules() if isinstance(module, torch.nn.Linear | Conv1D)]
-    unmet = [t for t in profile.target_modules if not any(name == t or name.endswith(f".{t}") for name in linear)]
+    unmet = [t for t in recipe.target_modules if not any(name == t or name.endswith(f".{t}") for name in linear)]
     if unmet:
         head = {name for name, module in model.named_modules() if module is model.get_output_embeddings()}
         there = sorted({name.rpartition(".")[2] for name in linear if name not in head})
         raise ConfigError(
-            f"The base ({config.model_type}) has no linear layers {', '.join(unmet)}, which profile {profile.name!r} trains.",
+            f"The base ({config.model_type}) has no linear layers {', '.join(unmet)}, which recipe {recipe.name!r} trains.",
             cure=f'Set target_modules to some of {", ".join(there)}, or to "all-linear".',
         )
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from exprag.errors import ConfigError
 from exprag.training.sft import checks
-from exprag.training.sft.recipes import Profile
+from exprag.training.sft.recipes import Recipe
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -35,7 +35,7 @@ class Source:
         """The environment of all rows; "" where they are of several, or do not say."""
         return str(origin(self.about)["environment"]) if self.about else ""
 
-    def tokenised(self, tokenizer: Any, config: Any, profile: Profile, what: str) -> Dataset:
+    def tokenised(self, tokenizer: Any, config: Any, recipe: Recipe, what: str) -> Dataset:
         """`input_ids` and `labels` alone, checked against the base."""
         rows = self.rows
         if self.about is not None and self.about.tokenizer is not None:
@@ -57,7 +57,7 @@ class Source:
 
         # In memory: what is mapped later leaves no cache in the dataset's folder.
         rows = Dataset(rows.select_columns(TOKENS).with_format("arrow")[:])
-        if profile.loss == "all":
+        if recipe.loss == "all":
             rows = rows.remove_columns("labels").add_column("labels", rows.data.column("input_ids"))
         checks.check_rows(rows, config, what=what)
         return rows

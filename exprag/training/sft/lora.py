@@ -20,11 +20,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from exprag.errors import ModelError, RunError
-from exprag.models.cards import Card, describe_base, packages, write_whole
+from exprag.files import write_whole
+from exprag.models.cards import Card, describe_base, packages
 from exprag.training.sft import checks
 from exprag.training.sft.checkpoints import epoch_checkpoints, half_checkpoints, select_checkpoint, whole_checkpoints
 from exprag.training.sft.inputs import Source, content_hash, open_source, open_validation, origin
-from exprag.training.sft.recipes import DEFAULT, Profile, change_profile, load_profile
+from exprag.training.sft.recipes import DEFAULT, Recipe, change_recipe, load_recipe
 from exprag.training.sft.rollouts import Sets, check_sets, play_checkpoint
 
 if TYPE_CHECKING:
@@ -59,7 +60,7 @@ def train(
     dataset: str | Path | Dataset,
     model: str,
     out: str | Path,
-    profile: str | Path | Profile = DEFAULT,
+    recipe: str | Path | Recipe = DEFAULT,
     *,
     validation: Any = None,
     rollouts: Sets | None = None,
@@ -73,7 +74,7 @@ def train(
     dataset      rows that `exprag data` wrote (a folder, Parquet or JSONL), or a datasets.Dataset with `input_ids` and
                  `labels`
     model        a model id or folder: the base
-    profile      a recipe: its name, a TOML file, or a Profile; `overrides` change single fields of it
+    recipe      a recipe: its name, a TOML file, or a Recipe; `overrides` change single fields of it
     validation   rows whose loss is told after each epoch: like `dataset`, or several by name; or a share of the tasks of
                  `dataset` (a number below 1), which are then not trained on
     rollouts     sets of tasks that each epoch's checkpoint plays as soon as it is written, see `select_checkpoint`, which
@@ -86,24 +87,24 @@ def train(
     started = time.perf_counter()
     out, model = Path(out), str(model)
     source = open_source(dataset)
-    profile = _profile(profile, source.environment, overrides)
-    checks.check_device(profile)
+    recipe = _profile(recipe, source.environment, overrides)
+    checks.check_device(recipe)
     config, tokenizer = _open_base(model)
     checks.check_tokenizer(tokenizer, model)
-    checks.check_targets(config, profile)
+    checks.check_targets(config, recipe)
     sets = check_sets(rollouts, by) if rollouts is not None else {}
     from exprag.training.sft.trainer import on_this_machine
 
-    profile = on_this_machine(profile)
-    source, held_out = open_validation(source, validation, profile.seed)
-    rows = source.tokenised(tokenizer, config, profile, "training")
-    held = {name: s.tokenised(tokenizer, config, profile, "validation") for name, s in held_out.items()}
-    card = _card(model, config, tokenizer, source, profile)
+    recipe = on_this_machine(recipe)
+    source, held_out = open_validation(source, validation, recipe.seed)
+    rows = source.tokenised(tokenizer, config, recipe, "training")
+    held = {name: s.tokenised(tokenizer, config, recipe, "validation") for name, s in held_out.items()}
+    card = _card(model, config, tokenizer, source, recipe)
     if main_process():
         _prepare(out, card, content_hash(rows))
     last = whole_checkpoints(out)[-1:]
     resumed = Card.read(last[0]).step if last else 0
-    if not last or Card.read(last[0]).epoch < profile.epochs:
+    if not last or Card.read(last[0]).epoch < recipe.epochs:
         trainer = make_trainer(rows, held, tokenizer, out, card, progress)
         trainer.after = lambda checkpoint: _play(trainer, checkpoint, sets, model_options)
         trainer.train(resume_from_checkpoint=str(last[0]) if last else None)
@@ -120,34 +121,34 @@ def train(
 def make_trainer(
     rows: Dataset, held: Mapping[str, Dataset], tokenizer: Any, out: Path, card: Card, progress: Progress | None = None
 ) -> EpisodeTrainer:
-    """The trainer of one adapter, its base loaded: TRL's, with PEFT's LoRA, as the card's profile has it."""
+    """The trainer of one adapter, its base loaded: TRL's, with PEFT's LoRA, as the card's recipe has it."""
     from peft import LoraConfig
 
     from exprag.training.sft.trainer import EpisodeTrainer, arguments, quantisation
 
-    profile, targets = card.profile, card.profile.target_modules
+    recipe, targets = card.recipe, card.recipe.target_modules
     longest = max(int(checks.row_lengths(part).max()) for part in (rows, *held.values()))
     trainer = EpisodeTrainer(
         out=out,
         card=card,
         progress=progress,
         model=card.base.name,
-        args=arguments(profile, out, longest=longest, validated=bool(held)),
+        args=arguments(recipe, out, longest=longest, validated=bool(held)),
         train_dataset=rows,
         eval_dataset=(held[""] if "" in held else dict(held)) if held else None,
         processing_class=tokenizer,
-        quantization_config=quantisation(profile),
+        quantization_config=quantisation(recipe),
         peft_config=LoraConfig(
             task_type="CAUSAL_LM",
-            r=profile.rank,
-            lora_alpha=profile.alpha,
-            lora_dropout=profile.dropout,
-            use_rslora=profile.rank_stabilised,
+            r=recipe.rank,
+            lora_alpha=recipe.alpha,
+            lora_dropout=recipe.dropout,
+            use_rslora=recipe.rank_stabilised,
             target_modules=targets if isinstance(targets, str) else list(targets),
         ),
     )
     trainable = sum(p.numel() for p in cast(Any, trainer.model).parameters() if p.requires_grad)
-    checks.check_disk(out, trainable, profile.save_total_limit or profile.epochs - len(epoch_checkpoints(out)))
+    checks.check_disk(out, trainable, recipe.save_total_limit or recipe.epochs - len(epoch_checkpoints(out)))
     return trainer
 
 
@@ -159,10 +160,10 @@ def _play(trainer: EpisodeTrainer, checkpoint: Path, sets: Mapping[str, RunConfi
         trainer.accelerator.wait_for_everyone()
 
 
-def _profile(told: str | Path | Profile, environment: str, overrides: dict[str, Any]) -> Profile:
-    if isinstance(told, Profile):
-        return change_profile(told, **overrides)
-    return load_profile(told, environment, **overrides)
+def _profile(told: str | Path | Recipe, environment: str, overrides: dict[str, Any]) -> Recipe:
+    if isinstance(told, Recipe):
+        return change_recipe(told, **overrides)
+    return load_recipe(told, environment, **overrides)
 
 
 def _open_base(model: str) -> tuple[Any, Any]:
@@ -177,11 +178,11 @@ def _open_base(model: str) -> tuple[Any, Any]:
         ) from error
 
 
-def _card(model: str, config: Any, tokenizer: Any, source: Source, profile: Profile) -> Card:
+def _card(model: str, config: Any, tokenizer: Any, source: Source, recipe: Recipe) -> Card:
     about = source.about
     return Card(
         base=describe_base(model, config, tokenizer),
-        profile=profile,
+        recipe=recipe,
         arm=about.config.arm if about else None,
         **(origin(about) if about else {}),
         dataset=source.path,
@@ -192,7 +193,7 @@ def _card(model: str, config: Any, tokenizer: Any, source: Source, profile: Prof
 
 def _prepare(out: Path, card: Card, rows: str) -> None:
     """Make OUT, or clear it for being taken up again. Raises RunError where it holds another training."""
-    told = {"rows": rows, **card.model_dump(mode="json", include={"base", "profile", "dataset", "environment"})}
+    told = {"rows": rows, **card.model_dump(mode="json", include={"base", "recipe", "dataset", "environment"})}
     path = out / TRAINING
     if path.is_file():
         earlier = json.loads(path.read_text(encoding="utf-8"))
@@ -210,12 +211,12 @@ def _prepare(out: Path, card: Card, rows: str) -> None:
 
 def _differences(earlier: dict[str, Any], now: dict[str, Any]) -> list[str]:
     """What differs between two trainings. More epochs of a constant learning rate are the same training, continued."""
-    then, profile = earlier["profile"], now["profile"]
+    then, recipe = earlier["recipe"], now["recipe"]
     free = {"name", *HARMLESS}
-    if profile["schedule"] == "constant" and not profile["warmup"] and profile["epochs"] > then["epochs"]:
+    if recipe["schedule"] == "constant" and not recipe["warmup"] and recipe["epochs"] > then["epochs"]:
         free.add("epochs")
-    fields = [f for f in profile if f not in free and profile[f] != then.get(f)]
-    found = [f"{f} ({then.get(f)!r} there, {profile[f]!r} now)" for f in fields]
+    fields = [f for f in recipe if f not in free and recipe[f] != then.get(f)]
+    found = [f"{f} ({then.get(f)!r} there, {recipe[f]!r} now)" for f in fields]
     if earlier["rows"] != now["rows"]:
         found.append("other rows")
     if any(earlier["base"][part] != now["base"][part] for part in ("config", "tokenizer")):

@@ -1,6 +1,6 @@
 """Recipes: everything that is chosen about one training besides its rows and its base model, as plain data.
 
-The recipes that come with the package stand in profiles.toml; a TOML file of one's own is read the same way:
+The recipes that come with the package stand in recipes.toml; a TOML file of one's own is read the same way:
 
     base = "exprag-lora"     # optional: start from another recipe
     rank = 16
@@ -23,7 +23,7 @@ from exprag.errors import ConfigError, closest
 DEFAULT = "exprag-lora"
 
 
-class Profile(BaseModel):
+class Recipe(BaseModel):
     """One recipe. Learning rates are per optimizer step, lengths in tokens.
 
     name                          the recipe that this one came from
@@ -72,7 +72,7 @@ class Profile(BaseModel):
     seed: int = 2025
 
 
-def load_profile(name: str | Path = DEFAULT, environment: str = "", **overrides: Any) -> Profile:
+def load_recipe(name: str | Path = DEFAULT, environment: str = "", **overrides: Any) -> Recipe:
     """A recipe by name or TOML file, for rows of an environment, with single fields changed.
 
     Raises ConfigError for an unknown recipe or field, and for a value out of range.
@@ -80,36 +80,36 @@ def load_profile(name: str | Path = DEFAULT, environment: str = "", **overrides:
     return _validated(_fields(str(name), environment) | overrides)
 
 
-def change_profile(profile: Profile, **overrides: Any) -> Profile:
+def change_recipe(recipe: Recipe, **overrides: Any) -> Recipe:
     """The recipe with single fields changed."""
-    return _validated(profile.model_dump() | overrides)
+    return _validated(recipe.model_dump() | overrides)
 
 
-def profile_names() -> list[str]:
+def recipe_names() -> list[str]:
     """The recipes that come with the package."""
     return list(_built_in())
 
 
-def _validated(fields: dict[str, Any]) -> Profile:
+def _validated(fields: dict[str, Any]) -> Recipe:
     try:
-        return Profile.model_validate(fields)
+        return Recipe.model_validate(fields)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         where = str(first["loc"][0])
-        cure = "" if where in Profile.model_fields else closest(where, list(Profile.model_fields))
-        raise ConfigError(f"The profile {fields.get('name', '')!r}: {where}: {first['msg']}.", cure=cure) from error
+        cure = "" if where in Recipe.model_fields else closest(where, list(Recipe.model_fields))
+        raise ConfigError(f"The recipe {fields.get('name', '')!r}: {where}: {first['msg']}.", cure=cure) from error
 
 
 def _fields(name: str, environment: str, seen: tuple[str, ...] = ()) -> dict[str, Any]:
     if name in seen:
-        raise ConfigError(f"The profile {name!r} starts from itself.")
+        raise ConfigError(f"The recipe {name!r} starts from itself.")
     if name in _built_in():
         told = dict(_built_in()[name])
     elif name.endswith(".toml"):
         told = read_toml(Path(name))
     else:
         known = list(_built_in())
-        raise ConfigError(f"There is no profile {name!r}.", cure=f"{closest(name, known)} Or name a TOML file.")
+        raise ConfigError(f"There is no recipe {name!r}.", cure=f"{closest(name, known)} Or name a TOML file.")
     here = told.pop("on", {}).get(environment, {})
     base = told.pop("base", None)
     under = _fields(str(base), environment, (*seen, name)) if base else {}

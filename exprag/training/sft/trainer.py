@@ -24,7 +24,7 @@ from trl import SFTConfig, SFTTrainer
 from exprag.errors import ConfigError, ModelError, RunError
 from exprag.models.cards import Card, finish_adapter
 from exprag.training.sft.checkpoints import whole_checkpoints
-from exprag.training.sft.recipes import Profile, change_profile
+from exprag.training.sft.recipes import Recipe, change_recipe
 
 Progress = Callable[[int, int, dict[str, float]], None]
 """Called with (optimizer steps done, steps in all, the latest logged values)."""
@@ -45,7 +45,7 @@ class EpisodeTrainer(SFTTrainer):
         with warnings.catch_warnings(action="ignore", category=FutureWarning):  # TRL's own words for its settings
             super().__init__(**arguments)
         self.remove_callback(PrinterCallback)
-        self.add_callback(Watch(out, card.profile, progress))
+        self.add_callback(Watch(out, card.recipe, progress))
 
     def training_step(self, model: Any, inputs: Any, num_items_in_batch: Any = None) -> torch.Tensor:
         loss: torch.Tensor = super().training_step(model, inputs, num_items_in_batch)
@@ -75,7 +75,7 @@ class EpisodeTrainer(SFTTrainer):
         self.after(folder)
 
     def _drop_old(self) -> None:
-        limit = self._card.profile.save_total_limit
+        limit = self._card.recipe.save_total_limit
         for old in whole_checkpoints(self._out)[: -limit if limit else 0]:
             shutil.rmtree(old)
 
@@ -89,8 +89,8 @@ class EpisodeTrainer(SFTTrainer):
 class Watch(TrainerCallback):
     """Writes metrics.jsonl, tells the caller, and keeps checkpoints between epochs."""
 
-    def __init__(self, out: Path, profile: Profile, progress: Progress | None) -> None:
-        self._out, self._every, self._progress = out, profile.save_steps, progress
+    def __init__(self, out: Path, recipe: Recipe, progress: Progress | None) -> None:
+        self._out, self._every, self._progress = out, recipe.save_steps, progress
         self._latest: dict[str, float] = {}
 
     def on_train_begin(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
@@ -122,36 +122,36 @@ class Watch(TrainerCallback):
             self._progress(state.global_step, state.max_steps, dict(self._latest))
 
 
-def arguments(profile: Profile, out: Path, *, longest: int, validated: bool) -> SFTConfig:
-    """The profile in TRL's words. `longest` is the longest row: nothing is ever cut."""
-    gpu, bf16 = torch.cuda.is_available(), profile.precision == "bf16"
+def arguments(recipe: Recipe, out: Path, *, longest: int, validated: bool) -> SFTConfig:
+    """The recipe in TRL's words. `longest` is the longest row: nothing is ever cut."""
+    gpu, bf16 = torch.cuda.is_available(), recipe.precision == "bf16"
     with warnings.catch_warnings(action="ignore", category=FutureWarning):  # newer names for settings that older versions lack
         return SFTConfig(
             output_dir=str(out),
-            per_device_train_batch_size=profile.device_batch_size,
-            per_device_eval_batch_size=profile.device_batch_size,
-            gradient_accumulation_steps=_accumulation(profile),
-            num_train_epochs=profile.epochs,
-            learning_rate=profile.learning_rate,
-            lr_scheduler_type="constant_with_warmup" if profile.warmup and profile.schedule == "constant" else profile.schedule,
-            warmup_steps=profile.warmup,  # below 1: a share of all steps
-            optim=OPTIMIZERS[profile.optimizer],
-            weight_decay=profile.weight_decay,
-            max_grad_norm=profile.max_grad_norm,
-            label_smoothing_factor=profile.label_smoothing,
+            per_device_train_batch_size=recipe.device_batch_size,
+            per_device_eval_batch_size=recipe.device_batch_size,
+            gradient_accumulation_steps=_accumulation(recipe),
+            num_train_epochs=recipe.epochs,
+            learning_rate=recipe.learning_rate,
+            lr_scheduler_type="constant_with_warmup" if recipe.warmup and recipe.schedule == "constant" else recipe.schedule,
+            warmup_steps=recipe.warmup,  # below 1: a share of all steps
+            optim=OPTIMIZERS[recipe.optimizer],
+            weight_decay=recipe.weight_decay,
+            max_grad_norm=recipe.max_grad_norm,
+            label_smoothing_factor=recipe.label_smoothing,
             bf16=bf16,
             fp16=False,
-            gradient_checkpointing=bool(profile.gradient_checkpointing),
+            gradient_checkpointing=bool(recipe.gradient_checkpointing),
             model_init_kwargs={"dtype": "bfloat16" if bf16 else "float32"},
-            seed=profile.seed,
-            max_length=max(longest, profile.pack_length or 0) if profile.packing else None,
-            packing=profile.packing,
+            seed=recipe.seed,
+            max_length=max(longest, recipe.pack_length or 0) if recipe.packing else None,
+            packing=recipe.packing,
             packing_strategy="bfd",  # position ids begin anew with each episode, and attention stays within it
             eval_packing=False,
-            dataset_kwargs=None if profile.packing else {"skip_prepare_dataset": True},
+            dataset_kwargs=None if recipe.packing else {"skip_prepare_dataset": True},
             eval_strategy="epoch" if validated else "no",
             save_strategy="epoch",
-            logging_steps=profile.log_steps,
+            logging_steps=recipe.log_steps,
             logging_first_step=True,
             logging_nan_inf_filter=False,
             dataloader_pin_memory=gpu,
@@ -163,39 +163,39 @@ def arguments(profile: Profile, out: Path, *, longest: int, validated: bool) -> 
         )
 
 
-def on_this_machine(profile: Profile) -> Profile:
-    """The profile with what it leaves to the machine decided."""
+def on_this_machine(recipe: Recipe) -> Recipe:
+    """The recipe with what it leaves to the machine decided."""
     gpu = torch.cuda.is_available()
-    precision, checkpointing = profile.precision, profile.gradient_checkpointing
+    precision, checkpointing = recipe.precision, recipe.gradient_checkpointing
     if precision == "auto":
         precision = "bf16" if gpu and torch.cuda.is_bf16_supported() else "fp32"
     eight_bits = gpu and find_spec("bitsandbytes") is not None
-    return change_profile(
-        profile,
-        optimizer=profile.optimizer if eight_bits else "adamw",
+    return change_recipe(
+        recipe,
+        optimizer=recipe.optimizer if eight_bits else "adamw",
         precision=precision,
         gradient_checkpointing=gpu if checkpointing is None else checkpointing,
     )
 
 
-def quantisation(profile: Profile) -> BitsAndBytesConfig | None:
+def quantisation(recipe: Recipe) -> BitsAndBytesConfig | None:
     """The base in 4 bits, as QLoRA has it (arXiv 2305.14314)."""
-    if not profile.qlora:
+    if not recipe.qlora:
         return None
     return BitsAndBytesConfig(
         load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_use_double_quant=True, bnb_4bit_compute_dtype=torch.bfloat16
     )
 
 
-def _accumulation(profile: Profile) -> int:
+def _accumulation(recipe: Recipe) -> int:
     """Forward passes for one optimizer step of `batch_size` rows over all processes."""
-    at_once = profile.device_batch_size * int(os.environ.get("WORLD_SIZE", 1))
-    if profile.batch_size % at_once:
+    at_once = recipe.device_batch_size * int(os.environ.get("WORLD_SIZE", 1))
+    if recipe.batch_size % at_once:
         raise ConfigError(
-            f"A batch of {profile.batch_size} rows cannot be split into passes of {at_once} (device_batch_size times processes).",
+            f"A batch of {recipe.batch_size} rows cannot be split into passes of {at_once} (device_batch_size times processes).",
             cure="Choose a batch_size that is a multiple.",
         )
-    return profile.batch_size // at_once
+    return recipe.batch_size // at_once
 
 
 def _unwritten(path: Path, error: Exception, out: Path) -> RunError:

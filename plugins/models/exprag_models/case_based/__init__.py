@@ -1,5 +1,5 @@
 """`recall`: a case-based baseline behind the chat model interface. Not a language model; see `model`."""
 
-from exprag_models.case_based.model import Recall
+from exprag_models.case_based.model import CaseBased
 
-__all__ = ["Recall"]
+__all__ = ["CaseBased"]

@@ -30,7 +30,7 @@ from exprag_models.case_based.tool_calls import action_tool, as_episode, call_fo
 _KEPT = 64  # episodes whose player is kept, so that a step costs one step
 
 
-class Recall(BaseChatModel):
+class CaseBased(BaseChatModel):
     """Adapts the closest recalled trajectory; a baseline, not a language model. Usage is in approximate tokens."""
 
     _players: OrderedDict[Any, Player] = PrivateAttr(default_factory=OrderedDict)

@@ -58,7 +58,8 @@ class Rerank(Selector):
         """What the model is asked. Retrieved text is fenced and defused, as in a memory block."""
         from langchain_core.messages import HumanMessage, SystemMessage
 
-        from exprag.prompt.block import LABELS, defuse
+        from exprag.prompt.block import LABELS
+        from exprag.text import defuse
 
         told = [f"Task: {moment.task.instruction or moment.task.type}", f"Observation: {_short(moment.observation)}", ""]
         for number, candidate in enumerate(candidates, 1):

@@ -1,0 +1,100 @@
+"""Files that are whole or not there: written beside and renamed, lines appended whole, trajectories a line each."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from exprag.errors import ExpragError, RecordError, RunError
+from exprag.trajectory import Trajectory
+
+PARTIAL = ".partial"
+
+
+def write_whole(path: str | Path, text: str) -> None:
+    """Write a UTF-8 text file as a whole: through a file beside it, on disk when this returns. Raises RunError where the file
+    system refuses (disk full, read-only); then the old file stands, and nothing is left beside it."""
+    target = Path(path)
+    partial = target.with_name(target.name + PARTIAL)
+    try:
+        with open(partial, "w", encoding="utf-8", errors="backslashreplace") as out:
+            out.write(text)
+            out.flush()
+            os.fsync(out.fileno())
+        partial.replace(target)
+    except OSError as error:
+        partial.unlink(missing_ok=True)
+        raise cannot_write(target, error) from error
+
+
+def write_json(path: str | Path, data: Any) -> None:
+    """Write JSON, indented, as a whole; see `write_whole`."""
+    write_whole(path, json.dumps(data, indent=2, ensure_ascii=False) + "\n")
+
+
+def append_line(path: str | Path, text: str) -> None:
+    """Add one whole line of ASCII, on disk when this returns. Raises RunError where the disk is full; no torn line stays."""
+    line = (text + "\n").encode("ascii")
+    try:
+        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+        try:
+            written = os.write(handle, line)
+            if written != len(line):
+                os.ftruncate(handle, os.fstat(handle).st_size - written)
+                raise RunError(f"The disk is full: a line of {path} was not written.", cure="Free space, then run it again.")
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+    except OSError as error:
+        raise cannot_write(path, error) from error
+
+
+def cut_torn_line(path: str | Path) -> int:
+    """Cut off a last line without its newline, which a killed writer left; returns the bytes removed."""
+    with open(path, "rb+") as file:
+        data = file.read()
+        whole = data.rfind(b"\n") + 1
+        if whole < len(data):
+            file.truncate(whole)
+        return len(data) - whole
+
+
+def read_jsonl(path: str | Path, *, torn_tail_ok: bool = False) -> Iterator[Trajectory]:
+    """Trajectories of a JSONL file, one a line. Raises RecordError with file and line number.
+
+    `torn_tail_ok` passes over a last line without its newline: what a killed writer leaves behind.
+    """
+    with open(path, encoding="utf-8", errors="surrogateescape") as lines:
+        for number, line in enumerate(lines, 1):
+            if not line.strip() or (torn_tail_ok and not line.endswith("\n")):
+                continue
+            try:
+                yield Trajectory.from_json(line)
+            except RecordError as error:
+                raise RecordError(f"{path}, line {number}: {error.message}", cure=error.cure) from error
+
+
+def write_jsonl(path: str | Path, trajectories: Iterable[Trajectory]) -> int:
+    """Write a JSONL file as a whole (through a temporary file beside it); returns the number of lines."""
+    target = Path(path)
+    partial = target.with_name(target.name + PARTIAL)
+    count = 0
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with open(partial, "w", encoding="utf-8") as out:
+            for count, trajectory in enumerate(trajectories, 1):  # noqa: B007
+                out.write(trajectory.to_json() + "\n")
+        partial.replace(target)
+    except (OSError, ExpragError) as error:
+        partial.unlink(missing_ok=True)
+        raise (error if isinstance(error, ExpragError) else cannot_write(target, error)) from error
+    return count
+
+
+def cannot_write(path: str | Path, error: OSError) -> RunError:
+    """The error of a file that the file system refuses to write, with its reason."""
+    cure = "Free space, then run it again." if error.errno == 28 else "Choose a place that can be written to."
+    return RunError(f"Cannot write {path}: {error.strerror or error}.", cure=cure)
