@@ -1,7 +1,10 @@
 """The interval of one rate, and paired differences between two arms over the same tasks.
 
-Pure functions of counts and arrays: they know no run and no trajectory. Intervals are 95 % unless told otherwise, and None
-where the data cannot carry one. Deterministic: the bootstrap draws from a fixed seed.
+Pure functions of counts and arrays: they know nothing of runs and trajectories. Intervals are 95 % unless `confidence` says
+otherwise, and None where the data cannot support one. Deterministic: the bootstrap draws from a fixed seed.
+
+Wilson's interval, McNemar's test and the bootstrap are scipy's, which is imported at first use: it takes as long as all the rest.
+Newcombe's interval for paired proportions is ours, because scipy has none.
 """
 
 from __future__ import annotations
@@ -9,11 +12,15 @@ from __future__ import annotations
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from math import comb, sqrt
-from statistics import NormalDist
+from math import sqrt
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import numpy as np
 
 RESAMPLES = 10_000
 SEED = 2025
+_BATCH = 2_000_000  # numbers drawn at once: bounds the memory of the bootstrap
 
 
 @dataclass(frozen=True)
@@ -51,18 +58,17 @@ class Paired:
         return self.both + self.arm_only + self.baseline_only + self.neither
 
 
+@lru_cache(maxsize=4096)
 def wilson(successes: int, n: int, confidence: float = 0.95) -> Interval | None:
     """The score interval of one rate, in [0, 1]; None for n = 0 (Wilson 1927; method 3 of Newcombe, Stat. Med. 17:857, 1998)."""
     if not 0 <= successes <= n:
         raise ValueError(f"successes must lie between 0 and n = {n}, not {successes}")
     if n == 0:
         return None
-    z = _z(confidence)
-    rate, spread = successes / n, z * z / n
-    middle = (rate + spread / 2) / (1 + spread)
-    half = z / (1 + spread) * sqrt(rate * (1 - rate) / n + spread / (4 * n))
-    # At 0 and n successes a limit is 0 or 1 by algebra; rounding must not move it.
-    return Interval(0.0 if successes == 0 else max(0.0, middle - half), 1.0 if successes == n else min(1.0, middle + half))
+    from scipy.stats import binomtest
+
+    limits = binomtest(successes, n).proportion_ci(confidence, method="wilson")
+    return Interval(float(limits.low), float(limits.high))
 
 
 def paired_rates(table: Paired, confidence: float = 0.95) -> Difference:
@@ -89,17 +95,18 @@ def paired_rates(table: Paired, confidence: float = 0.95) -> Difference:
 
 def mcnemar(arm_only: int, baseline_only: int) -> float:
     """Exact two-sided p-value of McNemar's test: a fair coin decides each pair that disagrees; 1.0 where none does."""
-    n = arm_only + baseline_only
-    tail = sum(comb(n, i) for i in range(min(arm_only, baseline_only) + 1))
-    return min(1.0, 2 * tail / 2**n)
+    from scipy.stats import binomtest
+
+    pairs = arm_only + baseline_only
+    return float(binomtest(arm_only, pairs, 0.5).pvalue) if pairs else 1.0
 
 
 def paired_means(differences: Sequence[float], tasks: Sequence[Hashable] | None = None, confidence: float = 0.95) -> Difference:
     """The mean of paired differences with a percentile bootstrap interval (Efron & Tibshirani 1993, chapter 13).
 
     `tasks` names the task of each pair: whole tasks are resampled, so that several seeds of one task do not pass for
-    several tasks. There is no interval for a single task, nor where all differences are equal: a bootstrap of those would be
-    a point, which claims a certainty that they do not give.
+    several tasks. There is no interval for a single task, nor where all tasks have the same mean: a bootstrap of those would
+    be a point, which claims a certainty that they do not give.
     """
     import numpy as np
 
@@ -109,26 +116,36 @@ def paired_means(differences: Sequence[float], tasks: Sequence[Hashable] | None 
     if n == 0:
         return Difference(0, None, None)
     values = np.asarray(differences, dtype=float)
-    owner = np.asarray(_number(tasks if tasks is not None else range(n)))
-    sums, counts = np.bincount(owner, weights=values), np.bincount(owner)
+    task_of_pair = np.asarray(_number(tasks if tasks is not None else range(n)))
+    sums, counts = np.bincount(task_of_pair, weights=values), np.bincount(task_of_pair)
     estimate = float(values.mean())
-    if len(sums) < 2 or np.ptp(values) == 0:
+    if len(sums) < 2 or np.ptp(sums / counts) == 0:
         return Difference(n, estimate, None)
-    rng = np.random.default_rng(SEED)
-    means = np.empty(RESAMPLES)
-    block = max(1, 2_000_000 // len(sums))  # bounds the memory of the drawn indices
-    for start in range(0, RESAMPLES, block):
-        drawn = rng.integers(0, len(sums), size=(min(block, RESAMPLES - start), len(sums)))
-        means[start : start + len(drawn)] = sums[drawn].sum(axis=1) / counts[drawn].sum(axis=1)
-    tail = (1 - confidence) / 2
-    low, high = np.quantile(means, [tail, 1 - tail])
-    return Difference(n, estimate, Interval(float(low), float(high)))
+    from scipy.stats import bootstrap
+
+    limits = bootstrap(
+        (sums, counts),
+        _mean_of_tasks,
+        paired=True,
+        vectorized=True,
+        method="percentile",
+        confidence_level=confidence,
+        n_resamples=RESAMPLES,
+        batch=max(1, _BATCH // len(sums)),
+        rng=np.random.default_rng(SEED),
+    ).confidence_interval
+    return Difference(n, estimate, Interval(float(limits.low), float(limits.high)))
+
+
+def _mean_of_tasks(sums: np.ndarray, counts: np.ndarray, axis: int = -1) -> np.ndarray:
+    """The mean over all pairs of the drawn tasks: float [resamples] from [resamples, tasks]."""
+    return sums.sum(axis=axis) / counts.sum(axis=axis)
 
 
 def _number(names: Sequence[Hashable]) -> list[int]:
     """Names as numbers in order of first appearance."""
-    known: dict[Hashable, int] = {}
-    return [known.setdefault(name, len(known)) for name in names]
+    numbers: dict[Hashable, int] = {}
+    return [numbers.setdefault(name, len(numbers)) for name in names]
 
 
 def _correlation(table: Paired) -> float:
@@ -146,7 +163,3 @@ def _correlation(table: Paired) -> float:
 def _hypotenuse(x: float, y: float, phi: float) -> float:
     return sqrt(max(0.0, x * x - 2 * phi * x * y + y * y))
 
-
-@lru_cache
-def _z(confidence: float) -> float:
-    return NormalDist().inv_cdf((1 + confidence) / 2)

@@ -160,3 +160,8 @@ def test_an_interval_knows_whether_zero_is_outside() -> None:
     assert Interval(-0.2, -0.01).excludes_zero
     assert not Interval(0.0, 0.2).excludes_zero
     assert not Interval(-0.1, 0.2).excludes_zero
+
+
+def test_paired_means_has_no_interval_where_every_task_has_the_same_mean() -> None:
+    found = paired_means([1.0, 3.0, 2.0], tasks=["a", "a", "b"])
+    assert (found.estimate, found.interval) == (2.0, None)
