@@ -8,20 +8,17 @@ keys would hide each other, so they are laid round their place in a spiral.
 
 from __future__ import annotations
 
-import html
-import re
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass
-from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from exprag import html
 from exprag.bank.schema import KEY, VECTOR
-from exprag.errors import BankError, ConfigError, PluginError, RunError
-from exprag.evaluation.page import _hash, embed
+from exprag.errors import BankError, ConfigError, PluginError
+from exprag.evaluation.page import PACKAGE
 
 if TYPE_CHECKING:
     from exprag.bank import Bank, Filter
@@ -70,47 +67,33 @@ def map_bank(
     return BankMap(rows.drop_columns([column]).to_pylist(), places, used, name, of)
 
 
-def write_map(path: str | Path, bank: Bank, found: BankMap) -> Path:
+def write_map(path: str | Path, bank: Bank, bank_map: BankMap) -> Path:
     """Write the page; returns its path. It appears as a whole or not at all. Raises RunError where it cannot be written."""
-    target = Path(path)
-    partial = target.with_name(target.name + ".partial")
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        partial.write_text(render_map(bank, found), encoding="utf-8", newline="")
-        partial.replace(target)
-    except OSError as error:
-        with suppress(OSError):
-            partial.unlink()
-        raise RunError(f"Cannot write the map {target}: {error.strerror}.", cure="Name a file in a writable folder.") from error
-    return target
+    return html.write_page(path, render_map(bank, bank_map))
 
 
-def render_map(bank: Bank, found: BankMap) -> str:
+def render_map(bank: Bank, bank_map: BankMap) -> str:
     """The page as text. All text of the bank is data to the script, which writes it as text and never as markup."""
-    folder = files("exprag.evaluation")
-    template, script, own = (folder.joinpath(f"bank_map.{kind}").read_text(encoding="utf-8") for kind in ("html", "js", "css"))
-    style = folder.joinpath("page.css").read_text(encoding="utf-8") + own
-    parts = {
-        "title": html.escape(f"exprag bank: {Path(bank.uri).name}"),
-        "style": style,
-        "style_hash": _hash(style),
-        "script": script,
-        "script_hash": _hash(script),
-        "data": embed(map_data(bank, found)),
-    }
-    return re.sub(r"\{\{(\w+)\}\}", lambda mark: parts[mark[1]], template)
+    return html.render(
+        PACKAGE,
+        "assets/bank_map.html",
+        title=f"exprag bank: {Path(bank.uri).name}",
+        style=html.inline(PACKAGE, "assets/page.css", "assets/bank_map.css"),
+        script=html.inline(PACKAGE, "assets/bank_map.js"),
+        data=html.embed(map_data(bank, bank_map)),
+    )
 
 
-def map_data(bank: Bank, found: BankMap) -> dict[str, Any]:
+def map_data(bank: Bank, bank_map: BankMap) -> dict[str, Any]:
     """What the script reads: columns, with names written once."""
-    data: dict[str, Any] = {"x": found.places[:, 0].round(4).tolist(), "y": found.places[:, 1].round(4).tolist()}
+    data: dict[str, Any] = {"x": bank_map.places[:, 0].round(4).tolist(), "y": bank_map.places[:, 1].round(4).tolist()}
     for name in ("type", "environment", "source"):
-        data[f"{name}s"], data[name] = _coded([row[name] or "(none)" for row in found.rows])
+        data[f"{name}s"], data[name] = _coded([row[name] or "(none)" for row in bank_map.rows])
     words = {True: 0, False: 1, None: 2}
-    data["outcomes"], data["outcome"] = list(OUTCOMES), [words[row["success"]] for row in found.rows]
-    data |= {name: [row[name] for row in found.rows] for name in ("id", "instruction", "n_steps")}
+    data["outcomes"], data["outcome"] = list(OUTCOMES), [words[row["success"]] for row in bank_map.rows]
+    data |= {name: [row[name] for row in bank_map.rows] for name in ("id", "instruction", "n_steps")}
     about = {"bank": Path(bank.uri).name, "version": bank.version, "encoder": bank.encoder}
-    return data | {"about": about | {"strategy": found.strategy, "method": found.method, "of": found.of}}
+    return data | {"about": about | {"strategy": bank_map.strategy, "method": bank_map.method, "of": bank_map.of}}
 
 
 def _coded(values: Sequence[str]) -> tuple[list[str], list[int]]:

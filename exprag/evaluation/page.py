@@ -6,22 +6,19 @@ run. All text of episodes is data to the script, which writes it as text and nev
 
 from __future__ import annotations
 
-import base64
-import hashlib
-import html
-import json
-import re
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from exprag.errors import RunError
+from exprag import html
 from exprag.evaluation.render import sentences
 from exprag.evaluation.report import compare
 from exprag.evaluation.results import RunResult, distinct
+from exprag.html import embed
 from exprag.trajectory import Trajectory
+
+PACKAGE = "exprag.evaluation"
+SCRIPTS = ("assets/page.js",)
 
 
 def write_page(
@@ -36,35 +33,20 @@ def write_page(
     `recalled`: trajectories by id; those that some step recalled are put in the page, once each, and can be read there.
     Without them, recalled trajectories are named by id, score and reason alone. Raises RunError where it cannot be written.
     """
-    target = Path(path)
-    text = render_page(runs, recalled or {}, baseline)
-    partial = target.with_name(target.name + ".partial")
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        partial.write_text(text, encoding="utf-8", errors="replace", newline="")
-        partial.replace(target)
-    except OSError as error:
-        with suppress(OSError):
-            partial.unlink()
-        raise RunError(f"Cannot write the page {target}: {error.strerror}.", cure="Name a file in a writable folder.") from error
-    return target
+    return html.write_page(path, render_page(runs, recalled or {}, baseline))
 
 
 def render_page(runs: Sequence[RunResult], recalled: Mapping[str, Trajectory], baseline: str | None = None) -> str:
     """The page as text."""
-    folder = files("exprag.evaluation")
-    template, style, script = (folder.joinpath(f"page.{kind}").read_text(encoding="utf-8") for kind in ("html", "css", "js"))
     named = distinct(runs)
-    parts = {
-        "title": html.escape("exprag report: " + ", ".join(run.name for run in named)),
-        "style": style,
-        "style_hash": _hash(style),
-        "script": script,
-        "script_hash": _hash(script),
-        "data": embed(page_data(named, recalled, baseline)),
-    }
-    # One pass: what is put in is not searched for further marks.
-    return re.sub(r"\{\{(\w+)\}\}", lambda mark: parts[mark[1]], template)
+    return html.render(
+        PACKAGE,
+        "assets/page.html",
+        title="exprag report: " + ", ".join(run.name for run in named),
+        style=html.inline(PACKAGE, "assets/page.css"),
+        script=html.inline(PACKAGE, *SCRIPTS),
+        data=embed(page_data(named, recalled, baseline)),
+    )
 
 
 def page_data(runs: Sequence[RunResult], recalled: Mapping[str, Trajectory], baseline: str | None = None) -> dict[str, Any]:
@@ -79,11 +61,6 @@ def page_data(runs: Sequence[RunResult], recalled: Mapping[str, Trajectory], bas
     }
 
 
-def embed(data: Any) -> str:
-    """JSON that can stand inside a script element: ASCII, and no "<" that could end the element or begin another."""
-    return json.dumps(data, ensure_ascii=True, allow_nan=False, separators=(",", ":")).replace("<", "\\u003c")
-
-
 def _record(trajectory: Trajectory) -> dict[str, Any]:
     """The trajectory without what is at its default. A list of recalled trajectories that stays the same is written once."""
     record = trajectory.model_dump(mode="python", exclude_defaults=True)
@@ -93,6 +70,3 @@ def _record(trajectory: Trajectory) -> dict[str, Any]:
             written["same_recall"] = True
     return record
 
-
-def _hash(text: str) -> str:
-    return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()

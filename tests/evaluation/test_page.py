@@ -136,9 +136,9 @@ def test_the_file_appears_as_a_whole_or_not_at_all(tmp_path: Path) -> None:
         write_page(path, [replace(arm("a", [True]), config={"x": float("nan")})])
     assert path.read_bytes() == before
     assert [p.name for p in path.parent.iterdir()] == ["page.html"]
-    with pytest.raises(RunError, match="Cannot write the page"):
+    with pytest.raises(RunError, match="Cannot write"):
         write_page(path / "below-a-file.html", [arm("a", [True])])
-    with pytest.raises(RunError, match="Cannot write the page"):
+    with pytest.raises(RunError, match="Cannot write"):
         write_page(path.parent, [arm("a", [True])])
     assert [p.name for p in path.parent.iterdir()] == ["page.html"]
 

@@ -5,7 +5,6 @@ The figures are those of arXiv 2603.18272 (3 and 4): success may go on rising lo
 
 from __future__ import annotations
 
-import html
 import io
 import json
 from collections import defaultdict
@@ -13,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from exprag import html
 from exprag.errors import ConfigError, RunError
 from exprag.training.sft.rollouts import Rollout, read_rollouts
 
@@ -20,14 +20,6 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 METRICS = "metrics.jsonl"
-STYLE = """
-:root { color-scheme: light; font: 15px/1.5 system-ui, sans-serif; }
-body { max-width: 64rem; margin: 2rem auto; padding: 0 1rem; }
-svg { width: 100%; height: auto; }
-table { border-collapse: collapse; margin: 1rem 0; }
-th, td { padding: .2rem .8rem; text-align: right; border-bottom: 1px solid #ddd; }
-th:first-child, td:first-child { text-align: left; }
-"""
 
 
 @dataclass(frozen=True)
@@ -76,7 +68,7 @@ def draw_curve(out: str | Path, *, png: str | Path | None = None, page: str | Pa
     svg = text.getvalue()
     targets = Path(png or Path(out) / "curve.png"), Path(page or Path(out) / "curve.html")
     _write(targets[0], image.getvalue())
-    _write(targets[1], _page(Path(out).resolve().name, curve, svg[svg.index("<svg") :]).encode())
+    html.write_page(targets[1], _page(Path(out).resolve().name, curve, svg[svg.index("<svg") :]))
     return targets
 
 
@@ -112,8 +104,8 @@ def _figure(curve: Curve) -> Figure:
 
 
 def _page(name: str, curve: Curve, svg: str) -> str:
-    """One file that needs nothing else: the figure as SVG, and its numbers."""
-    head = ["epoch", *(n for n in curve.losses if n != "training"), *curve.rollouts]
+    """One file that needs nothing else: the figure as SVG, and its numbers. It runs no script and makes no request."""
+    head = ["epoch", *(name for name in curve.losses if name != "training"), *curve.rollouts]
     cells: dict[float, dict[str, str]] = defaultdict(dict)
     for loss, points in curve.losses.items():
         for epoch, value in points:
@@ -121,21 +113,10 @@ def _page(name: str, curve: Curve, svg: str) -> str:
     for set_, rollouts in curve.rollouts.items():
         for r in rollouts:
             cells[r.epoch][set_] = f"{r.success:.1%} ({r.low:.1%} to {r.high:.1%}), n = {r.n}"
-    told = {epoch: row for epoch, row in sorted(cells.items()) if row.keys() & set(head)}
-    rows = [[f"{epoch:g}", *(row.get(column, "–") for column in head[1:])] for epoch, row in told.items()]
-    policy = "default-src 'none'; style-src 'unsafe-inline'"  # no script, no request; a figure's lines are styled in place
-    title = html.escape(f"{name}: loss and success by epoch")
-    return (
-        '<!doctype html><html lang="en"><head><meta charset="utf-8">'
-        f'<meta http-equiv="Content-Security-Policy" content="{policy}">'
-        f"<title>{title}</title><style>{STYLE}</style></head><body><h1>{title}</h1>{svg}"
-        f"<table><thead>{_row('th', head)}</thead><tbody>{''.join(_row('td', row) for row in rows)}</tbody></table>"
-        "</body></html>\n"
-    )
-
-
-def _row(kind: str, cells: list[str]) -> str:
-    return "<tr>" + "".join(f"<{kind}>{html.escape(cell)}</{kind}>" for cell in cells) + "</tr>"
+    evaluated = {epoch: row for epoch, row in sorted(cells.items()) if row.keys() & set(head)}
+    rows = [[f"{epoch:g}", *(row.get(column, "–") for column in head[1:])] for epoch, row in evaluated.items()]
+    title = f"{name}: loss and success by epoch"
+    return html.render("exprag.training.sft", "curve.html", title=title, figure=svg, head=head, rows=rows)
 
 
 def _loss_name(logged: str) -> str:
