@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from exprag.evaluation.statistics import Interval, wilson
 from exprag.trajectory import Trajectory
 
+LOOP = 3
+
 
 @dataclass(frozen=True)
 class Metrics:
@@ -17,6 +19,9 @@ class Metrics:
     An episode counts as solved only if its outcome says so; `unknown` of the `n` do not say. `scored` and `metered` are how
     many episodes have a score and token counts. `errors` counts the episodes that broke off, by boundary. Scores are in
     [-1, 1], rates in [0, 1], `seconds` is wall time.
+
+    What went wrong in the turns: `repaired_turns` counts the steps with a note, `invalid_actions` those whose action the
+    environment did not understand, and `loops` the episodes that went round in a loop, see `in_loop`.
     """
 
     n: int = 0
@@ -33,6 +38,9 @@ class Metrics:
     seconds: float | None = None
     endings: dict[str, int] = field(default_factory=dict)
     errors: dict[str, int] = field(default_factory=dict)
+    repaired_turns: int = 0
+    invalid_actions: int = 0
+    loops: int = 0
 
     @property
     def tokens(self) -> float | None:
@@ -46,7 +54,8 @@ def measure(episodes: Sequence[Trajectory]) -> Metrics:
     """The metrics of any set of episodes."""
     n, solved = len(episodes), sum(episode.success is True for episode in episodes)
     scores = [episode.score for episode in episodes if episode.score is not None]
-    usage = [told for episode in episodes if (told := [step.usage for step in episode.steps if step.usage is not None])]
+    usage = [calls for episode in episodes if (calls := [step.usage for step in episode.steps if step.usage is not None])]
+    steps = [step for episode in episodes for step in episode.steps]
     return Metrics(
         n=n,
         solved=solved,
@@ -62,7 +71,19 @@ def measure(episodes: Sequence[Trajectory]) -> Metrics:
         seconds=mean(e.provenance.seconds for e in episodes if e.provenance.seconds is not None),
         endings=dict(sorted(Counter(episode.ended for episode in episodes).items())),
         errors=dict(sorted(Counter(episode.error.boundary for episode in episodes if episode.error).items())),
+        repaired_turns=sum(bool(step.note) for step in steps),
+        invalid_actions=sum(step.valid is False for step in steps),
+        loops=sum(in_loop(episode) for episode in episodes),
     )
+
+
+def in_loop(episode: Trajectory) -> bool:
+    """Whether the episode went round in a loop: it took the same action at the same observation at least `LOOP` times.
+
+    The times need not follow each other: going to and fro between two rooms is a loop too. Two are none, because solved
+    episodes often try an action again.
+    """
+    return any(count >= LOOP for count in Counter((step.observation, step.action) for step in episode.steps).values())
 
 
 def by_type(episodes: Iterable[Trajectory]) -> dict[str, list[Trajectory]]:
@@ -75,5 +96,5 @@ def by_type(episodes: Iterable[Trajectory]) -> dict[str, list[Trajectory]]:
 
 def mean(values: Iterable[float]) -> float | None:
     """The mean, or None of nothing."""
-    kept = list(values)
-    return sum(kept) / len(kept) if kept else None
+    numbers = list(values)
+    return sum(numbers) / len(numbers) if numbers else None

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from exprag.errors import ConfigError, closest
 from exprag.evaluation.metrics import Metrics, by_type, measure
-from exprag.evaluation.results import Pairing, RunResult, distinct, pair
+from exprag.evaluation.pairing import Pairing, pair
+from exprag.evaluation.results import RunResult, distinct
 from exprag.evaluation.statistics import Difference, Paired, mcnemar, paired_means, paired_rates
 from exprag.trajectory import Trajectory
 

@@ -1,11 +1,12 @@
-"""A finished or unfinished run as its directory holds it, and which episodes of two runs belong together."""
+"""A finished or unfinished run as its directory holds it."""
 
 from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
+from os.path import isdir, isfile
 from pathlib import Path
 from typing import Any
 
@@ -18,85 +19,92 @@ CURE = "Give the folder that `exprag run` or `exprag collect` wrote (--out)."
 
 @dataclass(frozen=True)
 class RunResult:
-    """One arm: its name, resolved configuration, versions, and episodes in the order in which they finished."""
+    """One arm as it was played."""
 
     name: str
+    """The run's own name, else that of its folder."""
     config: dict[str, Any] = field(default_factory=dict)
+    """The resolved configuration as its file has it, with what a later version may have added."""
     versions: dict[str, Any] = field(default_factory=dict)
+    """Packages, platform and fingerprint of the environment."""
     episodes: tuple[Trajectory, ...] = ()
+    """The episodes in the order in which they finished."""
+    repeated: int = 0
+    """Episodes that were left out, because the run already has one of the same task and seed."""
+    folder: Path | None = field(default=None, compare=False)
+    """The run directory that this was read from."""
+
+    @property
+    def learns(self) -> bool:
+        """Whether the run's own episodes entered a copy of its bank while it was played."""
+        return self.config.get("learn", "none") != "none"
+
+    @property
+    def bank(self) -> str | None:
+        """Where the bank lies that the episodes read: of a run that learns its own copy, RUN/bank. None for no memory."""
+        if self.learns and self.folder is not None:
+            return str(self.folder / "bank")
+        uri = self.config.get("bank")
+        return None if uri is None else str(uri)
 
     @property
     def has_memory(self) -> bool:
-        return self.config.get("bank") is not None
+        return self.learns or self.config.get("bank") is not None
 
     @property
     def is_agent(self) -> bool:
         return self.config.get("policy", "agent") == "agent"
 
+    @property
+    def agent(self) -> dict[str, Any]:
+        """What was chosen about memory and prompt; files of version 0.1 have it beside the other fields."""
+        fields = self.config.get("agent", self.config)
+        return fields if isinstance(fields, dict) else {}
+
 
 def load_run(path: str | Path) -> RunResult:
     """Read a run directory; one that is still being written, or was killed, gives the episodes that are whole.
 
+    An episode whose task and seed the run already has (two processes wrote into one directory) is left out and counted.
     Raises RunError for a folder that is missing or not a run directory, RecordError for a corrupt episode.
     """
     folder = Path(path)
-    if not folder.is_dir():
-        raise RunError(f"There is no run directory {folder}.", cure=CURE)
-    if not (folder / "config.json").is_file():
+    if not isdir(folder):
+        reason = f"{folder} is a file, not a run directory." if isfile(folder) else f"There is no run directory {folder}."
+        raise RunError(reason, cure=CURE)
+    if not isfile(folder / "config.json"):
         raise RunError(f"{folder} is not a run directory: it has no config.json.", cure=CURE)
     config = _read_object(folder / "config.json")
     if "environment" not in config:
         raise RunError(f"{folder} is not a run directory: its config.json names no environment.", cure=CURE)
     versions = _read_object(folder / "versions.json") if (folder / "versions.json").exists() else {}
-    episodes = folder / "episodes.jsonl"
-    found = tuple(read_jsonl(episodes, torn_tail_ok=True)) if episodes.exists() else ()
-    return RunResult(str(config.get("name") or folder.resolve().name), config, versions, found)
+    lines = folder / "episodes.jsonl"
+    episodes, repeated = once(read_jsonl(lines, torn_tail_ok=True) if lines.exists() else ())
+    return RunResult(str(config.get("name") or folder.resolve().name), config, versions, episodes, repeated, folder)
+
+
+def once(episodes: Iterable[Trajectory]) -> tuple[tuple[Trajectory, ...], int]:
+    """The first episode of each task and seed, in their order, and how many others there were."""
+    first: dict[tuple[str, int | None], Trajectory] = {}
+    count = 0
+    for count, episode in enumerate(episodes, 1):  # noqa: B007
+        first.setdefault((episode.task.key, episode.provenance.seed), episode)
+    return tuple(first.values()), count - len(first)
 
 
 def distinct(runs: Sequence[RunResult]) -> list[RunResult]:
     """The runs with names that tell them apart: a repeated name gets its number."""
-    seen: Counter[str] = Counter()
-    taken = {run.name for run in runs}
-    named = []
+    counts: Counter[str] = Counter()
+    names = {run.name for run in runs}
+    renamed = []
     for run in runs:
-        seen[run.name] += 1
-        name, number = run.name, seen[run.name]
-        while number > 1 and name in taken:
+        counts[run.name] += 1
+        name, number = run.name, counts[run.name]
+        while number > 1 and name in names:
             name, number = f"{run.name} #{number}", number + 1
-        taken.add(name)
-        named.append(run if name == run.name else replace(run, name=name))
-    return named
-
-
-@dataclass(frozen=True)
-class Pairing:
-    """Episodes of two arms that played the same task: (arm, baseline) pairs, and what each arm has alone."""
-
-    pairs: tuple[tuple[Trajectory, Trajectory], ...] = ()
-    only_arm: tuple[Trajectory, ...] = ()
-    only_baseline: tuple[Trajectory, ...] = ()
-
-
-def pair(arm: Sequence[Trajectory], baseline: Sequence[Trajectory]) -> Pairing:
-    """Pair by task; where an arm played a task more than once, by task and seed (and order, if even the seed repeats)."""
-    repeated = {key for episodes in (arm, baseline) for key, n in Counter(e.task.key for e in episodes).items() if n > 1}
-    ours, theirs = _keyed(arm, repeated), _keyed(baseline, repeated)
-    return Pairing(
-        tuple((episode, theirs[key]) for key, episode in ours.items() if key in theirs),
-        tuple(episode for key, episode in ours.items() if key not in theirs),
-        tuple(episode for key, episode in theirs.items() if key not in ours),
-    )
-
-
-def _keyed(episodes: Sequence[Trajectory], repeated: set[str]) -> dict[tuple[object, ...], Trajectory]:
-    found: dict[tuple[object, ...], Trajectory] = {}
-    times: Counter[tuple[object, ...]] = Counter()
-    for episode in episodes:
-        key = episode.task.key
-        with_seed = (key, episode.provenance.seed if key in repeated else None)
-        found[(*with_seed, times[with_seed])] = episode
-        times[with_seed] += 1
-    return found
+        names.add(name)
+        renamed.append(run if name == run.name else replace(run, name=name))
+    return renamed
 
 
 def _read_object(path: Path) -> dict[str, Any]:

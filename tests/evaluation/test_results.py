@@ -10,7 +10,8 @@ from evaluation.made import arm, episode, write_run
 
 from exprag.errors import RecordError, RunError
 from exprag.evaluation import RunResult, load_run
-from exprag.evaluation.results import distinct, pair
+from exprag.evaluation.pairing import pair
+from exprag.evaluation.results import distinct
 
 
 def test_a_run_is_read_back(tmp_path: Path) -> None:
