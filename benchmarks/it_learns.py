@@ -153,7 +153,7 @@ def slipping(environment: Any, task: Task, rng: random.Random, seed: int) -> Tra
 def make_rows(work: Work, k: int, base: Path, out: Path) -> None:
     from transformers import AutoTokenizer
 
-    config = DataConfig.make(bank=str(work.out / "bank"), index="matched", k=k, mask_invalid=True, seed=SEED)
+    config = DataConfig.make(bank=str(work.out / "bank"), index_state="matched", k=k, mask_invalid=True, seed=SEED)
     bank = Bank.open(work.out / "bank") if k else None
     tokenizer = AutoTokenizer.from_pretrained(base)
     print(write_dataset(out, build_rows(list(read_jsonl(work.out / "lessons.jsonl")), bank, config, tokenizer=tokenizer)).report)
@@ -171,7 +171,7 @@ def make_adapter(work: Work, rows: Path, base: Path, out: Path) -> None:
 
 def play_arm(work: Work, arm: Arm, half: str, base: Path, out: Path) -> None:
     model = work.out / "adapters" / arm.adapter / "adapter" if arm.adapter else base
-    memory = {"bank": str(work.out / "bank"), "index": arm.index, "k": K} if arm.index else {}
+    memory = {"bank": str(work.out / "bank"), "index_state": arm.index, "k": K} if arm.index else {}
     config = RunConfig.make(
         name=arm.name,
         environment="alfworld",

@@ -38,7 +38,8 @@ from exprag.environments.sessions import Sessions
 from exprag.graph import build_agent
 from exprag.models import load_model
 from exprag.plugins import create
-from exprag.prompt import Memory, Prompt
+from exprag.memory import MemoryState
+from exprag.prompt import Prompt
 from exprag.prompt.block import build_block
 from exprag.retrieval import Retriever
 from exprag.trajectory import Step, Task, Trajectory
@@ -89,7 +90,7 @@ def bare(environment: TextEnvironment, bank: Bank, model: BaseChatModel, task: T
         )
         found = selector.select([Candidate(hit.trajectory, hit.score) for hit in hits], 2, moment)
     with clock.at("prompt"):
-        memory = Memory(build_block(found, formatter).text)
+        memory = MemoryState.from_text(build_block(found, formatter).text)
     while len(steps) < max_steps:
         with clock.at("prompt"):
             messages = prompt.messages(task, steps, observation, memory)

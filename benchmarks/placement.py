@@ -22,11 +22,11 @@ from pathlib import Path
 from langchain_core.messages import BaseMessage
 
 from exprag.bank import Bank
-from exprag.config import Arm
+from exprag.config import AgentConfig
 from exprag.contracts.query_strategy import Moment
 from exprag.environments.expert import play_expert
 from exprag.plugins import create
-from exprag.prompt import PLACEMENTS, Memory
+from exprag.prompt import PLACEMENTS
 from exprag.prompt.block import approximate_tokens
 from exprag.prompt.recall import recall
 from exprag.trajectory import Trajectory
@@ -51,18 +51,18 @@ def text_of(messages: list[BaseMessage]) -> str:
     return "\n".join(f"<{message.type}>\n{message.text}" for message in messages)
 
 
-def prefilled(episode: Trajectory, bank: Bank, arm: Arm, count: Callable[[str], int]) -> tuple[list[int], list[int]]:
+def prefilled(episode: Trajectory, bank: Bank, config: AgentConfig, count: Callable[[str], int]) -> tuple[list[int], list[int]]:
     """Per step: tokens behind the prefix shared with the prompt before and its turn, and tokens of the whole prompt."""
     environment = create("environment", episode.task.environment)
-    prompt, retriever, formatter = arm.make_prompt(environment, bank), arm.make_retriever(bank), arm.make_formatter()
+    prompt, retriever, formatter = config.make_prompt(environment, bank), config.make_retriever(bank), config.make_formatter()
     memory, before = None, ""
     anew, whole = [], []
     for number, step in enumerate(episode.steps):
         done = episode.steps[:number]
         if retriever.due(number, memory is not None):
             moment = Moment(episode.task, done, step.observation)
-            memory = recall(retriever, formatter, moment, memory, arm.memory_options()) or memory
-        told = text_of(prompt.messages(episode.task, done, step.observation, Memory.of(memory)))
+            memory = recall(retriever, formatter, moment, memory, config.memory_options()) or memory
+        told = text_of(prompt.messages(episode.task, done, step.observation, memory))
         shared = next((n for n, (a, b) in enumerate(zip(before, told, strict=False)) if a != b), min(len(before), len(told)))
         anew.append(count(told[shared:]))
         whole.append(count(told))
@@ -91,8 +91,8 @@ def main() -> None:
         for name, choice in ARMS.items():
             base = 0.0
             for placement in PLACEMENTS:
-                arm = Arm(k=options.k, placement=placement, **choice)
-                measured = [prefilled(episode, bank, arm, count) for episode in episodes if episode.steps]
+                config = AgentConfig(k=options.k, placement=placement, **choice)
+                measured = [prefilled(episode, bank, config, count) for episode in episodes if episode.steps]
                 # the first prompt of an episode is all new, whatever the placement
                 later = [n for anew, _ in measured for n in anew[1:]]
                 total = sum(sum(anew) for anew, _ in measured) / len(measured)

@@ -130,7 +130,7 @@ class Benchmark:
         """Rank measures by selector. The bank is asked once for the largest pool, of which each selector sees its own part."""
         chosen = {name: self._selector(name) for name in selectors}
         asked = {name: selector.pool(self.k) for name, selector in chosen.items()}
-        retriever = Retriever(self.bank, strategy, k=max(asked.values()), mode=self.mode)
+        retriever = Retriever(self.bank, strategy, k=max(asked.values()), search_mode=self.mode)
         hits: dict[tuple[str, str, str], dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
         for key, episode in self.references.items():
             for when, moment in self._moments(episode, retriever):
@@ -194,7 +194,7 @@ class Benchmark:
 
     def _arm(self, split: str, per_type: int | None, limit: int | None, strategy: str, selector: str, options: Any) -> RunConfig:
         arm = {"strategy": strategy, "selector": selector, "selector_options": options, "k": self.k}
-        return self.config(split, per_type, limit, **arm, mode=self.mode, bank=self.bank.uri)
+        return self.config(split, per_type, limit, **arm, search_mode=self.mode, bank=self.bank.uri)
 
     def measure(self, ranks_only: bool) -> dict[str, Any]:
         arms: list[dict[str, Any]] = []

@@ -26,7 +26,8 @@ from _errands import SENTENCES, Errand, errands
 from exprag.contracts.selector import Candidate
 from exprag.contracts.style import load_style
 from exprag.plugins import create
-from exprag.prompt import Memory, Prompt
+from exprag.memory import MemoryState
+from exprag.prompt import Prompt
 from exprag.prompt.block import build_block
 from exprag.trajectory import Trajectory
 
@@ -100,7 +101,7 @@ def _others(pool: Sequence[Errand], errand: Errand, rng: random.Random, count: i
 
 def chat(prompt: Prompt, told: Trajectory, memory: str) -> list[dict[str, str]]:
     *before, last = told.steps
-    asked = prompt.messages(told.task, before, last.observation, Memory(memory))
+    asked = prompt.messages(told.task, before, last.observation, MemoryState.from_text(memory))
     roles = {"system": "system", "human": "user", "ai": "assistant"}
     return [
         *({"role": roles[message.type], "content": str(message.text)} for message in asked),

@@ -62,3 +62,7 @@ __all__ = [
     "make_fingerprint",
     "match",
 ]
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

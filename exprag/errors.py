@@ -90,7 +90,8 @@ def boundary(
     cure: str = "",
     catch: tuple[type[BaseException], ...] = (Exception, SystemExit),
 ) -> Iterator[None]:
-    """Call somebody else's code inside: what it raises becomes `kind`, with the message "`what`: type: reason." and the cure.
+    """Call somebody else's code inside: what it raises becomes `kind`, with the message "`what`: type: reason." and the cure ("X raised" reads on
+    without the colon).
 
     Our own errors pass as they are. `catch` narrows or widens what is turned; a plugin that calls `sys.exit` is caught too, a
     Ctrl-C is not. Do not `yield` inside: the errors of the generator's consumer would be turned as well.
@@ -100,7 +101,8 @@ def boundary(
     except ExpragError:
         raise
     except catch as error:
-        raise kind(f"{what}: {describe(error)}", cure=cure) from error
+        joint = " " if what.endswith(" raised") else ": "
+        raise kind(f"{what}{joint}{describe(error)}", cure=cure) from error
 
 
 def describe(error: BaseException, length: int = 300) -> str:

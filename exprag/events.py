@@ -15,6 +15,8 @@ from typing import Any
 
 from langgraph.config import get_stream_writer
 
+from exprag.memory import MemoryState
+
 
 def emit(event: str, step: int, **about: Any) -> None:
     """Tell those who stream `custom` of this graph."""
@@ -25,19 +27,18 @@ def emit(event: str, step: int, **about: Any) -> None:
     write({"event": event, "step": step, **about})
 
 
-def emit_recalled(step: int, memory: dict[str, Any]) -> None:
-    """`memory` as it stands in the state."""
-    recalled = memory["recalled"]
+def emit_recalled(step: int, memory: MemoryState) -> None:
+    """Tell what stands in the memory from this step on."""
     emit(
         "recalled",
         step,
-        query=memory["query"],
-        subgoal=memory["subgoal"],
-        ids=[item["id"] for item in recalled],
-        scores=[item["score"] for item in recalled],
-        reasons=[item["reason"] for item in recalled],
-        abbreviated=[item["id"] for item in memory["abbreviated"]],
-        documents=[item["id"] for item in memory["documents"]],
-        dropped=[item["id"] for item in memory["dropped"]],
-        bank_version=memory["bank_version"],
+        query=memory.query,
+        subgoal=memory.subgoal,
+        ids=[item.id for item in memory.recalled],
+        scores=[item.score for item in memory.recalled],
+        reasons=[item.reason for item in memory.recalled],
+        abbreviated=[item.id for item in memory.abbreviated],
+        documents=[item.id for item in memory.documents],
+        dropped=[item.id for item in memory.dropped],
+        bank_version=memory.bank_version,
     )

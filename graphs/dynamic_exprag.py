@@ -20,7 +20,7 @@ def make(**settings: Any) -> CompiledStateGraph:
         strategy="trajectory",
         refresh="every_step",
         k=2,
-        keep=1,
+        carry_over=1,
     )
 
 

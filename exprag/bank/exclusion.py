@@ -28,12 +28,12 @@ class Exclusion:
     metadata: frozenset[tuple[str, str, str]] = frozenset()
 
     @classmethod
-    def of(cls, task: Task, trajectory_ids: Iterable[str] = (), wider: Sequence[str] = ()) -> Self:
+    def of(cls, task: Task, trajectory_ids: Iterable[str] = (), exclude_by: Sequence[str] = ()) -> Self:
         """The default: never the task itself, nor its group where it has one, nor the named trajectories (the episode that
-        is being trained on). `wider` names metadata fields: tasks with the same value are excluded too (the same floor
+        is being trained on). `exclude_by` names metadata fields: tasks with the same value are excluded too (the same floor
         plan, the same product)."""
         groups = frozenset({(task.environment, task.group)}) if task.group else frozenset()
-        shared = {(task.environment, name, _said(task, name)) for name in wider if task.metadata.get(name) is not None}
+        shared = {(task.environment, name, _said(task, name)) for name in exclude_by if task.metadata.get(name) is not None}
         return cls(frozenset({task.key}), groups, frozenset(trajectory_ids), metadata=frozenset(shared))
 
     def to_where(self) -> str:

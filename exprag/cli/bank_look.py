@@ -56,10 +56,10 @@ def search(
     where = _filter(env, types, success)
     where = replace(where, trust=("trusted", "quarantined")) if quarantined else where
     names = listed(wider)
-    retriever = Retriever(opened, name, selector, k, where=where, index=index, wider=names, mode=mode)
+    retriever = Retriever(opened, name, selector, k, where=where, index_state=index, exclude_by=names, search_mode=mode)
     moment = _begun(task, text) if task else None
     found = recall(retriever, moment or text)
-    how = f"{_comparison(retriever)} of keys {retriever.key}"
+    how = f"{_comparison(retriever)} of keys {retriever.key_strategy}"
     rows = [_row(c.trajectory, c.score) | {"reason": how, "choice": c.reason, "step": c.step} for c in found.candidates]
     missed: list[dict[str, Any]] = []
     if why:
@@ -158,8 +158,8 @@ def _begun(name: str, instruction: str) -> Any:
 
 
 def _comparison(retriever: Retriever) -> str:
-    by_vector = bool(retriever.bank.dimension) if retriever.mode == "auto" else retriever.mode == "vector"
-    return "rank fusion" if retriever.mode == "hybrid" else "dot product" if by_vector else "BM25"
+    by_vector = bool(retriever.bank.dimension) if retriever.search_mode == "auto" else retriever.search_mode == "vector"
+    return "rank fusion" if retriever.search_mode == "hybrid" else "dot product" if by_vector else "BM25"
 
 
 def _row(trajectory: Trajectory, score: float) -> dict[str, Any]:

@@ -26,7 +26,7 @@ def left_out(retriever: Retriever, query: str, kept: set[str], task: Task | None
     if task is not None and not where.environment:
         where = replace(where, environment=task.environment)
     every = Filter(trust=(TRUSTED, QUARANTINED))
-    hits = bank.search(query, strategy=retriever.key, k=len(kept) + n, where=every, mode=retriever.mode)
+    hits = bank.search(query, strategy=retriever.key_strategy, k=len(kept) + n, where=every, mode=retriever.search_mode)
     ids = tuple(hit.trajectory.id for hit in hits)
     doubted = {found.id for found in bank.trajectories(Filter(ids=ids, trust=(QUARANTINED,)))} if ids else set()
     pool, eligible = retriever.selector.pool(retriever.k), 0
@@ -49,16 +49,16 @@ def _excluded(retriever: Retriever, trajectory: Trajectory, task: Task | None) -
     other = trajectory.task
     types = retriever.index_types or {task.type}
     barred = {"empty": True, "matched": other.type not in types, "mismatched": other.type in types}
-    if barred.get(retriever.index):
-        return f"index state {retriever.index}: its type is {other.type or '(none)'}"
+    if barred.get(retriever.index_state):
+        return f"index state {retriever.index_state}: its type is {other.type or '(none)'}"
     if not retriever.exclude:
         return ""
     if other.key == task.key:
         return "excluded: the task itself"
     if not Exclusion.of(task).allows(trajectory):
         return "excluded: of the task's own group"
-    if not Exclusion.of(task, wider=retriever.wider).allows(trajectory):
-        same = [name for name in retriever.wider if task.metadata.get(name) == other.metadata.get(name)]
+    if not Exclusion.of(task, exclude_by=retriever.exclude_by).allows(trajectory):
+        same = [name for name in retriever.exclude_by if task.metadata.get(name) == other.metadata.get(name)]
         return f"excluded: the same {', '.join(same)}"
     return ""
 

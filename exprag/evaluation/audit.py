@@ -84,7 +84,7 @@ def _run(path: Path) -> tuple[Iterator[_Seen], str | None]:
             episode.id,
             episode.task,
             episode.id,
-            config.wider,
+            config.agent.exclude_by,
             (recall.id for step in episode.steps for recall in step.recalled),
             episode.provenance.bank_version,
         )
@@ -102,7 +102,7 @@ def _dataset(path: Path) -> tuple[Iterator[_Seen], str | None]:
             row["id"],
             Task.from_json(row["task"]),
             row["trajectory"],
-            about.config.wider,
+            about.config.agent.exclude_by,
             (recalled["id"] for recalled in row["recalled"]),
             row["bank_version"],
         )

@@ -16,7 +16,7 @@ from langchain_core.language_models import BaseChatModel
 from langgraph.graph import END, START, StateGraph
 from langgraph.graph.state import CompiledStateGraph
 
-from exprag.config import Arm
+from exprag.config import AgentConfig
 from exprag.contracts.environment import TextEnvironment
 from exprag.contracts.formatter import Formatter
 from exprag.contracts.style import AgentStyle
@@ -36,7 +36,7 @@ def build_agent(
     *,
     bank: Bank | str | Path | Callable[[], Bank] | None = None,
     retriever: Retriever | Callable[[], Retriever] | None = None,
-    arm: Arm | None = None,
+    config: AgentConfig | None = None,
     style: str | AgentStyle | None = None,
     formatter: str | Formatter | None = None,
     max_steps: int | None = None,
@@ -50,15 +50,15 @@ def build_agent(
     model        a chat model or its spec, see `exprag.models.load_model`
     bank         an experience bank or its path; `retriever` instead for full control; neither: the agent without memory.
                  Either may be a function that makes it, called when the first episode asks: a server starts at once
-    arm          what is chosen about memory and prompt, or its fields as keywords: `k=2, strategy="trajectory", style="react"`;
-                 see `exprag.config.Arm`; a style or formatter may also be an object
+    config       what is chosen about memory and prompt, or its fields as keywords: `k=2, strategy="trajectory", style="react"`;
+                 see `exprag.config.AgentConfig`; a style or formatter may also be an object
     """
     nodes = make_nodes(
         environment,
         model,
         bank=bank,
         retriever=retriever,
-        arm=arm,
+        config=config,
         style=style,
         formatter=formatter,
         max_steps=max_steps,

@@ -19,7 +19,7 @@ from exprag.errors import ConfigError, ExpragError
 
 def load_graph(spec: str, environment: str = "", settings: Mapping[str, Any] | None = None) -> Pregel[Any, Any, Any, Any]:
     """The compiled graph of that name; a StateGraph is compiled, a function is called with what it takes: `environment`, and
-    `settings`, which say what is wanted other than the graph's own choice (model, bank, environment_options, arm).
+    `settings`, which say what is wanted other than the graph's own choice (model, bank, environment_options, config).
 
     Raises ConfigError where there is no such graph, or where a setting would have no effect.
     """
@@ -37,7 +37,7 @@ def load_graph(spec: str, environment: str = "", settings: Mapping[str, Any] | N
         parameters = inspect.signature(found).parameters.values()
         takes = {parameter.name for parameter in parameters}
         if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters):
-            takes |= {"environment", *settings} - {"arm"}
+            takes |= {"environment", *settings} - {"config"}
         offered = {"environment": environment, **settings}
         found = found(**{key: value for key, value in offered.items() if key in takes and value})
     ignored = [key for key in settings if key not in takes]

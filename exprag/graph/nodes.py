@@ -9,53 +9,35 @@ from __future__ import annotations
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, field, fields
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from langchain_core.language_models import BaseChatModel
 from langgraph.runtime import Runtime
 from langgraph.types import Overwrite
-from pydantic import TypeAdapter, ValidationError
 
 from exprag.contracts.environment import TextEnvironment
 from exprag.contracts.formatter import Formatter
 from exprag.contracts.query_strategy import Moment
 from exprag.environments.sessions import Sessions
-from exprag.errors import ConfigError, ExpragError, ModelError, PluginError, RecordError
+from exprag.errors import ConfigError, ModelError, PluginError, boundary
 from exprag.events import emit
 from exprag.graph.asking import ask
 from exprag.graph.spans import opened, spanned
 from exprag.graph.state import Context, State, need
-from exprag.prompt import Memory, Prompt
+from exprag.graph.steps import steps_of
+from exprag.memory import MemoryState
+from exprag.prompt import Prompt
 from exprag.prompt.block import MemoryOptions, approximate_tokens
 from exprag.prompt.recall import recall
 from exprag.retrieval import Retriever
 from exprag.trajectory import EpisodeError, Provenance, Step, Task, Trajectory, now
 
-if TYPE_CHECKING:
-    pass
-
-EMPTY_TURNS = 3  # so many turns without an action end the episode: the model is not answering
+EMPTY_TURNS = 3  # this many turns without an action end the episode: the model is not answering
 
 Update = dict[str, Any]
 
 
-_STEPS = TypeAdapter(tuple[Step, ...])
 _FIELDS = tuple(each.name for each in fields(Context))
-
-
-def _steps(state: State) -> tuple[Step, ...]:
-    """The steps so far as records; all in one validation, since every turn needs them."""
-    try:
-        return _STEPS.validate_python(state.get("steps", ()))
-    except ValidationError:
-        pass
-    try:
-        return tuple(Step.from_dict(step) for step in state["steps"])  # slower, but it names the field
-    except RecordError as error:
-        raise RecordError(
-            f"The steps of this thread do not validate: {error.message}",
-            cure="Another version of exprag wrote them, or they were edited by hand: fork from an earlier step.",
-        ) from error
 
 
 def _context(runtime: Runtime[Context] | None) -> Context:
@@ -112,14 +94,14 @@ class Observe:
             observations=[*(step["observation"] for step in steps), state["observation"]],
             seed=state.get("seed"),
         )
-        memory = state.get("memory") or {}
+        memory = MemoryState.of(state.get("memory")) or MemoryState()
         step = Step.from_dict(
             {
                 **pending,
                 "observation": state["observation"],
                 "reward": outcome.reward,
                 "valid": outcome.valid,
-                "recalled": memory.get("recalled", ()),
+                "recalled": memory.recalled,
             }
         )
         limit = _context(runtime).max_steps or self.max_steps or self.sessions.describe.max_steps(task)
@@ -163,11 +145,12 @@ class Retrieve:
         k = retriever.k if context.k is None else context.k
         if k != retriever.k or not context.memory:
             k = k if context.memory else 0
-            documents = retriever.documents if context.memory else 0
-            retriever = retriever.changed(k=k, keep=min(retriever.keep, k), documents=documents)
-        moment = Moment(Task.from_dict(state["task"]), _steps(state), state["observation"])
-        memory = recall(retriever, self.formatter, moment, state.get("memory"), self.options, self.count_tokens)
-        return {} if memory is None else {"memory": memory}
+            document_k = retriever.document_k if context.memory else 0
+            retriever = retriever.changed(k=k, carry_over=min(retriever.carry_over, k), document_k=document_k)
+        moment = Moment(Task.from_dict(state["task"]), steps_of(state), state["observation"])
+        previous = MemoryState.of(state.get("memory"))
+        memory = recall(retriever, self.formatter, moment, previous, self.options, self.count_tokens)
+        return {} if memory is None else {"memory": memory.to_dict()}
 
 
 @dataclass
@@ -180,18 +163,12 @@ class Act:
     @spanned
     def __call__(self, state: State) -> Update:
         need(state, "task", "observation")
-        steps = _steps(state)
-        memory = Memory.of(state.get("memory"), state.get("hints") or ())
+        steps = steps_of(state)
+        memory, hints = MemoryState.of(state.get("memory")), state.get("hints") or ()
         style, templates = self.prompt.style, self.prompt.templates
-        try:
-            messages = self.prompt.messages(Task.from_dict(state["task"]), steps, state["observation"], memory)
-        except ExpragError:
-            raise
-        except Exception as error:
-            raise PluginError(
-                f"The prompt could not be written in the style {style.name!r}: {type(error).__name__}: {error}.",
-                cure="Its `write` must give text for any step: report it to the style's author.",
-            ) from error
+        cure = "Its `write` must give text for any step: report it to the style's author."
+        with boundary(PluginError, f"The prompt could not be written in the style {style.name!r}", cure=cure):
+            messages = self.prompt.messages(Task.from_dict(state["task"]), steps, state["observation"], memory, hints)
         reply = ask(self.model, style, messages, templates)
         turn = reply.turn
         if not turn.action and [step.action for step in steps[1 - EMPTY_TURNS :]] == [""] * (EMPTY_TURNS - 1):
@@ -199,10 +176,10 @@ class Act:
                 f"The model gave no action in {EMPTY_TURNS} turns running; its last turn was {reply.text[:80]!r}.",
                 cure="Check its chat template and token limit.",
             )
-        whole = reply.text if reply.text.strip() != turn.action else None
-        said = {"action": turn.action, "thought": turn.thought, "note": turn.note}
-        emit("acted", len(steps), **said, usage=reply.usage)
-        return {"action": {**said, "response": whole, "usage": reply.usage}}
+        response = reply.text if reply.text.strip() != turn.action else None
+        action = {"action": turn.action, "thought": turn.thought, "note": turn.note}
+        emit("acted", len(steps), **action, usage=reply.usage)
+        return {"action": {**action, "response": response, "usage": reply.usage}}
 
 
 @dataclass
@@ -216,14 +193,14 @@ class Finish:
     def __call__(self, state: State, runtime: Runtime[Context] | None = None) -> Update:
         need(state, "task", "episode")
         self.sessions.release(state["episode"])
-        memory = state.get("memory") or {}
+        memory = MemoryState.of(state.get("memory"))
         trajectory = Trajectory(
             task=Task.from_dict(state["task"]),
-            steps=_steps(state),
+            steps=steps_of(state),
             final_observation=state.get("observation") or "",
             success=state.get("success", False),
             score=state.get("score", 0.0),
-            ended=state.get("ended") or "error",  # type: ignore[arg-type]  # validated by the record
+            ended=state.get("ended") or "error",
             source="agent",
             fingerprint=self.sessions.describe.fingerprint(),
             provenance=Provenance(
@@ -231,7 +208,7 @@ class Finish:
                 model=self.model_name,
                 created=now(),
                 seed=state.get("seed"),
-                bank_version=memory.get("bank_version"),
+                bank_version=memory.bank_version if memory else None,
             ),
             error=EpisodeError.from_dict(state["error"]) if state.get("error") else None,
         )

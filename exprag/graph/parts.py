@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from langchain_core.language_models import BaseChatModel
 
-from exprag.config import Arm
+from exprag.config import AgentConfig
 from exprag.contracts.environment import TextEnvironment
 from exprag.contracts.formatter import Formatter
 from exprag.contracts.style import AgentStyle
@@ -43,7 +43,7 @@ def make_nodes(
     *,
     bank: Bank | str | Path | Callable[[], Bank] | None = None,
     retriever: Retriever | Callable[[], Retriever] | None = None,
-    arm: Arm | None = None,
+    config: AgentConfig | None = None,
     style: str | AgentStyle | None = None,
     formatter: str | Formatter | None = None,
     max_steps: int | None = None,
@@ -55,31 +55,31 @@ def make_nodes(
         choices["style"] = style
     if isinstance(formatter, str):
         choices["formatter"] = formatter
-    if arm is not None and choices:
-        raise ConfigError("Give an arm or its fields, not both.", cure="Arm.model_copy(update={…}) changes a field.")
-    arm = arm or Arm.make(**choices)
+    if config is not None and choices:
+        raise ConfigError("Give a config or its fields, not both.", cure="config.changed(k=3) changes a field.")
+    config = config or AgentConfig.make(**choices)
     if isinstance(environment, str):
         environment = partial(create, "environment", environment, **(environment_options or {}))
     sessions = environment if isinstance(environment, Sessions) else Sessions(environment)
     opened: Bank | None = None
-    if callable(bank) and not arm.examples.startswith("bank:"):
+    if callable(bank) and not config.examples.startswith("bank:"):
         make_bank = bank
-        retriever = retriever or (lambda: arm.make_retriever(make_bank()))
+        retriever = retriever or (lambda: config.make_retriever(make_bank()))
     elif bank is not None:
         opened = _open(bank)
-        retriever = retriever or arm.make_retriever(opened)
+        retriever = retriever or config.make_retriever(opened)
     name = model if isinstance(model, str) else getattr(model, "model_name", None) or type(model).__name__
     chat = load_model(model)
-    warn_if_served_otherwise(chat, arm, memory=retriever is not None)
+    warn_if_served_otherwise(chat, config, memory=retriever is not None)
     count_tokens = token_counter(chat)
-    prompt = arm.make_prompt(sessions.describe, opened, count_tokens)
+    prompt = config.make_prompt(sessions.describe, opened, count_tokens)
     if isinstance(style, AgentStyle):
         prompt = replace(prompt, style=style)
-    written = formatter if isinstance(formatter, Formatter) else arm.make_formatter()
+    written = formatter if isinstance(formatter, Formatter) else config.make_formatter()
     return Nodes(
         Begin(sessions.describe),
         Observe(sessions, max_steps),
-        Retrieve(retriever, written, arm.memory_options(), count_tokens) if retriever is not None else None,
+        Retrieve(retriever, written, config.memory_options(), count_tokens) if retriever is not None else None,
         Act(chat, prompt),
         Finish(sessions, name),
     )

@@ -34,8 +34,7 @@ class State(InputState, total=False):
     steps: Annotated[list[dict[str, Any]], operator.add]
     """The steps so far, as Step records."""
     memory: dict[str, Any] | None
-    """The memory in force: text of the block, at (the step at which it was retrieved), recalled, abbreviated and dropped (id,
-    score, reason), query, subgoal, bank_version."""
+    """The memory in force, as a MemoryState record."""
     action: dict[str, Any] | str | None
     """The action about to be played: action, thought, response, note, usage; or the bare action, where a person sets it."""
     score: float

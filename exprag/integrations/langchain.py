@@ -161,8 +161,8 @@ class ExperienceRetriever(BaseRetriever):
     k: int = Field(4, ge=0)
     strategy: str | QueryStrategy = "task"
     selector: str | Selector = "top_k"
-    key: str | None = None
-    mode: str = "auto"
+    key_strategy: str | None = None
+    search_mode: str = "auto"
     where: Filter | None = None
     formatter: str | Formatter = "chat_json"
     _opened: Bank = PrivateAttr()
@@ -175,7 +175,15 @@ class ExperienceRetriever(BaseRetriever):
         self._asking(self.k)  # a wrong option is told now and not at the first question
 
     def _asking(self, k: int) -> Retriever:
-        return Retriever(self._opened, self.strategy, self.selector, k, where=self.where, key=self.key, mode=self.mode)
+        return Retriever(
+            self._opened,
+            self.strategy,
+            self.selector,
+            k,
+            where=self.where,
+            key_strategy=self.key_strategy,
+            search_mode=self.search_mode,
+        )
 
     def _get_relevant_documents(
         self, query: str, *, run_manager: CallbackManagerForRetrieverRun, k: int | None = None, **kwargs: Any

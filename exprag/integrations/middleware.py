@@ -22,6 +22,7 @@ from exprag.contracts.formatter import Formatter
 from exprag.errors import ConfigError, PluginError
 from exprag.integrations.conversation import ENVIRONMENT, moment_of, task_of
 from exprag.integrations.recall import as_retriever
+from exprag.memory import MemoryState
 from exprag.plugins import create
 from exprag.prompt.block import MemoryOptions, approximate_tokens
 from exprag.prompt.recall import recall
@@ -43,7 +44,7 @@ Update = dict[str, Any]
 
 
 class ExperienceState(AgentState[Any]):
-    """The agent's state with the memory in force, as `exprag.graph.State` has it, and the task it is for."""
+    """The agent's state with `experience`: the fields of the MemoryState in force, and the key of the `task` it is for."""
 
     experience: NotRequired[Annotated[dict[str, Any] | None, OmitFromSchema(input=True, output=False)]]
 
@@ -101,32 +102,31 @@ class ExperienceMiddleware(AgentMiddleware[ExperienceState, Any, Any]):
         episode = self._episode(state["messages"])
         done = sum(isinstance(message, AIMessage) for message in episode)
         task = self.task(episode)
-        held = state.get("experience")
-        if held is not None and held["task"] != task.key:
-            held = None  # a new episode
-        if not self.retriever.due(done, held is not None):
+        experience = state.get("experience")
+        previous = _memory_in(experience) if experience and experience["task"] == task.key else None
+        if not self.retriever.due(done, previous is not None):
             return None
         moment = moment_of(episode, task)
-        memory = recall(self.retriever, self.formatter, moment, held, self.memory, self.count_tokens)
-        return None if memory is None else {"experience": {"task": task.key, **memory}}
+        memory = recall(self.retriever, self.formatter, moment, previous, self.memory, self.count_tokens)
+        return None if memory is None else {"experience": {"task": task.key, **memory.to_dict()}}
 
     async def abefore_model(self, state: ExperienceState, runtime: Runtime[Any]) -> Update | None:
         return await asyncio.to_thread(self.before_model, state, runtime)
 
     def wrap_model_call(self, request: ModelRequest[Any], handler: Callable[[ModelRequest[Any]], ModelResponse[Any]]) -> Any:
         """Call the model with the memory block at the end of its system prompt."""
-        return handler(self._told(request))
+        return handler(self._with_memory(request))
 
     async def awrap_model_call(
         self, request: ModelRequest[Any], handler: Callable[[ModelRequest[Any]], Awaitable[ModelResponse[Any]]]
     ) -> Any:
-        return await handler(self._told(request))
+        return await handler(self._with_memory(request))
 
-    def _told(self, request: ModelRequest[Any]) -> ModelRequest[Any]:
-        held: dict[str, Any] = request.state.get("experience") or {}  # type: ignore[assignment]  # our own key
-        if not held.get("text"):
+    def _with_memory(self, request: ModelRequest[Any]) -> ModelRequest[Any]:
+        memory = _memory_in(request.state.get("experience"))
+        if memory is None or not memory.blocks:
             return request
-        system, text = request.system_message or SystemMessage(""), held["text"]
+        system, text = request.system_message or SystemMessage(""), memory.text
         content: Any
         if isinstance(system.content, str):
             content = f"{system.content}\n\n{text}" if system.content else text
@@ -147,3 +147,8 @@ class ExperienceMiddleware(AgentMiddleware[ExperienceState, Any, Any]):
         if len(known) > 1:
             raise ConfigError(f"The bank holds several environments: {', '.join(known)}.", cure="Say which: environment=…")
         return known[0] if known else ENVIRONMENT
+
+
+def _memory_in(experience: Any) -> MemoryState | None:
+    """The memory in force of an agent's state, where it stands beside the key of its task."""
+    return MemoryState.of({name: value for name, value in experience.items() if name != "task"}) if experience else None

@@ -1,7 +1,7 @@
 """What an adapter folder says about itself: exprag.json for programs, README.md for people, and a base path that can travel.
 
-exprag.json is written last: a folder that holds it is whole. The arm in it is the one that the rows were built with, and
-serving the adapter with another one warns.
+exprag.json is written last: a folder that holds it is whole. The agent configuration in it is the one that the rows were built
+with, and serving the adapter with another one warns.
 """
 
 from __future__ import annotations
@@ -15,13 +15,12 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, model_validator
 
-from exprag.config import Arm
+from exprag.config import AgentConfig
 from exprag.errors import ExpragError, RunError
 from exprag.files import write_whole
 from exprag.plugins import create
-from exprag.training.sft.recipes import Recipe
 
 if TYPE_CHECKING:
     from langchain_core.language_models import BaseChatModel
@@ -52,7 +51,8 @@ class Card(BaseModel):
     """What an adapter was made from.
 
     dataset              where the rows lie, or "" for rows that were handed over; `rows`: what they say about themselves
-    arm                  what the rows were built with (None where they do not say), and with it what is to be served
+    recipe               the settings of the training
+    agent                what the rows were built with (None where they do not say), and with it what is to be served
     environment, bank    of the rows, for playing the adapter as it was trained
     results              the latest losses (`loss`, `eval_loss` or `eval_NAME_loss`) and, once played, `rollouts` by set
     """
@@ -61,8 +61,8 @@ class Card(BaseModel):
 
     format: int = 1
     base: Base
-    recipe: Recipe
-    arm: Arm | None = None
+    recipe: dict[str, JsonValue] = Field(default_factory=dict)
+    agent: AgentConfig | None = None
     environment: str = ""
     bank: str | None = None
     bank_version: int | None = None
@@ -72,6 +72,13 @@ class Card(BaseModel):
     epoch: float = 0.0
     results: dict[str, JsonValue] = Field(default_factory=dict)
     packages: dict[str, str] = Field(default_factory=dict)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _read_old(cls, values: Any) -> Any:
+        """Cards of version 0.1 call the recipe a profile and the agent's configuration an arm."""
+        names = {"profile": "recipe", "arm": "agent"}
+        return {names.get(name, name): value for name, value in values.items()} if isinstance(values, dict) else values
 
     @classmethod
     def read(cls, folder: str | Path) -> Card:
@@ -111,7 +118,7 @@ def portable_base(base: str, adapter: Path) -> str:
 
 def describe_base(name: str, config: Any, tokenizer: Any) -> Base:
     """The base by its name, and hashes of its transformers config and tokenizer."""
-    from exprag.training.rows.tokens import tokenizer_hash
+    from exprag.models.tokens import tokenizer_hash
 
     told = {key: value for key, value in config.to_dict().items() if key not in ("_name_or_path", "transformers_version")}
     text = json.dumps(told, sort_keys=True, default=str)
@@ -129,8 +136,8 @@ def packages() -> dict[str, str]:
     return found
 
 
-def warn_if_served_otherwise(model: BaseChatModel, arm: Arm, *, memory: bool) -> None:
-    """Warn (ServedOtherwise) naming each field of the arm in which a local adapter is served otherwise than it was trained.
+def warn_if_served_otherwise(model: BaseChatModel, agent: AgentConfig, *, memory: bool) -> None:
+    """Warn (ServedOtherwise) naming each field of the agent in which a local adapter is served otherwise than it was trained.
 
     `memory`: whether the agent has a bank. Other models, and adapters without a card, pass.
     """
@@ -138,39 +145,39 @@ def warn_if_served_otherwise(model: BaseChatModel, arm: Arm, *, memory: bool) ->
     if not folder or not (Path(folder) / CARD).is_file():
         return
     card = Card.read(folder)
-    different = differences(card, arm, memory=memory)
+    different = differences(card, agent, memory=memory)
     if different:
         told = f"The adapter {folder} is served otherwise than it was trained: {', '.join(different)}."
         warnings.warn(ServedOtherwise(told), stacklevel=3)
 
 
-def differences(card: Card, arm: Arm, *, memory: bool) -> list[str]:
+def differences(card: Card, agent: AgentConfig, *, memory: bool) -> list[str]:
     """`field (… trained, … served)` for each field that differs. A field that only memory reads is passed by without one."""
-    if card.arm is None:
+    if card.agent is None:
         return []
-    trained, config = card.arm, cast(dict[str, Any], card.rows.get("config", {}))
+    trained, config = card.agent, cast(dict[str, Any], card.rows.get("config", {}))
     ks = tuple(config.get("k_choices") or (trained.k,))
-    with_memory, memory = card.bank is not None and max(ks) > 0, memory and arm.k > 0
+    with_memory, memory = card.bank is not None and max(ks) > 0, memory and agent.k > 0
     if with_memory != memory:
         words = {True: "from a bank", False: "none"}
         found = [f"memory ({words[with_memory]} trained, {words[memory]} served)"]
     else:
         found = []
-    for name in Arm.model_fields if with_memory and memory else PROMPT:
-        was, now = (_meant(each, name) for each in (trained, arm))
+    for name in AgentConfig.model_fields if with_memory and memory else PROMPT:
+        was, now = (_meant(each, name) for each in (trained, agent))
         expected = (name == "k" and now in ks) or name == "index_types"  # these types are those of the tasks at hand
         if was != now and not expected:
             found.append(f"{name} ({was!r} trained, {now!r} served)")
     return found
 
 
-def _meant(arm: Arm, name: str) -> object:
+def _meant(agent: AgentConfig, name: str) -> object:
     """What a field says, with a default said out loud: the refresh that is the strategy's own."""
-    value = getattr(arm, name)
+    value = getattr(agent, name)
     if name != "refresh" or value is not None:
         return value
     try:
-        return str(create("query_strategy", arm.strategy, **arm.strategy_options).refresh)
+        return str(create("query_strategy", agent.strategy, **agent.strategy_options).refresh)
     except ExpragError:  # a strategy that is not installed here: it differs by name anyway
         return value
 
@@ -178,24 +185,24 @@ def _meant(arm: Arm, name: str) -> object:
 def readme(card: Card) -> str:
     """The model card, in the Hub's format: YAML front matter, then Markdown."""
     base = Path(card.base.name).name if Path(card.base.name).is_absolute() or card.base.name.startswith(".") else card.base.name
-    arm, recipe = card.arm, card.recipe
+    agent, recipe = card.agent, card.recipe
     head = ["---", f"base_model: {json.dumps(base)}", "library_name: peft", "pipeline_tag: text-generation"]
-    head += ["tags: [exprag, lora, trl]", "---", "", f"# {recipe.name or 'LoRA'} adapter of {base}", ""]
+    head += ["tags: [exprag, lora, trl]", "---", "", f"# {recipe.get('name') or 'LoRA'} adapter of {base}", ""]
     about = [
         ("Base", f"`{card.base.name}`"),
         ("Base config, tokenizer", f"sha256 `{card.base.config}…`, `{card.base.tokenizer}…`"),
         ("Environment", card.environment),
         ("Rows", card.dataset),
         ("Bank", f"{card.bank} version {card.bank_version}" if card.bank else "none"),
-        ("Trained", f"{card.epoch:g} epochs, {card.step} steps, seed {recipe.seed}"),
+        ("Trained", f"{card.epoch:g} epochs, {card.step} steps, seed {recipe.get('seed', 'unknown')}"),
     ]
-    if arm:
-        about += [("Style", arm.style), ("Strategy", f"{arm.strategy}, {arm.refresh or 'as it says'}"), ("K", str(arm.k))]
-        about += [("Selector", arm.selector), ("Formatter", arm.formatter), ("Placement", arm.placement)]
-    recipe = [(name, f"`{value}`") for name, value in recipe.model_dump().items() if name != "name"]
+    if agent:
+        about += [("Style", agent.style), ("Strategy", f"{agent.strategy}, {agent.refresh or 'as it says'}"), ("K", str(agent.k))]
+        about += [("Selector", agent.selector), ("Formatter", agent.formatter), ("Placement", agent.placement)]
+    settings = [(name, f"`{value}`") for name, value in recipe.items() if name != "name"]
     parts = [*head, _table(("what", "which"), [row for row in about if row[1]])]
-    parts += ["", "Serve it as it was trained: `exprag.json` holds the whole arm, and serving with another one warns."]
-    parts += ["", "## Results", "", _results(card.results), "", "## Recipe", "", _table(("field", "value"), recipe)]
+    parts += ["", "Serve it as it was trained: `exprag.json` holds the whole configuration, and serving with another one warns."]
+    parts += ["", "## Results", "", _results(card.results), "", "## Recipe", "", _table(("field", "value"), settings)]
     return "\n".join([*parts, "", "## Packages", "", _table(("package", "version"), list(card.packages.items())), ""])
 
 

@@ -13,15 +13,15 @@ examples. Then the episode: user = observation, assistant = turn. Where the memo
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Self
 
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, SystemMessage
 
 from exprag.bank.exclusion import Exclusion
 from exprag.contracts.style import AgentStyle
 from exprag.errors import ConfigError
+from exprag.memory import MemoryState
 from exprag.prompt.block import BLOCK, DOCUMENT_BLOCK, DOCUMENTS, Entry, read_block
 from exprag.prompt.history import EARLIER, History
 from exprag.text import defuse
@@ -37,24 +37,6 @@ PLACEMENTS = ("system", "task", "tail")
 
 _ACTIONS = re.compile(re.escape(ACTIONS) + r"\n((?:- .*\n?)+)")
 _AFTER_TASK = re.compile(r"\n\n(?:" + "|".join(map(re.escape, (HINTS, EXAMPLES, DOCUMENTS))) + ")")
-
-
-@dataclass(frozen=True)
-class Memory:
-    """What retrieval brought to this point of an episode: the text of a memory block, the step at which it was retrieved (0 is
-    the first), short rules for the task (hint distillation, stage C), and at the tail the (text, step) of earlier blocks."""
-
-    text: str = ""
-    at: int = 0
-    hints: tuple[str, ...] = ()
-    earlier: tuple[tuple[str, int], ...] = ()
-
-    @classmethod
-    def of(cls, memory: Mapping[str, Any] | None, hints: Sequence[str] = ()) -> Self:
-        """From the `memory` of a graph's state."""
-        found = memory or {}
-        earlier = tuple((block["text"], block["at"]) for block in found.get("earlier", ()))
-        return cls(found.get("text", ""), found.get("at", 0), tuple(hints), earlier)
 
 
 @dataclass(frozen=True)
@@ -75,34 +57,44 @@ class Prompt:
         if self.placement not in PLACEMENTS:
             raise ConfigError(f"The placement of memory is one of {', '.join(PLACEMENTS)}; not {self.placement!r}.")
 
-    def messages(self, task: Task, steps: Sequence[Step], observation: str, memory: Memory = Memory()) -> list[BaseMessage]:
-        """The messages that ask for the next turn: system, then user and assistant by turns, the last one user."""
+    def messages(
+        self,
+        task: Task,
+        steps: Sequence[Step],
+        observation: str,
+        memory: MemoryState | None = None,
+        hints: Sequence[str] = (),
+    ) -> list[BaseMessage]:
+        """The messages that ask for the next turn: system, then user and assistant by turns, the last one user.
+
+        `memory` is what retrieval brought up to this point; `hints` are short rules for the task (hint distillation, stage C).
+        """
+        blocks = memory.blocks if memory is not None else ()
         turns = self.style.write_episode(task, steps)
         first, earlier = self.history.compress(steps, turns) if self.history else (0, "")
-        seen = [*(step.observation for step in steps), observation]
-        asked = seen[first:]
+        user_texts = [*(step.observation for step in steps), observation][first:]
         if earlier:
-            asked[0] = f"{earlier}\n\n{asked[0]}"
-        if memory.text and self.placement == "tail":
-            for text, step in reversed([*memory.earlier, (memory.text, memory.at)]):
-                at = max(step - first, 0)
-                asked[at] = f"{text}\n\n{asked[at]}"
-        messages: list[BaseMessage] = [SystemMessage(self._system(task, memory))]
-        for said, turn in zip(asked[:-1], turns[first:], strict=True):
-            messages += [HumanMessage(said), AIMessage(turn)]
-        return [*messages, HumanMessage(asked[-1])]
+            user_texts[0] = f"{earlier}\n\n{user_texts[0]}"
+        if self.placement == "tail":
+            for block in reversed(blocks):
+                place = max(block.step - first, 0)
+                user_texts[place] = f"{block.text}\n\n{user_texts[place]}"
+        messages: list[BaseMessage] = [SystemMessage(self._system(task, "\n\n".join(block.text for block in blocks), hints))]
+        for text, turn in zip(user_texts[:-1], turns[first:], strict=True):
+            messages += [HumanMessage(text), AIMessage(turn)]
+        return [*messages, HumanMessage(user_texts[-1])]
 
-    def _system(self, task: Task, memory: Memory) -> str:
+    def _system(self, task: Task, memory: str, hints: Sequence[str]) -> str:
         sections = [self.style.instruction]
         if self.templates:
             sections.append("\n".join([ACTIONS, *(f"- {template}" for template in self.templates)]))
-        if memory.text and self.placement == "system":
-            sections.append(memory.text)
+        if memory and self.placement == "system":
+            sections.append(memory)
         sections.append(TASK + task.instruction)
-        if memory.hints:
-            sections.append("\n".join([HINTS, *(f"- {defuse(' '.join(hint.split()))}" for hint in memory.hints)]))
-        if memory.text and self.placement == "task":
-            sections.append(memory.text)
+        if hints:
+            sections.append("\n".join([HINTS, *(f"- {defuse(' '.join(hint.split()))}" for hint in hints)]))
+        if memory and self.placement == "task":
+            sections.append(memory)
         examples = [example for example in self.examples if Exclusion.of(task).allows(example)]
         if examples:
             sections.append("\n\n".join([EXAMPLES, *map(self._example, examples)]))

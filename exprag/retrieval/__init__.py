@@ -1,6 +1,6 @@
 """Query + exclusion + selection = a retriever."""
 
 from exprag.retrieval.refresh import check_refresh
-from exprag.retrieval.retriever import INDEX_STATES, Previous, Retrieval, Retriever
+from exprag.retrieval.retriever import INDEX_STATES, Retrieval, Retriever
 
-__all__ = ["INDEX_STATES", "Previous", "Retrieval", "Retriever", "check_refresh"]
+__all__ = ["INDEX_STATES", "Retrieval", "Retriever", "check_refresh"]

@@ -4,69 +4,90 @@ from __future__ import annotations
 
 import random
 from collections import defaultdict
-from typing import Literal
+from collections.abc import Mapping
+from typing import Any, Literal
 
 from pydantic import Field, JsonValue
 
-from exprag.config import Arm
+from exprag.config import AgentSettings
 from exprag.contracts.environment import TextEnvironment
 from exprag.errors import ConfigError
 from exprag.trajectory import Task
 
 
-class RunConfig(Arm):
-    """One arm over tasks. `policy` "agent" runs the graph with `model`; "expert" plays the environment's own `expert`.
-
-    Tasks: `split`, narrowed to `types`, at most `per_type` of each and `limit` in all, the first ones or, with `shuffle`,
-    a sample drawn with `seed`; or `task_ids` by name. `bank` None is the arm without memory; `bank_version` is pinned when
-    the run starts. `learn` lets the run's own episodes enter a copy of it (see `exprag.runs.learning`): the successful ones or
-    all, where the function `learn_rule` ("module:function") agrees, after every `learn_every` tasks. `workers` 0 plays in this
-    process. `max_steps` None: the environment's own limit.
-    `graph` ("file.py:attribute" or "module:attribute") plays a graph of the user's own instead of the one that the arm says.
-    """
+class RunConfig(AgentSettings):
+    """One arm over tasks, fully resolved: the saved configuration plays the same run again."""
 
     name: str = ""
+    """Name of the run, kept in each trajectory; default: that of its folder."""
     policy: Literal["agent", "expert"] = "agent"
+    """Who plays: the agent with its model, or the environment's own expert."""
     environment: str = Field(min_length=1)
+    """Environment plugin."""
     environment_options: dict[str, JsonValue] = Field(default_factory=dict)
+    """Options of the environment, NAME=VALUE."""
     split: str = "test"
+    """Split of the environment's tasks."""
     types: tuple[str, ...] = ()
+    """Task types; default: all."""
     task_ids: tuple[str, ...] = ()
+    """Tasks by id, instead of a split; a task named twice is played once."""
     per_type: int | None = Field(None, ge=1)
+    """Tasks of each type, at most."""
     limit: int | None = Field(None, ge=1)
+    """Tasks in all, at most."""
     shuffle: bool = False
+    """Draw the tasks with the seed instead of taking the first."""
     seed: int = 2025
+    """Seed of tasks, environment and model."""
     expert: str | None = None
+    """The environment's expert, where it plays; default: its first."""
     model: str = "case-based"
+    """Chat model spec: case-based, hf:<folder or id>, openai:<model> …"""
     graph: str | None = None
+    """A graph of your own in place of the agent's: FILE.py:ATTRIBUTE or MODULE:ATTRIBUTE."""
     bank: str | None = None
+    """Experience bank; without one the agent has no memory."""
     bank_version: int | None = None
+    """Version of the bank; default: the latest, pinned when the run starts."""
     learn: Literal["none", "success", "all"] = "none"
+    """Which finished episodes enter the run's own copy of the bank."""
     learn_rule: str | None = None
+    """MODULE:FUNCTION that must agree to each episode that enters."""
     learn_every: int = Field(20, ge=1)
+    """Tasks of a round; episodes enter after each round."""
     max_steps: int | None = Field(None, ge=1)
+    """Step limit of an episode; default: the environment's own."""
     workers: int = Field(2, ge=0)
+    """Worker processes; 0 plays in this process."""
 
     def same_experiment(self, other: RunConfig) -> list[str]:
-        """The fields in which the two differ, not counting those that cannot change a result."""
+        """The fields in which the two differ ("agent.k" of the agent), not counting those that cannot change a result."""
         ignored = {"workers"}
-        return [f for f in type(self).model_fields if f not in ignored and getattr(self, f) != getattr(other, f)]
+        mine, others = (_flat(config.model_dump()) for config in (self, other))
+        return [name for name in mine if name not in ignored and mine[name] != others.get(name)]
 
 
 def choose_tasks(environment: TextEnvironment, config: RunConfig) -> list[Task]:
     """The tasks of a configuration, in a fixed order. Raises ConfigError where there are none."""
     if config.task_ids:
-        return [environment.task(task_id) for task_id in config.task_ids]
+        return [environment.task(task_id) for task_id in dict.fromkeys(config.task_ids)]
     tasks = list(environment.tasks(config.split, config.types or None))
     if config.shuffle:
         random.Random(config.seed).shuffle(tasks)
     if config.per_type is not None:
-        kept: dict[str, list[Task]] = defaultdict(list)
+        by_type: dict[str, list[Task]] = defaultdict(list)
         for task in tasks:
-            if len(kept[task.type]) < config.per_type:
-                kept[task.type].append(task)
-        tasks = [task for group in kept.values() for task in group]
+            if len(by_type[task.type]) < config.per_type:
+                by_type[task.type].append(task)
+        tasks = [task for group in by_type.values() for task in group]
     tasks = tasks[: config.limit]
     if not tasks:
         raise ConfigError(f"Environment {config.environment!r} has no tasks in split {config.split!r} of these types.")
     return tasks
+
+
+def _flat(values: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields by name, those of the agent as "agent.NAME"."""
+    agent = {f"agent.{name}": value for name, value in values["agent"].items()}
+    return {name: value for name, value in values.items() if name != "agent"} | agent

@@ -40,8 +40,8 @@ def run(config: RunConfig, out: str | Path, *, retry_errors: bool = False, progr
     config = config if config.name else config.model_copy(update={"name": directory.path.name})
     environment = make_environment(config)
     tasks = choose_tasks(environment, config)
-    if config.index in ("matched", "mismatched") and not config.index_types:
-        config = config.model_copy(update={"index_types": tuple(sorted({task.type for task in tasks}))})
+    if config.agent.index_state in ("matched", "mismatched") and not config.agent.index_types:
+        config = config.changed(index_types=sorted({task.type for task in tasks}))
     config = directory.prepare(_pin_bank(config, directory))
     directory.write_versions(environment.fingerprint(), bank_version=config.bank_version)
     if retry_errors and (dropped := directory.drop_errors()):

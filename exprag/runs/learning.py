@@ -100,7 +100,7 @@ def _own_bank(config: RunConfig, place: Path) -> Bank:
     if place.exists():
         return Bank.open(place)
     if config.bank is None:
-        return Bank.create(place, strategies=(config.key or config.strategy,))
+        return Bank.create(place, strategies=(config.agent.key_strategy or config.agent.strategy,))
     return copy_bank(config.bank, place, config.bank_version)
 
 

@@ -9,7 +9,6 @@ import time
 from functools import partial
 from typing import Any, get_type_hints
 
-from exprag.config import Arm
 from exprag.contracts.environment import TextEnvironment
 from exprag.environments.expert import play_expert
 from exprag.environments.sessions import Sessions
@@ -23,8 +22,8 @@ EXPERT_STEPS = 500  # gold paths may be longer than the limit that an agent has
 
 def make_environment(config: RunConfig) -> TextEnvironment:
     """The environment of a configuration, not started yet."""
-    made: TextEnvironment = create("environment", config.environment, **config.environment_options)
-    return made
+    environment: TextEnvironment = create("environment", config.environment, **config.environment_options)
+    return environment
 
 
 class ExpertPlayer:
@@ -57,7 +56,7 @@ class AgentPlayer:
             from exprag.bank import Bank
 
             bank = Bank.open(config.bank, version=config.bank_version)
-        self._agent = build_agent(self._sessions, config.model, bank=bank, arm=config.arm, max_steps=config.max_steps)
+        self._agent = build_agent(self._sessions, config.model, bank=bank, config=config.agent, max_steps=config.max_steps)
 
     def play(self, task: Task) -> Trajectory:
         started = time.perf_counter()
@@ -80,16 +79,16 @@ class GraphPlayer:
         self._config = config
         self._graph = load_graph(config.graph or "", config.environment, _settings(config))
         takes = get_type_hints(self._graph.context_schema) if self._graph.context_schema else {}
-        told = {"run": config.name, "max_steps": config.max_steps}
-        self._context = {name: value for name, value in told.items() if name in takes} or None
+        values = {"run": config.name, "max_steps": config.max_steps}
+        self._context = {name: value for name, value in values.items() if name in takes} or None
 
     def play(self, task: Task) -> Trajectory:
         """Raises ConfigError where the graph does not keep to its part; what a node raises ends the episode as data."""
         started = time.perf_counter()
         state: dict[str, Any] = {}
         try:
-            given = {"task": task.to_dict(), "seed": self._config.seed}
-            for state in self._graph.stream(given, context=self._context, stream_mode="values"):  # noqa: B007
+            episode = {"task": task.to_dict(), "seed": self._config.seed}
+            for state in self._graph.stream(episode, context=self._context, stream_mode="values"):  # noqa: B007
                 pass
             trajectory = self._ended(state)
         except ExpragError:
@@ -149,10 +148,8 @@ def _settings(config: RunConfig) -> dict[str, Any]:
         from exprag.bank import Bank
 
         settings["bank"] = Bank.open(config.bank, version=config.bank_version)
-    plain = Arm.make()
-    chosen = [name for name in Arm.model_fields if getattr(config, name) != getattr(plain, name)]
-    if chosen:
-        settings["arm"] = config.arm
+    if config.agent != type(config.agent)():
+        settings["config"] = config.agent
     return settings
 
 

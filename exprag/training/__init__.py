@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     )
     from exprag.training.rows.report import Report
     from exprag.training.rows.row import Row
-    from exprag.training.rows.tokens import ChatTokens, check_tokenizer, tokenizer_hash
+    from exprag.training.rows.tokens import ChatTokens, check_tokenizer
     from exprag.training.sft.checkpoints import Selection, select_checkpoint
     from exprag.training.sft.curve import draw_curve
     from exprag.training.sft.lora import TrainResult, train
@@ -44,7 +44,6 @@ __all__ = [
     "rollout_config",
     "select_checkpoint",
     "tokenize_rows",
-    "tokenizer_hash",
     "train",
     "write_dataset",
 ]
@@ -59,7 +58,7 @@ _LATE = {
     "Report": "rows.report",
     "Row": "rows.row",
     **dict.fromkeys(("Rows", "build_rows"), "rows.build"),
-    **dict.fromkeys(("ChatTokens", "check_tokenizer", "tokenizer_hash"), "rows.tokens"),
+    **dict.fromkeys(("ChatTokens", "check_tokenizer"), "rows.tokens"),
     **dict.fromkeys(
         ("Description", "describe_dataset", "load_dataset", "read_rows", "tokenize_rows", "write_dataset"), "rows.dataset"
     ),

@@ -63,7 +63,7 @@ def edit(path: Path, line: int, **changes: Any) -> None:
 
 
 def test_a_training_set_passes(bank: Bank, episodes: list[Trajectory], tmp_path: Path) -> None:
-    found = rows(tmp_path / "rows.jsonl", episodes, bank, k=3, wider=("place",))
+    found = rows(tmp_path / "rows.jsonl", episodes, bank, k=3, exclude_by=("place",))
     assert found.passed
     assert found.checked == len(episodes)
     assert found.recalls > len(episodes)
@@ -80,7 +80,7 @@ def test_a_retriever_without_its_exclusion_is_found_out(bank: Bank, episodes: li
 
 def test_whatever_slips_into_a_row_is_named(bank: Bank, episodes: list[Trajectory], tmp_path: Path) -> None:
     path = tmp_path / "rows.jsonl"
-    rows(path, episodes, bank, wider=("place",))
+    rows(path, episodes, bank, exclude_by=("place",))
     own, task = episodes[0], episodes[0].task
     group = next(e for e in episodes if e.task.group == task.group and e.task.id != task.id)
     place = next(e for e in episodes if e.task.metadata["place"] == task.metadata["place"] and e.task.group != task.group)

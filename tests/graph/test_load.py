@@ -85,7 +85,7 @@ def test_a_file_that_does_not_load_says_why(tmp_path: Path) -> None:
 
 
 def test_a_setting_without_effect_is_refused(file: str, tmp_path: Path) -> None:
-    for values, about in (({"model": "openai:x"}, "model"), ({"k": 4}, "arm")):
+    for values, about in (({"model": "openai:x"}, "model"), ({"k": 4}, "config")):
         with pytest.raises(ConfigError, match=f"{about} would have no effect"):
             play(tmp_path, f"{file}:graph", **values)
 

@@ -217,7 +217,7 @@ def test_recall_outside_any_graph(toys):
         assert "outcome=" not in block.text
     assert recall_block(toys, TASK.instruction, k=3, memory=MemoryOptions(budget=5)).text == ""
     with pytest.raises(ConfigError, match="a text has none"):
-        recall_block(toys, TASK.instruction, index="matched")
+        recall_block(toys, TASK.instruction, index_state="matched")
     toys.add_strategy("step")
     part = recall(toys, "take the mug", strategy="step", k=1).candidates[0]
     assert len(part.trajectory.steps) <= 9

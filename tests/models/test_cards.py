@@ -37,8 +37,8 @@ def no_warning() -> Iterator[None]:
 
 def test_the_card_says_everything(adapter: Path, toy_dataset: Path, toy_bank: Bank) -> None:
     card = Card.read(adapter)
-    assert card.arm is not None
-    assert (card.arm.k, card.arm.formatter, card.arm.strategy, card.arm.placement) == (1, "textual", "task", "system")
+    assert card.agent is not None
+    assert (card.agent.k, card.agent.formatter, card.agent.strategy, card.agent.placement) == (1, "textual", "task", "system")
     assert (card.environment, card.bank, card.bank_version) == ("toy", toy_bank.uri, toy_bank.version)
     assert card.dataset == str(toy_dataset)
     assert len(card.base.config) == len(card.base.tokenizer) == 16
@@ -51,14 +51,14 @@ def test_the_card_says_everything(adapter: Path, toy_dataset: Path, toy_bank: Ba
 
 
 def test_served_as_trained_is_silent_and_otherwise_is_told_by_name(adapter: Path, toy_bank: Bank, no_warning: None) -> None:
-    arm = Card.read(adapter).arm
-    assert arm is not None
+    agent = Card.read(adapter).agent
+    assert agent is not None
     model = load_model(f"hf:{adapter}?max_new_tokens=2")
-    build_agent(Toy, model, bank=toy_bank, arm=arm)
+    build_agent(Toy, model, bank=toy_bank, config=agent)
     build_agent(Toy, model, bank=toy_bank, k=1, formatter="textual")
-    other = arm.model_copy(update={"formatter": "chat_json", "placement": "tail", "k": 4})
+    other = agent.model_copy(update={"formatter": "chat_json", "placement": "tail", "k": 4})
     with pytest.raises(ServedOtherwise) as caught:
-        build_agent(Toy, model, bank=toy_bank, arm=other)
+        build_agent(Toy, model, bank=toy_bank, config=other)
     told = str(caught.value)
     for difference in (
         "formatter ('textual' trained, 'chat_json' served)",
@@ -68,17 +68,17 @@ def test_served_as_trained_is_silent_and_otherwise_is_told_by_name(adapter: Path
         assert difference in told
     assert "strategy" not in told
     with pytest.raises(ServedOtherwise, match=r"memory \(from a bank trained, none served\)\.$"):
-        build_agent(Toy, model, arm=arm)
+        build_agent(Toy, model, config=agent)
     with pytest.raises(ServedOtherwise, match=r"memory \(from a bank trained, none served\)"):
-        build_agent(Toy, model, bank=toy_bank, arm=arm.model_copy(update={"k": 0}))
-    build_agent(Toy, model, bank=toy_bank, arm=arm.model_copy(update={"index_types": ("fetch",)}))  # of the tasks at hand
+        build_agent(Toy, model, bank=toy_bank, config=agent.model_copy(update={"k": 0}))
+    build_agent(Toy, model, bank=toy_bank, config=agent.model_copy(update={"index_types": ("fetch",)}))  # of the tasks at hand
     with pytest.raises(ServedOtherwise, match=r"style \('act' trained"):
-        build_agent(Toy, model, bank=toy_bank, arm=arm.model_copy(update={"style": "react"}))
+        build_agent(Toy, model, bank=toy_bank, config=agent.model_copy(update={"style": "react"}))
 
 
 def test_rollouts_are_configured_as_trained(adapter: Path, toy_dataset: Path) -> None:
     config = rollout_config(adapter, split="train", limit=3)
-    assert config.arm == Card.read(adapter).arm
+    assert config.agent == Card.read(adapter).agent
     assert (config.environment, config.bank, config.limit) == ("toy", Card.read(adapter).bank, 3)
     assert rollout_config(toy_dataset, split="train", limit=3) == config
 

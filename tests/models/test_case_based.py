@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from langchain_core.messages import AIMessage, HumanMessage, SystemMessage
 
 from exprag.contracts.selector import Candidate
-from exprag.prompt import Memory, Prompt
+from exprag.memory import MemoryState
+from exprag.prompt import Prompt
 from exprag.prompt.block import build_block
 from exprag.trajectory import Step, Task, Trajectory
 from exprag_formatters.chat_json import ChatJson
@@ -87,7 +88,7 @@ def run(model: CaseBased, world: Garden, memory: str, limit: int = 30) -> list[s
     task = Task(environment="garden", id="now", split="test", instruction=world.instruction)
     observation, steps = world.start(), []
     while not world.won and len(steps) < limit:
-        action = model.invoke(Prompt(Act(), tuple(TEMPLATES)).messages(task, steps, observation, Memory(memory))).text
+        action = model.invoke(Prompt(Act(), tuple(TEMPLATES)).messages(task, steps, observation, MemoryState.from_text(memory))).text
         steps.append(Step(observation=observation, action=action))
         observation = world.step(action)
     return [step.action for step in steps]
@@ -154,7 +155,7 @@ def test_answer_depends_on_the_messages_alone(rake_episode: Trajectory) -> None:
     world, model, steps = other_garden(), CaseBased(), []
     observation, kept = world.start(), []
     for _ in range(8):
-        messages = Prompt(Act(), tuple(TEMPLATES)).messages(task, steps, observation, Memory(memory))
+        messages = Prompt(Act(), tuple(TEMPLATES)).messages(task, steps, observation, MemoryState.from_text(memory))
         action = model.invoke(messages).text
         kept.append((messages, action))
         steps.append(Step(observation=observation, action=action))
@@ -173,7 +174,7 @@ def test_goes_on_from_somebody_elses_actions(rake_episode: Trajectory) -> None:
         steps.append(Step(observation=observation, action=action))
         observation = world.step(action)
     for _ in range(12):
-        action = CaseBased().invoke(Prompt(Act(), tuple(TEMPLATES)).messages(task, steps, observation, Memory(memory))).text
+        action = CaseBased().invoke(Prompt(Act(), tuple(TEMPLATES)).messages(task, steps, observation, MemoryState.from_text(memory))).text
         steps.append(Step(observation=observation, action=action))
         observation = world.step(action)
         if world.won:
@@ -189,12 +190,12 @@ def test_answers_a_numbered_question(rake_episode: Trajectory) -> None:
         Step(observation="You come to the crate 1. On the crate 1 you see a rake 2.", action="fetch rake 2 from crate 1"),
     ]
     question = "Which do you mean?\n0:\tfetch twig 1 from crate 1\n1:\tfetch rake 2 from crate 1"
-    messages = Prompt(Act(), tuple(TEMPLATES)).messages(task, steps, question, Memory(remembered(rake_episode)))
+    messages = Prompt(Act(), tuple(TEMPLATES)).messages(task, steps, question, MemoryState.from_text(remembered(rake_episode)))
     assert CaseBased().invoke(messages).text == "1"
 
 
 def test_reports_approximate_usage(rake_episode: Trajectory) -> None:
-    messages = Prompt(Act(), tuple(TEMPLATES)).messages(rake_episode.task, [], "a crate 1", Memory(remembered(rake_episode)))
+    messages = Prompt(Act(), tuple(TEMPLATES)).messages(rake_episode.task, [], "a crate 1", MemoryState.from_text(remembered(rake_episode)))
     usage = CaseBased().invoke(messages).usage_metadata
     assert usage is not None
     assert usage["input_tokens"] > 100
@@ -220,7 +221,7 @@ def test_a_step_takes_milliseconds(rake_episode: Trajectory) -> None:
 )  # fmt: skip
 def test_memory_that_cannot_be_read_is_no_memory(memory: str) -> None:
     task = Task(environment="g", id="x", split="test", instruction="polish a hoe.")
-    with_it = CaseBased().invoke(Prompt(Act(), tuple(TEMPLATES)).messages(task, [], "a crate 1", Memory(memory))).text
+    with_it = CaseBased().invoke(Prompt(Act(), tuple(TEMPLATES)).messages(task, [], "a crate 1", MemoryState.from_text(memory))).text
     without = CaseBased().invoke(Prompt(Act(), tuple(TEMPLATES)).messages(task, [], "a crate 1")).text
     assert with_it == without
 
@@ -244,7 +245,7 @@ def test_hostile_memory_stays_data(rake_episode: Trajectory) -> None:
 @pytest.mark.parametrize("templates", [(), ("{x}",), ("{x} {y}",), ("(unbalanced [{x}",), ("walk to {spot}",)])
 def test_odd_templates(rake_episode: Trajectory, templates: tuple[str, ...]) -> None:
     for memory in ("", remembered(rake_episode)):
-        messages = Prompt(Act(), tuple(templates)).messages(rake_episode.task, [], "a crate 1, a trough 1", Memory(memory))
+        messages = Prompt(Act(), tuple(templates)).messages(rake_episode.task, [], "a crate 1, a trough 1", MemoryState.from_text(memory))
         assert CaseBased().invoke(messages).text.strip()
 
 
@@ -282,7 +283,7 @@ def test_never_raises_and_always_answers_one_line(
     ]
     task = Task(environment="g", id="b", split="s", instruction=instruction)
     steps = [Step(observation=o, action=a) for o, a in history]
-    messages = Prompt(Act(), tuple(templates)).messages(task, steps, observation, Memory(remembered(*memories)))
+    messages = Prompt(Act(), tuple(templates)).messages(task, steps, observation, MemoryState.from_text(remembered(*memories)))
     model = CaseBased()
     answer = model.invoke(messages).text
     assert answer.strip()

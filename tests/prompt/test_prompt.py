@@ -9,7 +9,8 @@ from exprag.contracts.style import load_style
 from exprag.contracts.templates import fill, match
 from exprag.errors import ConfigError, PluginError
 from exprag.plugins import create
-from exprag.prompt import PLACEMENTS, History, Memory, Prompt, read_messages
+from exprag.memory import MemoryState, PlacedBlock
+from exprag.prompt import PLACEMENTS, History, Prompt, read_messages
 from exprag.prompt.block import build_block
 from exprag.trajectory import Step, Task, Trajectory
 
@@ -59,7 +60,7 @@ def test_messages_are_read_back(placement: str) -> None:
     block = build_block([Candidate(past, 1.0)], create("formatter", "chat_json"))
     task = Task(environment="toy", id="1", instruction="put a\n\nmug away")
     steps = [Step(observation="one", action="look"), Step(observation="two", action="go to desk 1")]
-    view = read_messages(prompt_at(placement).messages(task, steps, "three", Memory(block.text, 1, ("look first", "then go"))))
+    view = read_messages(prompt_at(placement).messages(task, steps, "three", MemoryState.from_text(block.text, 1), ("look first", "then go")))
     assert view.hints == ("look first", "then go")
     assert view.templates == TEMPLATES
     assert [entry.outcome for entry in view.entries] == ["successful"]
@@ -71,12 +72,12 @@ def test_messages_are_read_back(placement: str) -> None:
 def test_where_memory_stands() -> None:
     task = Task(environment="toy", id="1", instruction="THE TASK")
     step = Step(observation="first", action="look")
-    told = {p: prompt_at(p).messages(task, [step], "now", Memory("THE MEMORY", 1)) for p in PLACEMENTS}
+    told = {p: prompt_at(p).messages(task, [step], "now", MemoryState.from_text("THE MEMORY", 1)) for p in PLACEMENTS}
     system, after = str(told["system"][0].content), str(told["task"][0].content)
     assert system.index("go to {place}") < system.index("THE MEMORY") < system.index("THE TASK")
     assert after.index("THE TASK") < after.index("THE MEMORY")
     assert [str(m.content) for m in told["tail"][1:]] == ["first", "look", "THE MEMORY\n\nnow"]
-    grown = Memory("LATER", 1, earlier=(("FIRST", 0), ("SECOND", 1)))
+    grown = MemoryState(blocks=tuple(PlacedBlock(text=t, step=n) for t, n in (("FIRST", 0), ("SECOND", 1), ("LATER", 1))))
     assert [str(m.content) for m in prompt_at("tail").messages(task, [step], "now", grown)[1:]] == [
         "FIRST\n\nfirst",
         "look",

@@ -11,7 +11,8 @@ from exprag.bank import Bank
 from exprag.contracts.query_strategy import Moment, QueryStrategy
 from exprag.errors import ConfigError
 from exprag.plugins import create
-from exprag.retrieval import Previous, Retriever
+from exprag.memory import MemoryState
+from exprag.retrieval import Retriever
 from exprag.testing.material import moments
 from exprag_retrievers import STRATEGIES
 
@@ -162,7 +163,7 @@ def test_step_keys_are_what_was_done_and_then_seen():
 def test_step_brings_back_a_window_round_the_step(tmp_path: Path):
     bank = Bank.create(tmp_path / "bank", strategies=("step",))
     bank.add([MUG, episode("put a book away", ("go to shelf 2", "On the shelf 2, you see a book 1."), id="8")])
-    retriever = Retriever(bank, create("query_strategy", "step", before=1, after=1), k=1, key="step")
+    retriever = Retriever(bank, create("query_strategy", "step", before=1, after=1), k=1, key_strategy="step")
     now = Moment(
         Task(environment="house", id="9", instruction="put a clean cup on the desk"),
         (Step(observation="a shelf", action="take cup 2 from shelf 2"),),
@@ -187,5 +188,5 @@ def test_on_change_asks_when_the_state_has_changed(tmp_path: Path):
         found = retriever.retrieve(moment, previous=previous)
         if found is not None:
             asked.append(at)
-            previous = Previous((), found.subgoal)
+            previous = MemoryState(subgoal=found.subgoal)
     assert asked == [0, 1, 2, 3, 5, 6]  # cleaning the mug changes neither place nor inventory

@@ -262,7 +262,7 @@ def test_a_config_reads_toml(tmp_path: Any) -> None:
     path.write_text('k = 4\nfailures = "label"\nk_choices = [1, 2]\nmemory_budget = 900\n')
     config = DataConfig.read(path, k=3)
     assert (config.k, config.failures, config.k_choices, config.memory_budget) == (3, "label", (1, 2), 900)
-    assert config.arm.k == 3
+    assert config.agent.k == 3
 
 
 def test_a_tokenizers_own_limit_holds(toy_bank: Bank, toy_episodes: list[Trajectory]) -> None:

@@ -41,7 +41,7 @@ def play(
 ) -> tuple[Trajectory, list[Any]]:
     """The episode as the graph recorded it, and the prompts that the model got."""
     model = Ears(turns=turns, tokenizer=tokenizer)
-    agent = build_agent(environment, model, bank=bank, arm=config.arm, max_steps=len(turns))
+    agent = build_agent(environment, model, bank=bank, config=config.agent, max_steps=len(turns))
     episode = Trajectory.from_dict(agent.invoke({"task": task.to_dict(), "seed": 1})["trajectory"])
     assert episode.error is None
     assert len(model.prompts) == len(turns)

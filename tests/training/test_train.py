@@ -52,7 +52,7 @@ def test_checkpoints_hold_no_pickle_of_settings_and_say_where_they_come_from(tra
     card = Card.read(trained.adapter)
     assert card.base.name == base
     assert (card.step, card.epoch) == (9, 3.0)
-    assert card.recipe.rank == 16
+    assert card.recipe["rank"] == 16
     assert card.packages["trl"]
     assert "eval_loss" in (trained.adapter / "README.md").read_text()
 

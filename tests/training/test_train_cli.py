@@ -38,7 +38,7 @@ def test_from_rows_to_a_chosen_adapter(base: str, toy_dataset: Path, tmp_path: P
     )
     assert f"{out / 'best'}: 2 epochs, 4 steps" in told
     card = Card.read(out / "best")
-    assert (card.recipe.name, card.recipe.rank, card.recipe.alpha) == ("mine", 4, 8)
+    assert (card.recipe["name"], card.recipe["rank"], card.recipe["alpha"]) == ("mine", 4, 8)
     assert "easy" in card.results["rollouts"]  # type: ignore[operator]
 
     fields = ["--arm", "max_steps=1", "--arm", "environment=toy:Toy", "--limit", "1", "--max-new-tokens", "2"]

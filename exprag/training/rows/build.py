@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from exprag.contracts.environment import TextEnvironment
 from exprag.errors import ConfigError, ExpragError
+from exprag.memory import MemoryState
 from exprag.plugins import create
 from exprag.prompt.block import approximate_tokens
 from exprag.retrieval import Retriever
@@ -23,7 +24,7 @@ from exprag.training.rows.masks import masked_steps, trained_turns
 from exprag.training.rows.mixing import EMPTY, NONE, Choice, Retrievers, choose
 from exprag.training.rows.report import Report
 from exprag.training.rows.row import Row
-from exprag.training.rows.spans import Recalled, Replay, Span
+from exprag.training.rows.spans import Replay, Span
 from exprag.training.rows.tokens import ChatTokens, Tokens
 from exprag.trajectory import Trajectory
 
@@ -51,11 +52,11 @@ class Rows:
         if retriever is not None:
             config = _described(config, retriever)
         config.check_bank(opened)
-        if config.index in ("matched", "mismatched") and not config.index_types:  # of the set in question, as in a run
+        if config.agent.index_state in ("matched", "mismatched") and not config.agent.index_types:  # of all of them, as in a run
             trajectories = list(trajectories)
-            config = config.model_copy(update={"index_types": tuple(sorted({t.task.type for t in trajectories}))})
+            config = config.changed(index_types=sorted({t.task.type for t in trajectories}))
             if retriever is not None:
-                retriever.index_types = frozenset(config.index_types)
+                retriever.index_types = frozenset(config.agent.index_types)
         self.config = config
         self.bank = opened
         self.bank_version = opened.version if opened is not None else None
@@ -72,7 +73,7 @@ class Rows:
         self._count = lru_cache(maxsize=65_536)(self.tokens.count) if self.tokens else approximate_tokens
         self._retrievers = None
         if opened is not None and config.largest_k > 0:
-            self._retrievers = Retrievers(retriever or config.make_retriever(opened), config)
+            self._retrievers = Retrievers(retriever or config.agent.make_retriever(opened), config)
         self._replays: dict[str, Replay] = {}
         self._meant: dict[str, frozenset[str]] = {}
 
@@ -148,14 +149,14 @@ class Rows:
             over = len(tokens.input_ids) - self.limit if tokens and self.limit else 0
             if over <= 0:
                 break
-            if memory is None or not memory["text"] or budget == 0:
+            if memory is None or not memory.blocks or budget == 0:
                 report.dropped[f"longer than {self.limit} tokens without any memory"] += 1
                 return None
-            size = replay.size(memory) - over
+            size = memory.size(self._count) - over
             budget = max(0, size if budget is None else min(size, budget - 1))
             memory = replay.shorter(trajectory, span, budget)
-        found = bool(span.memory and (span.memory["recalled"] or span.memory["dropped"]))
-        self._count_row(memory, choice, tokens, sum(train), found, shortened=budget is not None)
+        anything = span.memory is not None and bool(span.memory.recalled or span.memory.dropped)
+        self._count_row(memory, choice, tokens, sum(train), anything, shortened=budget is not None)
         return Row(
             id=f"{trajectory.id}/{number}",
             trajectory=trajectory.id,
@@ -165,30 +166,26 @@ class Rows:
             last=span.last,
             memory=choice.memory,
             k=choice.k,
-            recalled=[{name: r[name] for name in ("id", "score", "reason")} for r in memory["recalled"]] if memory else [],
-            bank_version=memory["bank_version"] if memory else None,
+            recalled=[item.model_dump(include={"id", "score", "reason"}) for item in memory.recalled] if memory else [],
+            bank_version=memory.bank_version if memory else None,
             messages=messages,
             train=train,
             input_ids=tokens.input_ids if tokens else None,
             labels=tokens.labels if tokens else None,
         )
 
-    def _held(self, memory: dict[str, Any]) -> int:
-        """Tokens of all the blocks of a memory."""
-        return sum(self._count(text) for text in (memory["text"], *(block["text"] for block in memory["earlier"])))
-
     def _count_row(
-        self, memory: Recalled | None, choice: Choice, tokens: Tokens | None, turns: int, found: bool, shortened: bool
+        self, memory: MemoryState | None, choice: Choice, tokens: Tokens | None, turns: int, anything: bool, shortened: bool
     ) -> None:
         report = self.report
         report.rows += 1
         report.turns += turns
         report.memory[choice.memory] += 1
-        if choice.memory not in (NONE, EMPTY) and not found:
+        if choice.memory not in (NONE, EMPTY) and not anything:
             report.nothing_recalled += 1
         if shortened:
             report.shortened[f"to {self.limit} tokens"] += 1
-        elif memory and (memory["abbreviated"] or memory["dropped"]):
+        elif memory and (memory.abbreviated or memory.dropped):
             report.shortened["by the memory budget"] += 1
         if tokens:
             report.count_tokens(tokens)
@@ -217,8 +214,8 @@ class Rows:
         if name not in self._replays:
             environment = self._environment(name)
             self.environments[name] = environment.fingerprint()
-            prompt = config.make_prompt(environment, self.bank, self._count)
-            self._replays[name] = Replay(prompt, None, config.make_formatter(), config.memory_options(), self._count)
+            prompt = config.agent.make_prompt(environment, self.bank, self._count)
+            self._replays[name] = Replay(prompt, None, config.agent.make_formatter(), config.agent.memory_options(), self._count)
         if trajectory.fingerprint != self.environments[name]:
             if not config.other_versions:
                 raise ConfigError(
@@ -252,12 +249,10 @@ def build_rows(
 
 def _described(config: DataConfig, retriever: Retriever) -> DataConfig:
     """The configuration as the retriever has it, so that what is written down is what was done."""
-    names = ("k", "keep", "refresh", "mode", "key", "index", "wider")
-    return config.model_copy(
-        update={
-            **{name: getattr(retriever, name) for name in names},
-            "strategy": retriever.strategy_name,
-            "selector": retriever.selector_name,
-            "index_types": tuple(sorted(retriever.index_types)),
-        }
+    names = ("k", "carry_over", "refresh", "search_mode", "key_strategy", "index_state", "exclude_by")
+    return config.changed(
+        **{name: getattr(retriever, name) for name in names},
+        strategy=retriever.strategy_name,
+        selector=retriever.selector_name,
+        index_types=sorted(retriever.index_types),
     )

@@ -1,4 +1,4 @@
-"""What training rows are made from and how: an arm, and what is chosen about the data, as plain data."""
+"""What training rows are made from and how: an agent's configuration and what is chosen about the data, as plain data."""
 
 from __future__ import annotations
 
@@ -6,53 +6,50 @@ from typing import Literal, Self
 
 from pydantic import Field, JsonValue, model_validator
 
-from exprag.config import Arm
+from exprag.config import AgentSettings
 from exprag.errors import ConfigError
 
 Failures = Literal["memory", "drop", "mask", "label"]
 
 
-class DataConfig(Arm):
-    """An arm, and how rows are made for it. What is served with the same arm sees prompts of the same form.
-
-    bank, bank_version      where memory comes from, pinned; None: rows without memory (k = 0)
-    types, splits, limit    which of the given trajectories become rows; default: all
-    environment_options     for the plugin that brings the action templates
-    other_versions          also take trajectories of another version of their environment; they are counted
-    k_choices               K is drawn for each episode from these, instead of `k`
-    empty_share             episodes that are shown no memory: a guard against the collapse with an empty index
-    mismatched_share        episodes whose memory is of other task types only
-    distractor_share        episodes in whose memory trajectories of other task types stand beside the right ones (RAFT, Zhang
-                            et al., arXiv 2403.10131), in mixed order
-    failures                what becomes of episodes that missed the goal:
-                              memory  no rows; they may be recalled, as the arm has it: a contrast to the successes
-                              drop    no rows, and never recalled: memory is of successes only
-                              mask    rows too, but no loss on their invalid and their repeated actions
-                              label   rows too, whose system message says that the run failed; successes and what is served
-                                      carry no such line (NAT, Wang et al., arXiv 2402.11651)
-    mask_invalid            no loss on actions that the environment did not understand
-    mask_repeats            no loss on an action done before in this episode when the same was observed
-    per_turn                one row per turn instead of one per memory block: for chat templates that rewrite earlier turns
-    max_tokens              limit of a row, in tokens: its memory is shortened, else the row is dropped; never cut
-    """
+class DataConfig(AgentSettings):
+    """An agent's configuration, and how rows are made for it: an agent served with the same one sees prompts of the same form."""
 
     bank: str | None = None
+    """Experience bank that memory comes from; default: none, rows without memory (k = 0)."""
     bank_version: int | None = None
+    """Version of the bank; default: the latest, pinned when the rows are built."""
     types: tuple[str, ...] = ()
+    """Task types whose trajectories become rows; default: all."""
     splits: tuple[str, ...] = ()
+    """Splits whose trajectories become rows; default: all."""
     limit: int | None = Field(None, ge=1)
+    """Trajectories that become rows, at most."""
     environment_options: dict[str, JsonValue] = Field(default_factory=dict)
+    """Options of the environment that brings the action templates, NAME=VALUE."""
     other_versions: bool = False
+    """Also take trajectories of another version of their environment; they are counted."""
     seed: int = 2025
+    """Seed of what is drawn for each episode."""
     k_choices: tuple[int, ...] = ()
+    """K is drawn for each episode from these, instead of k."""
     empty_share: float = Field(0.0, ge=0, le=1)
+    """Share of the episodes that are shown no memory: a guard against the collapse with an empty index."""
     mismatched_share: float = Field(0.0, ge=0, le=1)
+    """Share of the episodes whose memory is of other task types only."""
     distractor_share: float = Field(0.0, ge=0, le=1)
+    """Share of the episodes with distractors of other task types beside the right trajectories (RAFT, arXiv 2403.10131)."""
     failures: Failures = "memory"
+    """Episodes that missed the goal: memory (only recalled), drop (not even that), mask (rows without loss on their invalid and
+    repeated actions), label (rows whose system message says that the run failed; NAT, arXiv 2402.11651)."""
     mask_invalid: bool = False
+    """No loss on actions that the environment did not understand."""
     mask_repeats: bool = False
+    """No loss on an action done before in this episode when the same was observed."""
     per_turn: bool = False
+    """One row per turn instead of one per memory block: for chat templates that rewrite earlier turns."""
     max_tokens: int | None = Field(None, ge=1)
+    """Limit of a row, in tokens: its memory is shortened, else the row is dropped; never cut."""
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -64,7 +61,7 @@ class DataConfig(Arm):
 
     @property
     def largest_k(self) -> int:
-        return max(self.k_choices, default=self.k)
+        return max(self.k_choices, default=self.agent.k)
 
     def check_bank(self, bank: object | None) -> None:
         """Raises ConfigError where memory is asked for and there is no bank to ask."""

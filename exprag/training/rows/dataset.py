@@ -4,9 +4,9 @@
     rows.parquet     any Parquet reader; rows.parquet.dataset.json beside it
     rows.jsonl       one row a line; rows.jsonl.dataset.json beside it
 
-The suffix says which. A dataset appears whole or not at all. Columns: see `exprag.training.rows.row`; `input_ids` and `labels`
-are there if a tokenizer was given. TRL's SFTTrainer takes such a dataset as it is: it neither tokenises nor masks again, as long as
-`max_length` does not cut it.
+The suffix says which. A dataset appears whole or not at all. Columns: see `exprag.training.rows.row`; `input_ids` and
+`labels` are there if a tokenizer was given. TRL's SFTTrainer takes such a dataset as it is: it neither tokenises nor masks
+again, as long as `max_length` does not cut it.
 """
 
 from __future__ import annotations
@@ -22,10 +22,11 @@ from typing import TYPE_CHECKING, Any
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
 
 from exprag.errors import ConfigError, PluginError, RunError
+from exprag.models.tokens import tokenizer_hash
 from exprag.text import utf8
 from exprag.training.rows.config import DataConfig
 from exprag.training.rows.report import Report
-from exprag.training.rows.tokens import ChatTokens, name_of, tokenizer_hash
+from exprag.training.rows.tokens import ChatTokens, name_of
 from exprag.trajectory import now
 
 if TYPE_CHECKING:

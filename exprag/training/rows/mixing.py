@@ -13,7 +13,8 @@ from dataclasses import dataclass, replace
 
 from exprag.contracts.query_strategy import Moment
 from exprag.contracts.selector import Candidate
-from exprag.retrieval import Previous, Retrieval, Retriever
+from exprag.memory import MemoryState
+from exprag.retrieval import Retrieval, Retriever
 from exprag.training.rows.config import DataConfig
 
 RETRIEVED, EMPTY, MISMATCHED, DISTRACTOR, NONE = "retrieved", "empty", "mismatched", "distractor", "none"
@@ -30,7 +31,7 @@ class Choice:
 
 def choose(config: DataConfig, episode: str) -> Choice:
     """The same seed, shares and episode give the same choice."""
-    k = random.Random(f"{config.seed} k {episode}").choice(config.k_choices or (config.k,))
+    k = random.Random(f"{config.seed} k {episode}").choice(config.k_choices or (config.agent.k,))
     if k == 0:
         return Choice(0, NONE)
     drawn = random.Random(f"{config.seed} memory {episode}").random()
@@ -39,7 +40,7 @@ def choose(config: DataConfig, episode: str) -> Choice:
         if drawn < share:
             return Choice(k, state)
         drawn -= share
-    return Choice(k, EMPTY if config.index == "empty" else RETRIEVED)
+    return Choice(k, EMPTY if config.agent.index_state == "empty" else RETRIEVED)
 
 
 class Retrievers:
@@ -58,12 +59,12 @@ class Retrievers:
         return self._made[choice]
 
     def _make(self, choice: Choice) -> Retriever:
-        keep = min(self._retriever.keep, choice.k)
-        right = self._retriever.changed(k=choice.k, keep=keep)
+        carry_over = min(self._retriever.carry_over, choice.k)
+        right = self._retriever.changed(k=choice.k, carry_over=carry_over)
         if choice.memory == EMPTY:
-            return right.changed(index="empty")
+            return right.changed(index_state="empty")
         if choice.memory == MISMATCHED:
-            return right.changed(index="mismatched", index_types=frozenset())
+            return right.changed(index_state="mismatched", index_types=frozenset())
         return Distracted(right, self._seed) if choice.memory == DISTRACTOR else right
 
 
@@ -72,21 +73,22 @@ class Distracted(Retriever):
 
     def __init__(self, right: Retriever, seed: int) -> None:
         vars(self).update(vars(right))
-        self._right, self._wrong = right, right.changed(index="mismatched", index_types=frozenset(), keep=0)
+        self._right, self._wrong = right, right.changed(index_state="mismatched", index_types=frozenset(), carry_over=0)
         self._seed = seed
 
     def retrieve(
-        self, moment: Moment, *, trajectory_ids: Iterable[str] = (), previous: Previous | None = None
+        self, moment: Moment, *, trajectory_ids: Iterable[str] = (), previous: MemoryState | None = None
     ) -> Retrieval | None:
         ids = tuple(trajectory_ids)
         if previous is not None:
-            previous = replace(previous, recalled=tuple(r for r in previous.recalled if r.reason != _DISTRACTING))
-        found = self._right.retrieve(moment, trajectory_ids=ids, previous=previous)
-        if found is None:
+            right = tuple(item for item in previous.recalled if item.reason != _DISTRACTING)
+            previous = previous.model_copy(update={"recalled": right})
+        retrieval = self._right.retrieve(moment, trajectory_ids=ids, previous=previous)
+        if retrieval is None:
             return None
-        right = found.candidates[: max(1, self.k // 2)]
+        candidates = retrieval.candidates[: max(1, self.k // 2)]
         others = self._wrong.retrieve(moment, trajectory_ids=ids)
-        beside = [c.because(_DISTRACTING) for c in (others.candidates if others else ())][: max(self.k, 2) - len(right)]
-        mixed: list[Candidate] = [*right, *beside]
+        beside = [c.because(_DISTRACTING) for c in (others.candidates if others else ())][: max(self.k, 2) - len(candidates)]
+        mixed: list[Candidate] = [*candidates, *beside]
         random.Random(f"{self._seed} order {moment.task.key} {len(moment.steps)}").shuffle(mixed)
-        return replace(found, candidates=tuple(mixed))
+        return replace(retrieval, candidates=tuple(mixed))

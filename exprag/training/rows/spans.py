@@ -4,19 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from typing import Any
 
 from exprag.contracts.formatter import Formatter
 from exprag.contracts.query_strategy import Moment
-from exprag.prompt import Memory, Prompt
+from exprag.memory import MemoryState, PlacedBlock
+from exprag.prompt import Prompt
 from exprag.prompt.block import MemoryOptions
 from exprag.prompt.recall import recall
 from exprag.retrieval import Retriever
 from exprag.trajectory import Trajectory
 
 Message = dict[str, str]
-Recalled = dict[str, Any]
-"""A graph state's `memory`, as `recall` gives it."""
 _ROLES = {"system": "system", "human": "user", "ai": "assistant"}
 
 
@@ -27,8 +25,8 @@ class Span:
 
     first: int
     last: int
-    memory: Recalled | None = None
-    asked: tuple[Moment, Recalled | None] | None = None
+    memory: MemoryState | None = None
+    asked: tuple[Moment, MemoryState | None] | None = None
 
 
 @dataclass(frozen=True)
@@ -45,7 +43,7 @@ class Replay:
         """The episode's turns in order, in as few spans as there can be."""
         first, mark, before = 0, None, None
         for span in self.turns(trajectory):
-            here = (Memory.of(span.memory), self._compressed(trajectory, span.last))
+            here = (_blocks(span.memory), self._compressed(trajectory, span.last))
             if before is not None and here != mark and not self._extends(trajectory, before, span):
                 yield replace(before, first=first)
                 first = span.first
@@ -55,8 +53,8 @@ class Replay:
 
     def turns(self, trajectory: Trajectory) -> Iterator[Span]:
         """Each turn as a span of its own, with the memory in force."""
-        memory: Recalled | None = None
-        asked: tuple[Moment, Recalled | None] | None = None
+        memory: MemoryState | None = None
+        asked: tuple[Moment, MemoryState | None] | None = None
         for now, step in enumerate(trajectory.steps):
             if self.retriever is not None and self.retriever.due(now, memory is not None):
                 moment = Moment(trajectory.task, trajectory.steps[:now], step.observation)
@@ -65,19 +63,14 @@ class Replay:
                     memory, asked = found, (moment, memory)
             yield Span(now, now, memory, asked)
 
-    def shorter(self, trajectory: Trajectory, span: Span, budget: int) -> Recalled | None:
+    def shorter(self, trajectory: Trajectory, span: Span, budget: int) -> MemoryState | None:
         """The memory of a span's last turn, had it been written within so many tokens."""
         within = replace(self, options=replace(self.options, budget=budget))
         if not self.options.growing:
             return within._recall(trajectory, span.asked) if span.asked else None
         return next((turn.memory for turn in within.turns(trajectory) if turn.last == span.last), None)
 
-    def size(self, memory: Recalled | None) -> int:
-        """Tokens of a memory's blocks."""
-        shown = Memory.of(memory)
-        return sum(self.count_tokens(text) for text in (shown.text, *(text for text, _ in shown.earlier)) if text)
-
-    def _recall(self, trajectory: Trajectory, asked: tuple[Moment, Recalled | None]) -> Recalled | None:
+    def _recall(self, trajectory: Trajectory, asked: tuple[Moment, MemoryState | None]) -> MemoryState | None:
         """What the graph's Retrieve node would put into the state, the episode itself excluded."""
         assert self.retriever is not None
         moment, previous = asked
@@ -85,14 +78,14 @@ class Replay:
             self.retriever, self.formatter, moment, previous, self.options, self.count_tokens, trajectory_ids=(trajectory.id,)
         )
 
-    def chat(self, trajectory: Trajectory, last: int, memory: Recalled | None) -> list[Message]:
+    def chat(self, trajectory: Trajectory, last: int, memory: MemoryState | None) -> list[Message]:
         """The prompt that asked for turn `last`, and that turn."""
         turn = self._written(trajectory, last + 1)[-1]
         return [*self._asked(trajectory, last, memory), {"role": "assistant", "content": turn}]
 
-    def _asked(self, trajectory: Trajectory, last: int, memory: Recalled | None) -> list[Message]:
+    def _asked(self, trajectory: Trajectory, last: int, memory: MemoryState | None) -> list[Message]:
         steps = trajectory.steps
-        messages = self.prompt.messages(trajectory.task, steps[:last], steps[last].observation, Memory.of(memory))
+        messages = self.prompt.messages(trajectory.task, steps[:last], steps[last].observation, memory)
         return [{"role": _ROLES[message.type], "content": str(message.text)} for message in messages]
 
     def _extends(self, trajectory: Trajectory, before: Span, span: Span) -> bool:
@@ -108,3 +101,8 @@ class Replay:
 
     def _written(self, trajectory: Trajectory, number: int) -> list[str]:
         return self.prompt.style.write_episode(trajectory.task, trajectory.steps[:number])
+
+
+def _blocks(memory: MemoryState | None) -> tuple[PlacedBlock, ...]:
+    """What of a memory stands in the prompt."""
+    return memory.blocks if memory is not None else ()

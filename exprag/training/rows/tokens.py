@@ -10,8 +10,6 @@ template that rewrites earlier turns (strips thoughts, say) is refused, or train
 
 from __future__ import annotations
 
-import hashlib
-import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,6 +17,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from exprag.errors import ConfigError
+from exprag.models.tokens import tokenizer_hash
 
 if TYPE_CHECKING:
     from exprag.training.rows.dataset import Description
@@ -196,17 +195,6 @@ def _probe(said: str) -> list[Message]:
         {"role": "assistant", "content": said},
         {"role": "user", "content": "three"},
     ]
-
-
-def tokenizer_hash(tokenizer: Any) -> str:
-    """A name for what a tokenizer does: equal hashes give equal ids for equal chats. Where it was loaded from is not part."""
-    if getattr(tokenizer, "is_fast", False):
-        told = json.loads(tokenizer.backend_tokenizer.to_str())
-        told = {name: value for name, value in told.items() if name not in ("padding", "truncation")}
-    else:
-        told = sorted(tokenizer.get_vocab().items())
-    parts = [told, tokenizer.chat_template, sorted((k, str(v)) for k, v in tokenizer.special_tokens_map.items())]
-    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def check_tokenizer(description: Description, tokenizer: Any) -> None:

@@ -25,7 +25,7 @@ from exprag.models.cards import Card, describe_base, packages
 from exprag.training.sft import checks
 from exprag.training.sft.checkpoints import epoch_checkpoints, half_checkpoints, select_checkpoint, whole_checkpoints
 from exprag.training.sft.inputs import Source, content_hash, open_source, open_validation, origin
-from exprag.training.sft.recipes import DEFAULT, Recipe, change_recipe, load_recipe
+from exprag.training.sft.recipes import DEFAULT, Recipe, change_recipe, load_recipe, recipe_of
 from exprag.training.sft.rollouts import Sets, check_sets, play_checkpoint
 
 if TYPE_CHECKING:
@@ -126,7 +126,8 @@ def make_trainer(
 
     from exprag.training.sft.trainer import EpisodeTrainer, arguments, quantisation
 
-    recipe, targets = card.recipe, card.recipe.target_modules
+    recipe = recipe_of(card)
+    targets = recipe.target_modules
     longest = max(int(checks.row_lengths(part).max()) for part in (rows, *held.values()))
     trainer = EpisodeTrainer(
         out=out,
@@ -182,8 +183,8 @@ def _card(model: str, config: Any, tokenizer: Any, source: Source, recipe: Recip
     about = source.about
     return Card(
         base=describe_base(model, config, tokenizer),
-        recipe=recipe,
-        arm=about.config.arm if about else None,
+        recipe=recipe.model_dump(mode="json"),
+        agent=about.config.agent if about else None,
         **(origin(about) if about else {}),
         dataset=source.path,
         rows=about.model_dump(mode="json") if about else {},

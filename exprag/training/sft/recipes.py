@@ -19,6 +19,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from exprag.errors import ConfigError, closest
+from exprag.models.cards import Card
 
 DEFAULT = "exprag-lora"
 
@@ -83,6 +84,11 @@ def load_recipe(name: str | Path = DEFAULT, environment: str = "", **overrides: 
 def change_recipe(recipe: Recipe, **overrides: Any) -> Recipe:
     """The recipe with single fields changed."""
     return _validated(recipe.model_dump() | overrides)
+
+
+def recipe_of(card: Card) -> Recipe:
+    """The recipe that an adapter's card holds."""
+    return _validated(dict(card.recipe))
 
 
 def recipe_names() -> list[str]:

@@ -15,13 +15,13 @@ from pathlib import Path
 from typing import Any, cast
 from urllib.parse import urlencode
 
-from exprag.config import Arm
 from exprag.errors import ConfigError
 from exprag.evaluation import load_run, measure
 from exprag.models.cards import CARD, Card
 from exprag.runs import RunConfig, choose_tasks
 from exprag.runs import run as play
 from exprag.runs.player import make_environment
+from exprag.training.rows.config import DataConfig
 from exprag.training.sft.inputs import origin
 from exprag.trajectory import Trajectory
 
@@ -49,7 +49,7 @@ class Rollout:
 
 
 def rollout_config(source: str | Path, **fields: Any) -> RunConfig:
-    """Tasks to play as was trained: the arm, the environment and the bank of an adapter or a dataset, with `fields` on top."""
+    """Tasks to play as was trained: the agent, the environment and the bank of an adapter or a dataset, with `fields` on top."""
     if (Path(source) / CARD).is_file():
         card = Card.read(source)
         rows, home = card.rows, {"environment": card.environment, "bank": card.bank, "bank_version": card.bank_version}
@@ -59,8 +59,9 @@ def rollout_config(source: str | Path, **fields: Any) -> RunConfig:
         about = describe_dataset(source)
         rows, home = about.model_dump(mode="json"), origin(about)
     config = cast(dict[str, Any], rows.get("config", {}))
-    taken = {name: config[name] for name in (*Arm.model_fields, "environment_options") if name in config}
-    return RunConfig.make(**{**taken, **home, **fields})
+    options = {"environment_options": config["environment_options"]} if "environment_options" in config else {}
+    agent = DataConfig.model_validate(config).agent
+    return RunConfig.make(**{**options, "agent": agent, **home, **fields})
 
 
 def play_checkpoint(
@@ -75,12 +76,12 @@ def play_checkpoint(
     spec = f"hf:{checkpoint}" + (f"?{urlencode(model_options)}" if model_options else "")
     for name, config in sets.items():
         shown = partial(progress, f"{name}/{checkpoint.name}") if progress else None
-        arm = config.model_copy(update={"model": spec, "policy": "agent"})
+        played = config.model_copy(update={"model": spec, "policy": "agent"})
         with _undisturbed():
-            play(arm, out / "rollouts" / name / checkpoint.name, progress=shown)
+            play(played, out / "rollouts" / name / checkpoint.name, progress=shown)
     card = Card.read(checkpoint)
-    played = {r.set: asdict(r) for r in read_rollouts(out) if r.checkpoint == checkpoint.name}
-    card.model_copy(update={"results": card.results | {"rollouts": played}}).write(checkpoint)
+    results = {r.set: asdict(r) for r in read_rollouts(out) if r.checkpoint == checkpoint.name}
+    card.model_copy(update={"results": card.results | {"rollouts": results}}).write(checkpoint)
 
 
 def read_rollouts(out: str | Path) -> list[Rollout]:

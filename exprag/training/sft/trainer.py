@@ -24,7 +24,7 @@ from trl import SFTConfig, SFTTrainer
 from exprag.errors import ConfigError, ModelError, RunError
 from exprag.models.cards import Card, finish_adapter
 from exprag.training.sft.checkpoints import whole_checkpoints
-from exprag.training.sft.recipes import Recipe, change_recipe
+from exprag.training.sft.recipes import Recipe, change_recipe, recipe_of
 
 Progress = Callable[[int, int, dict[str, float]], None]
 """Called with (optimizer steps done, steps in all, the latest logged values)."""
@@ -45,7 +45,7 @@ class EpisodeTrainer(SFTTrainer):
         with warnings.catch_warnings(action="ignore", category=FutureWarning):  # TRL's own words for its settings
             super().__init__(**arguments)
         self.remove_callback(PrinterCallback)
-        self.add_callback(Watch(out, card.recipe, progress))
+        self.add_callback(Watch(out, recipe_of(card), progress))
 
     def training_step(self, model: Any, inputs: Any, num_items_in_batch: Any = None) -> torch.Tensor:
         loss: torch.Tensor = super().training_step(model, inputs, num_items_in_batch)
@@ -75,7 +75,7 @@ class EpisodeTrainer(SFTTrainer):
         self.after(folder)
 
     def _drop_old(self) -> None:
-        limit = self._card.recipe.save_total_limit
+        limit = recipe_of(self._card).save_total_limit
         for old in whole_checkpoints(self._out)[: -limit if limit else 0]:
             shutil.rmtree(old)
 
