@@ -3,29 +3,33 @@
 from __future__ import annotations
 
 import sys
-from collections import defaultdict
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.text import Text
 
-from exprag.errors import BankError, ConfigError
-from exprag.evaluation import RunResult, compare, load_run, write_page
-from exprag.trajectory import Trajectory
+from exprag.cli.words import plain
+from exprag.errors import ConfigError
 
 
 def report(
     runs: Annotated[list[Path], typer.Argument(help="Run directories, one for each arm.", show_default=False)],
     baseline: Annotated[str | None, typer.Option(help="Arm to compare the others with; default: the one without a bank.")] = None,
     html: Annotated[Path | None, typer.Option(help="Also write the page, with every episode to read, to this file.")] = None,
+    bank: Annotated[
+        list[str] | None,
+        typer.Option(help="Where recalled trajectories are read from, instead of the banks that the runs name; repeatable."),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")] = False,
     markdown: Annotated[bool, typer.Option("--markdown", help="Print Markdown instead of tables.")] = False,
 ) -> None:
     """Compare runs: success, score, steps and tokens by task type, and paired differences with 95 % intervals."""
     if as_json and markdown:
         raise ConfigError("--json and --markdown were both given.", cure="Choose one of them.")
+    from exprag.evaluation import compare, load_run, write_page
+    from exprag.evaluation.recalled import read_recalled
+
     loaded = [load_run(run) for run in runs]
     result = compare(loaded, baseline)
     # With --json or --markdown, stdout holds that and nothing else.
@@ -35,23 +39,8 @@ def report(
     else:
         talk.print(result.to_console())
     if html is not None:
-        page = write_page(html, loaded, _recalled(loaded, talk), baseline=baseline)
-        talk.print(Text(f"Read every episode step by step: {page}"))
-
-
-def _recalled(runs: list[RunResult], talk: Console) -> dict[str, Trajectory]:
-    """The trajectories that were recalled, from the banks that the runs name; a bank that is gone is told, not fatal."""
-    wanted: dict[tuple[str, int | None], set[str]] = defaultdict(set)
-    for run in runs:
-        ids = {item.id for episode in run.episodes for step in episode.steps for item in step.recalled}
-        if ids and run.config.get("bank"):
-            wanted[str(run.config["bank"]), run.config.get("bank_version")] |= ids
-    found: dict[str, Trajectory] = {}
-    if wanted:
-        from exprag.bank import Bank
-    for (uri, version), ids in wanted.items():
-        try:
-            found |= {trajectory.id: trajectory for trajectory in Bank.open(uri, version).get(sorted(ids))}
-        except BankError as error:
-            talk.print(Text(f"Recalled trajectories are shown without their text: {error}", style="yellow"))
-    return found
+        recalled, problems = read_recalled(loaded, tuple(bank or ()))
+        for problem in problems:
+            talk.print(plain(f"Recalled trajectories are shown without their text: {problem}", "yellow"), soft_wrap=True)
+        page = write_page(html, loaded, recalled, baseline=baseline)
+        talk.print(plain(f"Read every episode step by step: {page}"), soft_wrap=True)

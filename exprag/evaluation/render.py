@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING
 from exprag.evaluation.metrics import Metrics
 from exprag.evaluation.report import Comparison, Report
 from exprag.evaluation.statistics import Difference, Interval
+from exprag.text import printable
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
+    from rich.text import Text
 
 NONE = "–"
 MINUS = "−"
@@ -24,26 +26,26 @@ def console(report: Report) -> RenderableType:
     from rich.text import Text
 
     parts: list[RenderableType] = []
-    for title, head, rows in (_arms(report), _types(report)):
+    for title, head, rows in _tables(report):
         table = Table(title=title, title_justify="left", title_style="bold", box=None, header_style="dim", pad_edge=False)
         for index, label in enumerate(head):
-            table.add_column(Text(label), justify="right" if index else "left", vertical="top", overflow="fold")
+            table.add_column(_text(label), justify="right" if index else "left", vertical="top", overflow="fold")
         for row in rows:
             last = row is rows[-1] and len(rows) > 1 and row[0] == "all"
-            table.add_row(*(Text(cell) for cell in row), style="bold" if last else "")
+            table.add_row(*(_text(cell) for cell in row), style="bold" if last else "")
         parts += [table, Text()]
     for comparison in report.comparisons:
         interval = comparison.total.success.interval
         style = "green" if interval and interval.low > 0 else "red" if interval and interval.high < 0 else "yellow"
-        parts += [Text(line, style=style if index == 0 else "") for index, line in enumerate(sentences(comparison))]
-    parts += [Text(f"Note. {note}", style="dim") for note in report.notes]
+        parts += [_text(line, style if index == 0 else "") for index, line in enumerate(sentences(comparison))]
+    parts += [_text(f"Note. {note}", "dim") for note in report.notes]
     return Group(*parts)
 
 
 def markdown(report: Report) -> str:
     """The same as GitHub-flavoured Markdown."""
     lines: list[str] = []
-    for title, head, rows in (_arms(report), _types(report)):
+    for title, head, rows in _tables(report):
         lines += [f"**{title}**", "", _line(head), "|" + "---|" + "---:|" * (len(head) - 1), *map(_line, rows), ""]
     for comparison in report.comparisons:
         lines += [f"* {_escape(line)}" for line in sentences(comparison)]
@@ -66,6 +68,11 @@ def sentences(comparison: Comparison) -> list[str]:
     ]
     score = f"score {signed(whole.score, 3)}, " if whole.score.estimate is not None else ""
     return [*lines, f"Paired means (95 % bootstrap over tasks): {score}steps {signed(whole.steps, 1)}."]
+
+
+def _tables(report: Report) -> list[tuple[str, Row, list[Row]]]:
+    """Title, head and rows of each table."""
+    return [_arms(report), _turns(report), _types(report)]
 
 
 def _arms(report: Report) -> tuple[str, Row, list[Row]]:
@@ -92,6 +99,18 @@ def _arms(report: Report) -> tuple[str, Row, list[Row]]:
     return "Arms (means per episode)", head, rows
 
 
+def _turns(report: Report) -> tuple[str, Row, list[Row]]:
+    """What went wrong in the turns of each arm, as counts and as shares."""
+    head = ["arm", "turns", "repaired", "not understood", "episodes in a loop"]
+    rows = []
+    for arm in report.arms:
+        total = arm.total
+        turns = round((total.steps or 0) * total.n)
+        counts = [count(total.repaired_turns, turns), count(total.invalid_actions, turns), count(total.loops, total.n)]
+        rows.append([arm.name, str(turns), *counts])
+    return "Turns", head, rows
+
+
 def _types(report: Report) -> tuple[str, Row, list[Row]]:
     """One row a task type and one for all; a group of columns for each arm, one for each comparison."""
     head = ["task type"]
@@ -114,6 +133,11 @@ def _types(report: Report) -> tuple[str, Row, list[Row]]:
 def _group(metrics: Metrics) -> Row:
     rate = f"{metrics.solved}/{metrics.n} {percent(metrics.success):>5}" if metrics.n else NONE
     return [rate, number(metrics.score, 2)]
+
+
+def count(number: int, total: int) -> str:
+    """A count, and in brackets its share of the total."""
+    return f"{number} ({percent(number / total)})" if number else "0"
 
 
 def percent(rate: float | None) -> str:
@@ -155,8 +179,16 @@ def _line(cells: Row) -> str:
     return "| " + " | ".join(_escape(cell.strip()).replace("\n", "<br>") for cell in cells) + " |"
 
 
+def _text(text: str, style: str = "") -> Text:
+    """Names stay text: no markup of rich's, and no escape sequence reaches the terminal."""
+    from rich.text import Text
+
+    return Text(printable(text), style=style)
+
+
 def _escape(text: str) -> str:
-    """Names stay text: no cell ends early and no markup begins."""
+    """Names stay text: no cell ends early, no markup begins, and no escape sequence reaches the terminal."""
+    text = printable(text)
     for mark in ("\\", "|", "*", "`", "]("):
         text = text.replace(mark, "\\" + mark)
     return text.replace("<", "&lt;")

@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 from exprag.errors import ConfigError, closest
 from exprag.evaluation.metrics import Metrics, by_type, measure
+from exprag.evaluation.notes import notes_on
 from exprag.evaluation.pairing import Pairing, pair
+from exprag.evaluation.recalled import refresh_of
 from exprag.evaluation.results import RunResult, distinct
 from exprag.evaluation.statistics import Difference, Paired, mcnemar, paired_means, paired_rates
 from exprag.trajectory import Trajectory
@@ -23,13 +25,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Arm:
-    """One run's configuration, versions and metrics: in all, and by task type."""
+    """One run's configuration, versions and metrics: in all, and by task type.
+
+    `refresh` says when the bank was asked, also where the configuration leaves it to the query strategy; None without memory.
+    """
 
     name: str
     config: dict[str, Any]
     versions: dict[str, Any]
     total: Metrics
     types: dict[str, Metrics]
+    refresh: str | None = None
 
 
 @dataclass(frozen=True)
@@ -106,13 +112,14 @@ def compare(runs: Sequence[RunResult], baseline: str | None = None) -> Report:
                 run.versions,
                 measure(run.episodes),
                 {type_: measure(group) for type_, group in by_type(run.episodes).items()},
+                refresh_of(run),
             )
             for run in named
         ),
         baseline=base.name if base else None,
         types=tuple(sorted({episode.task.type for run in named for episode in run.episodes})),
         comparisons=comparisons,
-        notes=tuple(_notes(named, comparisons)),
+        notes=tuple(notes_on(named, comparisons)),
     )
 
 
@@ -126,8 +133,8 @@ def _baseline(runs: list[RunResult], name: str | None) -> RunResult | None:
         return None
     without = [run for run in runs if run.is_agent and not run.has_memory]
     if len(without) != 1:
-        found = f"{len(without)} arms have no bank" if without else "no agent without a bank is among the arms"
-        raise ConfigError(f"The baseline is not clear: {found}.", cure=f"Name it with --baseline: {', '.join(names)}.")
+        reason = f"{len(without)} arms have no bank" if without else "no agent without a bank is among the arms"
+        raise ConfigError(f"The baseline is not clear: {reason}.", cure=f"Name it with --baseline: {', '.join(names)}.")
     return without[0]
 
 
@@ -165,39 +172,3 @@ def contrast(pairing: Pairing) -> Contrast:
         score=paired_means([gap for _, gap in scored], [key for key, _ in scored]),
         steps=paired_means([len(ours.steps) - len(theirs.steps) for ours, theirs in pairing.pairs], tasks),
     )
-
-
-def _notes(runs: list[RunResult], comparisons: tuple[Comparison, ...]) -> list[str]:
-    notes = []
-    for run in runs:
-        total = measure(run.episodes)
-        if not total.n:
-            notes.append(f"{run.name} has no finished episode.")
-        if total.unknown:
-            notes.append(f"{run.name}: {total.unknown} of {total.n} outcomes are unknown; they count as not solved.")
-        if total.n and total.scored < total.n:
-            notes.append(f"{run.name}: {total.n - total.scored} of {total.n} episodes have no score; its mean leaves them out.")
-        if 0 < total.metered < total.n:
-            missing = total.n - total.metered
-            notes.append(f"{run.name}: {missing} of {total.n} episodes have no token counts; the means leave them out.")
-        for boundary, count in total.errors.items():
-            notes.append(f"{run.name}: {count} of {total.n} episodes broke off with an error of the {boundary}.")
-    for comparison in comparisons:
-        whole, name = comparison.total, f"{comparison.arm} − {comparison.baseline}"
-        if whole.only_arm or whole.only_baseline:
-            notes.append(
-                f"{name}: episodes without a counterpart are in no difference: {whole.only_arm} only in {comparison.arm}, "
-                f"{whole.only_baseline} only in {comparison.baseline}."
-            )
-        if whole.tasks < whole.paired.n:
-            notes.append(
-                f"{name}: {whole.paired.n} pairs come from {whole.tasks} tasks; the interval of the success difference takes "
-                "repetitions of a task for independent, and is too narrow if they are not."
-            )
-    if len({fingerprint for run in runs for e in run.episodes if (fingerprint := e.fingerprint)}) > len(
-        {e.task.environment for run in runs for e in run.episodes}
-    ):
-        notes.append("The arms were played on different versions of the environment: their fingerprints differ.")
-    if len(comparisons) > 1:
-        notes.append("Intervals and p-values are not corrected for the number of comparisons.")
-    return notes

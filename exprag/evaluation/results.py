@@ -41,9 +41,10 @@ class RunResult:
 
     @property
     def bank(self) -> str | None:
-        """Where the bank lies that the episodes read: of a run that learns its own copy, RUN/bank. None for no memory."""
-        if self.learns and self.folder is not None:
-            return str(self.folder / "bank")
+        """Where the bank lies that the episodes read, None where that is not known. A run that learns reads its own copy,
+        RUN/bank, and never the bank that it started from."""
+        if self.learns:
+            return None if self.folder is None else str(self.folder / "bank")
         uri = self.config.get("bank")
         return None if uri is None else str(uri)
 

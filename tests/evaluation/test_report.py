@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 
 from exprag.bank import Bank
 from exprag.cli.report import report as command
-from exprag.errors import ConfigError, RunError
+from exprag.errors import BankError, ConfigError, RunError
 from exprag.evaluation import RunResult, compare, measure
 from exprag.trajectory import EpisodeError, Recalled, Step, Trajectory, Usage
 
@@ -45,6 +45,53 @@ def test_metrics_of_an_arm() -> None:
 def test_metrics_of_nothing() -> None:
     found = measure([])
     assert (found.n, found.success, found.interval, found.score, found.steps, found.tokens) == (0, None, None, None, None, None)
+
+
+def looping(task: str, times: int) -> Trajectory:
+    """An episode that goes to and fro between two rooms, `times` times each way."""
+    there, back = Step(observation="hall", action="go in"), Step(observation="room", action="go out", note="a tag came off")
+    return episode(task, False).model_copy(update={"steps": (there, back) * times})
+
+
+def test_notes_invalid_actions_and_loops_are_counted() -> None:
+    steps = (
+        Step(observation="o", action="frob", valid=False, note="its last line was taken"),
+        Step(observation="o", action="look", valid=True),
+        Step(observation="p", action="", valid=False, note=""),
+    )
+    found = measure([episode("1", True).model_copy(update={"steps": steps}), looping("2", 2), looping("3", 3)])
+    assert (found.repaired_turns, found.invalid_actions, found.loops) == (1 + 2 + 3, 2, 1)
+    assert (measure([]).repaired_turns, measure([]).invalid_actions, measure([]).loops) == (0, 0, 0)
+
+
+def test_the_counts_of_an_arm_are_in_table_and_json() -> None:
+    run = RunResult("m", {}, {}, (looping("1", 3), looping("2", 1)))
+    lines = compare([run]).to_markdown().splitlines()
+    assert "| arm | turns | repaired | not understood | episodes in a loop |" in lines
+    assert "| m | 8 | 4 (50 %) | 0 | 1 (50 %) |" in lines
+    assert "4 (50 %)" in shown([run], width=80)
+    total = json.loads(compare([run]).to_json())["arms"][0]["total"]
+    assert (total["repaired_turns"], total["invalid_actions"], total["loops"]) == (4, 0, 1)
+
+
+def test_an_arm_says_when_its_bank_was_asked() -> None:
+    configs = [
+        {"bank": "b", "agent": {"strategy": "trajectory", "refresh": None}},
+        {"bank": "b", "agent": {"strategy": "task"}},
+        {"bank": "b", "agent": {"strategy": "task", "refresh": "every_3_steps"}},
+        {"bank": "b", "strategy": "trajectory"},  # as version 0.1 wrote it
+        {"bank": None, "agent": {"strategy": "task"}},
+        {"bank": "b", "agent": {"strategy": "nobody_has_this"}},
+    ]
+    arms = compare([RunResult(str(n), config) for n, config in enumerate(configs)], baseline="0").arms
+    assert [arm.refresh for arm in arms] == ["every_step", "once", "every_3_steps", "every_step", None, None]
+
+
+def test_no_code_of_a_configuration_is_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "booby_trap.py").write_text("raise SystemExit('imported')")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    (found,) = compare([RunResult("m", {"bank": "b", "agent": {"strategy": "booby_trap:Strategy"}})]).arms
+    assert found.refresh is None
 
 
 def test_the_baseline_is_the_agent_without_a_bank() -> None:
@@ -131,13 +178,19 @@ def test_json_and_markdown_hold_the_whole_report() -> None:
     assert data["arms"][1]["total"]["solved"] == 1
     lines = found.to_markdown().splitlines()
     rows = [line for line in lines if line.startswith("|")]
-    assert {line.replace("\\|", "").count("|") for line in rows} == {10, 7}
+    assert {line.replace("\\|", "").count("|") for line in rows} == {10, 6, 7}
     assert "<b>" not in found.to_markdown()
     assert any("+33.3" in line for line in lines)
 
 
 def test_names_are_not_markup_in_the_console() -> None:
     assert "[red]m[/red]" in shown([arm("[red]m[/red]", [True], bank="[b]"), arm("[/]", [False])])
+
+
+def test_names_send_no_escape_sequence_to_the_terminal() -> None:
+    runs = [arm("\x1b[2J\x9bm", [True], bank="b"), arm("n\x07", [False])]
+    for text in (shown(runs), compare(runs).to_markdown(), compare(runs).to_json()):
+        assert not set(text) & {"\x1b", "\x07", "\x9b"}
 
 
 def test_real_episodes(real: tuple[list[RunResult], dict[str, Trajectory]]) -> None:
@@ -194,3 +247,42 @@ def test_the_command_writes_the_page_with_what_the_bank_still_holds(tmp_path: Pa
     assert "without their text" in cli(lost, "--html", page)
     assert "do experience" not in page.read_text()
     assert stored.id in page.read_text()
+
+
+def test_the_command_opens_no_bank_on_the_network_unless_it_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    recall = (Recalled(id="x", score=0.5),)
+    steps = (Step(observation="o", action="a", recalled=recall),)
+    episodes = (episode("1", True).model_copy(update={"steps": steps}),)
+    folder = write_run(tmp_path / "run", RunResult("m", {"environment": "toy", "bank": "s3://someone/bank"}, {}, episodes))
+    opened: list[str] = []
+
+    def refuse(uri: str, version: int | None = None) -> Bank:
+        opened.append(uri)
+        raise BankError("no network in tests")
+
+    monkeypatch.setattr(Bank, "open", refuse)
+    text = cli(folder, "--html", tmp_path / "page.html")
+    assert opened == []
+    assert "s3://someone/bank was not opened" in text
+    assert "--bank s3://someone/bank" in text
+    cli(folder, "--html", tmp_path / "page.html", "--bank", "s3://someone/bank")
+    assert opened == ["s3://someone/bank"]
+
+
+def test_the_command_reads_a_bank_that_has_moved(tmp_path: Path) -> None:
+    stored = episode("experience", True)
+    Bank.create(tmp_path / "moved").add([stored])
+    steps = (Step(observation="o", action="a", recalled=(Recalled(id=stored.id, score=0.5),)),)
+    episodes = (episode("1", True).model_copy(update={"steps": steps}),)
+    folder = write_run(tmp_path / "run", RunResult("m", {"environment": "toy", "bank": str(tmp_path / "gone")}, {}, episodes))
+    cli(folder, "--html", tmp_path / "page.html", "--bank", tmp_path / "moved")
+    assert "do experience" in (tmp_path / "page.html").read_text()
+
+
+def test_a_task_that_a_run_holds_twice_is_counted_once_and_told(tmp_path: Path) -> None:
+    run = arm("m", [True, False])
+    folder = write_run(tmp_path / "run", replace(run, episodes=(*run.episodes, episode("001", True, steps=9))))
+    text = " ".join(cli(folder).split())
+    assert "left out because the run already has one of the same task and seed: 1." in text
+    report = json.loads(cli(folder, "--json"))
+    assert (report["arms"][0]["total"]["n"], report["arms"][0]["total"]["solved"]) == (2, 1)

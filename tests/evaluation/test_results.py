@@ -54,6 +54,29 @@ def test_a_corrupt_episode_is_told_with_its_line(tmp_path: Path) -> None:
         load_run(folder)
 
 
+def test_a_task_played_twice_with_one_seed_is_read_once(tmp_path: Path) -> None:
+    twice = (episode("1", True, seed=1), episode("2", False, seed=1), episode("1", False, seed=1), episode("1", False, seed=2))
+    run = load_run(write_run(tmp_path / "run", RunResult("m", {"environment": "toy"}, {}, twice)))
+    assert [(e.task.id, e.success, e.provenance.seed) for e in run.episodes] == [("1", True, 1), ("2", False, 1), ("1", False, 2)]
+    assert run.repeated == 1
+
+
+def test_a_file_is_no_run_directory(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(RunError, match="file is a file, not a run directory"):
+        load_run(tmp_path / "file")
+    with pytest.raises(RunError, match="There is no run directory"):
+        load_run("a" * 5000)
+
+
+def test_a_run_that_learns_reads_its_own_bank(tmp_path: Path) -> None:
+    config = {"environment": "toy", "bank": "start", "bank_version": 3, "learn": "success"}
+    run = load_run(write_run(tmp_path / "run", RunResult("m", config)))
+    assert run.bank == str(tmp_path / "run" / "bank")
+    assert RunResult("m", {"environment": "toy", "learn": "all"}).has_memory
+    assert not RunResult("m", {"environment": "toy", "learn": "none"}).has_memory
+
+
 def test_repeated_names_are_told_apart() -> None:
     named = [run.name for run in distinct([arm(name, []) for name in ("a", "b", "a", "a #2", "a")])]
     assert len(set(named)) == 5
