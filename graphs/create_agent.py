@@ -2,7 +2,7 @@
 
 The bank is one middleware. An agent that you have already needs three lines:
 
-    from exprag.integrations.middleware import ExperienceMiddleware
+    from exprag.integrations.middleware import ExperienceMiddleware, memory_in
 
     agent = create_agent(model, tools, middleware=[ExperienceMiddleware("bank", k=2)])
 """
@@ -18,7 +18,7 @@ from langgraph.types import Command
 
 from exprag.graph import Context, State, make_nodes
 from exprag.graph.starter import Starter
-from exprag.integrations.middleware import ExperienceMiddleware
+from exprag.integrations.middleware import ExperienceMiddleware, memory_in
 from exprag.models import load_model
 from exprag.prompt.prompt import ACTIONS, TASK
 from exprag.trajectory import Task
@@ -41,7 +41,7 @@ class Play(AgentMiddleware[Any, Any, Any]):
         @tool
         def play(action: str, runtime: ToolRuntime[Any, Any]) -> Command[Any]:
             """Play one action; gives what is then observed."""
-            state = {**runtime.state, "action": action, "memory": runtime.state.get("experience")}
+            state = {**runtime.state, "action": action, "memory": memory_in(runtime.state.get("experience"))}
             update = self.observe(state, runtime)
             told = update["observation"] + ("\n\nThe episode is over." if update["ended"] else "")
             return Command(update={**update, "messages": [ToolMessage(told, tool_call_id=runtime.tool_call_id)]})

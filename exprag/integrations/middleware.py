@@ -103,7 +103,7 @@ class ExperienceMiddleware(AgentMiddleware[ExperienceState, Any, Any]):
         done = sum(isinstance(message, AIMessage) for message in episode)
         task = self.task(episode)
         experience = state.get("experience")
-        previous = _memory_in(experience) if experience and experience["task"] == task.key else None
+        previous = memory_in(experience) if experience and experience["task"] == task.key else None
         if not self.retriever.due(done, previous is not None):
             return None
         moment = moment_of(episode, task)
@@ -123,7 +123,7 @@ class ExperienceMiddleware(AgentMiddleware[ExperienceState, Any, Any]):
         return await handler(self._with_memory(request))
 
     def _with_memory(self, request: ModelRequest[Any]) -> ModelRequest[Any]:
-        memory = _memory_in(request.state.get("experience"))
+        memory = memory_in(request.state.get("experience"))
         if memory is None or not memory.blocks:
             return request
         system, text = request.system_message or SystemMessage(""), memory.text
@@ -149,6 +149,6 @@ class ExperienceMiddleware(AgentMiddleware[ExperienceState, Any, Any]):
         return known[0] if known else ENVIRONMENT
 
 
-def _memory_in(experience: Any) -> MemoryState | None:
+def memory_in(experience: Any) -> MemoryState | None:
     """The memory in force of an agent's state, where it stands beside the key of its task."""
     return MemoryState.of({name: value for name, value in experience.items() if name != "task"}) if experience else None
