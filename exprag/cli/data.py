@@ -137,12 +137,15 @@ def audit(
     """Prove that nothing was recalled which the task must not see. Exits with 1 and names the offenders if something was."""
     from exprag.evaluation.audit import audit as check
 
-    found = check(path, bank)
-    for offence in found.offences:
+    result = check(path, bank)
+    for offence in result.offences:
         console.print(plain(str(offence), "red"), soft_wrap=True)
-    told = f"{path}: {found.checked} checked, {found.recalls} recalls, {len(found.offences)} that should not have been."
-    console.print(plain(told), soft_wrap=True)
-    if not found.passed:
+    if result.repeated:
+        repeated = f"{result.repeated} episodes are of a task and seed that the run already has; they are counted once."
+        console.print(plain(repeated, "yellow"), soft_wrap=True)
+    summary = f"{path}: {result.checked} checked, {result.recalls} recalls, {len(result.offences)} that should not have been."
+    console.print(plain(summary), soft_wrap=True)
+    if not result.passed:
         raise typer.Exit(1)
 
 

@@ -1,26 +1,29 @@
 """The proof that no agent met its own answer, in a finished run or in a training set.
 
-Every trajectory that was recalled is looked up in the bank, at the version that was asked, and held against the exclusion of the
-task it was recalled for: the same task, its group, the episode itself, and what the configuration's `wider` names. The records
-are believed for what was recalled, never for its having been allowed.
+Every trajectory that was recalled is looked up in the bank, at the version that was asked, and compared with the exclusion of the
+task for which it was recalled: the same task, its group, the episode itself, and the metadata that the configuration's
+`exclude_by` names. The records are believed about what was recalled, never about its having been allowed.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from functools import partial
+from os.path import isfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from exprag.bank.exclusion import Exclusion
 from exprag.errors import ConfigError
+from exprag.evaluation.recalled import is_remote
 from exprag.trajectory import Task, Trajectory
 
 if TYPE_CHECKING:
     from exprag.bank import Bank
 
-_AT_ONCE = 500
+_BATCH = 500  # episodes or rows that are looked up together
 
 
 @dataclass(frozen=True)
@@ -38,11 +41,16 @@ class Offence:
 
 @dataclass(frozen=True)
 class Audit:
-    """What was checked. `checked` counts episodes or rows, `recalls` the pairs of one with a trajectory that it saw."""
+    """What was checked, and what should not have been recalled."""
 
     checked: int = 0
+    """Episodes or rows, without the repeated ones."""
     recalls: int = 0
+    """Pairs of an episode or row with a trajectory that it saw."""
     offences: tuple[Offence, ...] = ()
+    """The recalls that break a rule."""
+    repeated: int = 0
+    """Further episodes of a task and seed that the run already has; they are looked at too."""
 
     @property
     def passed(self) -> bool:
@@ -50,7 +58,7 @@ class Audit:
 
 
 @dataclass(frozen=True)
-class _Seen:
+class _Context:
     """An episode or row, what it recalled, and the bank's version that was asked."""
 
     where: str
@@ -58,105 +66,103 @@ class _Seen:
     task: str
     recalled: tuple[str, ...]
     version: int | None
+    repeated: bool = False
 
 
 def audit(path: str | Path, bank: str | Path | None = None) -> Audit:
     """Audit a run directory or a dataset; `bank` says where its bank is now, if it has moved.
 
     A recalled trajectory that is not in the bank at that version is an offence too: nothing is known of it. Raises ConfigError
-    where the path is neither, BankError where the bank or the version is gone.
+    where the path is neither, or names a bank that is not on this machine: such a bank is opened only if `bank` names it, since
+    that uses the network and the caller's credentials. Raises BankError where the bank or the version is gone.
     """
-    if (Path(path) / "config.json").is_file():
-        seen, uri = _run(Path(path))
-    else:
-        seen, uri = _dataset(Path(path))
-    return _check(seen, str(bank) if bank is not None else uri)
+    contexts, uri = _run(Path(path)) if isfile(Path(path) / "config.json") else _dataset(Path(path))
+    return _check(contexts, partial(_open, str(bank) if bank is not None else uri, trusted=bank is not None))
 
 
-def _run(path: Path) -> tuple[Iterator[_Seen], str | None]:
+def _run(path: Path) -> tuple[Iterator[_Context], str | None]:
     from exprag.runs import RunDirectory
+    from exprag.runs.learning import bank_of
 
     directory = RunDirectory(path)
     config = directory.config()
-    own = path / "bank"  # of a run that learns, see `exprag.runs.learning`
-    episodes = (
-        _seen(
-            episode.id,
-            episode.task,
-            episode.id,
-            config.agent.exclude_by,
-            (recall.id for step in episode.steps for recall in step.recalled),
-            episode.provenance.bank_version,
-        )
-        for episode in directory.episodes()
-    )
-    return episodes, str(own) if own.is_dir() else config.bank
+
+    def contexts() -> Iterator[_Context]:
+        keys: set[tuple[str, int | None]] = set()
+        for episode in directory.episodes():
+            key = episode.task.key, episode.provenance.seed
+            recalled = (item.id for step in episode.steps for item in step.recalled)
+            yield _Context(
+                episode.id,
+                Exclusion.of(episode.task, (episode.id,), config.agent.exclude_by),
+                episode.task.key,
+                tuple(dict.fromkeys(recalled)),
+                episode.provenance.bank_version,
+                repeated=key in keys,
+            )
+            keys.add(key)
+
+    return contexts(), bank_of(config, path)
 
 
-def _dataset(path: Path) -> tuple[Iterator[_Seen], str | None]:
+def _dataset(path: Path) -> tuple[Iterator[_Context], str | None]:
     from exprag.training.rows.dataset import describe_dataset, read_rows
 
     about = describe_dataset(path)
-    rows = (
-        _seen(
-            row["id"],
-            Task.from_json(row["task"]),
-            row["trajectory"],
-            about.config.agent.exclude_by,
-            (recalled["id"] for recalled in row["recalled"]),
-            row["bank_version"],
-        )
-        for row in read_rows(path)
-    )
-    return rows, about.bank.uri if about.bank else None
+
+    def contexts() -> Iterator[_Context]:
+        for row in read_rows(path):
+            task = Task.from_json(row["task"])
+            exclusion = Exclusion.of(task, (row["trajectory"],), about.config.agent.exclude_by)
+            recalled = tuple(dict.fromkeys(item["id"] for item in row["recalled"]))
+            yield _Context(row["id"], exclusion, task.key, recalled, row["bank_version"])
+
+    return contexts(), about.bank.uri if about.bank else None
 
 
-def _seen(where: str, task: Task, episode: str, wider: tuple[str, ...], recalled: Iterable[str], version: int | None) -> _Seen:
-    return _Seen(where, Exclusion.of(task, (episode,), wider), task.key, tuple(dict.fromkeys(recalled)), version)
-
-
-def _check(seen: Iterator[_Seen], uri: str | None) -> Audit:
-    checked = recalls = 0
+def _check(contexts: Iterator[_Context], open_bank: Callable[[int | None], Bank]) -> Audit:
+    checked = recalls = repeated = 0
     offences: list[Offence] = []
-    waiting: dict[int | None, list[_Seen]] = defaultdict(list)
-
-    def look_up(version: int | None) -> None:
-        offences.extend(_offences(waiting.pop(version), _open(uri, version)))
-
-    for one in seen:
-        checked += 1
-        recalls += len(one.recalled)
-        if one.recalled:
-            waiting[one.version].append(one)
-            if len(waiting[one.version]) == _AT_ONCE:
-                look_up(one.version)
+    waiting: dict[int | None, list[_Context]] = defaultdict(list)
+    for context in contexts:
+        checked += not context.repeated
+        repeated += context.repeated
+        recalls += len(context.recalled)
+        if context.recalled:
+            waiting[context.version].append(context)
+            if len(waiting[context.version]) == _BATCH:
+                offences += _offences(waiting.pop(context.version), open_bank(context.version))
     for version in sorted(waiting, key=str):
-        look_up(version)
-    return Audit(checked, recalls, tuple(offences))
+        offences += _offences(waiting[version], open_bank(version))
+    return Audit(checked, recalls, tuple(offences), repeated)
 
 
-def _open(uri: str | None, version: int | None) -> Bank:
+def _open(uri: str | None, version: int | None, *, trusted: bool) -> Bank:
     from exprag.bank import Bank
 
     if uri is None:
         raise ConfigError("Trajectories were recalled, but no bank is named.", cure="Say where it is: --bank BANK.")
+    if is_remote(uri) and not trusted:
+        raise ConfigError(
+            f"The bank {uri} was not opened, because it is not on this machine.", cure=f"To open it: --bank {uri}"
+        )
     return Bank.open(uri, version=version)
 
 
-def _offences(seen: list[_Seen], bank: Bank) -> Iterator[Offence]:
+def _offences(contexts: list[_Context], bank: Bank) -> Iterator[Offence]:
     from exprag.bank import Filter
 
-    ids = tuple({id for one in seen for id in one.recalled})
-    found: dict[str, Trajectory] = {t.id: t for t in bank.trajectories(Filter(ids=ids))}
-    for one in seen:
-        for id in one.recalled:
-            why = _why(one.exclusion, found[id]) if id in found else f"not in the bank {bank.uri} at version {bank.version}"
-            if why:
-                yield Offence(one.where, one.task, id, why)
+    ids = tuple({id for context in contexts for id in context.recalled})
+    stored: dict[str, Trajectory] = {t.id: t for t in bank.trajectories(Filter(ids=ids))}
+    for context in contexts:
+        for id in context.recalled:
+            missing = f"not in the bank {bank.uri} at version {bank.version}"
+            if why := _why(context.exclusion, stored[id]) if id in stored else missing:
+                yield Offence(context.where, context.task, id, why)
 
 
 def _why(exclusion: Exclusion, recalled: Trajectory) -> str:
-    """Which rule the trajectory breaks; "" if none."""
+    """Which rules the trajectory breaks, with commas between; "" if none."""
     if exclusion.allows(recalled):
         return ""
     rules: dict[str, Any] = {
@@ -164,5 +170,5 @@ def _why(exclusion: Exclusion, recalled: Trajectory) -> str:
         "the same task": {"task_keys": exclusion.task_keys},
         f"of the same group {recalled.task.group!r}": {"groups": exclusion.groups},
     }
-    rules |= {f"the same {said[1]} {said[2]}": {"metadata": frozenset({said})} for said in exclusion.metadata}
+    rules |= {f"the same {shared[1]} {shared[2]}": {"metadata": frozenset({shared})} for shared in exclusion.metadata}
     return ", ".join(why for why, rule in rules.items() if not replace(Exclusion(), **rule).allows(recalled))

@@ -118,6 +118,38 @@ def test_a_run_is_held_against_the_bank_at_its_version(bank: Bank, episodes: lis
     assert [f"at version {before[2].provenance.bank_version}" in o.why for o in audit(tmp_path / "run").offences] == [False, True]
 
 
+@pytest.mark.usefixtures("toy_plugin")
+def test_a_task_that_a_run_holds_twice_is_counted_once_and_looked_at_twice(bank: Bank, tmp_path: Path) -> None:
+    config = RunConfig.make(environment="toy", model="case-based", bank=bank.uri, k=2, workers=0, limit=2, max_steps=3)
+    run(config, tmp_path / "run")
+    directory = RunDirectory(tmp_path / "run")
+    directory.append(directory.episodes()[0])
+    found = audit(tmp_path / "run")
+    assert (found.checked, found.recalls, found.repeated) == (2, 6, 1)
+
+
+def test_a_bank_on_the_network_is_opened_only_if_it_is_named(
+    bank: Bank, episodes: list[Trajectory], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "rows.jsonl"
+    rows(path, episodes, bank)
+    about = next(file for file in tmp_path.iterdir() if file != path)
+    about.write_text(about.read_text().replace(bank.uri, "s3://someone/bank"))
+    opened: list[str] = []
+    original = Bank.open
+
+    def local(uri: str, version: int | None = None) -> Bank:
+        opened.append(uri)
+        return original(bank.uri, version=version)
+
+    monkeypatch.setattr(Bank, "open", local)
+    with pytest.raises(ConfigError, match=r"s3://someone/bank was not opened.*--bank s3://someone/bank"):
+        audit(path)
+    assert opened == []
+    assert audit(path, "s3://someone/bank").passed
+    assert set(opened) == {"s3://someone/bank"}
+
+
 def test_the_command_names_offenders_and_exits_with_1(bank: Bank, episodes: list[Trajectory], tmp_path: Path) -> None:
     from typer.testing import CliRunner
 
