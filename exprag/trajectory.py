@@ -124,7 +124,8 @@ class Step(Record):
 
     `response` is the model's whole turn where it is more than the action; `note` says what had to be repaired in it.
     `valid` is False where the environment did not understand the action, None where it does not say. `recalled` lists
-    what was in context at this step.
+    what was in context at this step. `query` is the text that the bank was asked for at this step, its middle left out where
+    it is long; None where the bank was not asked, or for the same text as before.
     """
 
     observation: Text
@@ -135,6 +136,7 @@ class Step(Record):
     response: Text | None = None
     note: Text | None = None
     recalled: tuple[Recalled, ...] = ()
+    query: Text | None = None
     usage: Usage | None = None
 
 

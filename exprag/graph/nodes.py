@@ -24,7 +24,7 @@ from exprag.events import emit
 from exprag.graph.asking import ask
 from exprag.graph.spans import opened, spanned
 from exprag.graph.state import Context, State, need
-from exprag.graph.steps import steps_of
+from exprag.graph.steps import new_query, steps_of
 from exprag.memory import MemoryState
 from exprag.prompt import Prompt
 from exprag.prompt.block import MemoryOptions, approximate_tokens
@@ -102,6 +102,7 @@ class Observe:
                 "reward": outcome.reward,
                 "valid": outcome.valid,
                 "recalled": memory.recalled,
+                "query": new_query(memory, steps),
             }
         )
         limit = _context(runtime).max_steps or self.max_steps or self.sessions.describe.max_steps(task)

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from threading import Lock
 from typing import Any
 
 from cachetools import LRUCache
 
 from exprag.errors import RecordError
+from exprag.memory import MemoryState
 from exprag.trajectory import Step
 
 _EPISODES = 256  # episodes whose steps are remembered; one that was forgotten is validated again
+_QUERY_LENGTH = 2_000  # characters of a query that a step's record holds
 _records: LRUCache[str, tuple[list[Any], tuple[Step, ...]]] = LRUCache(_EPISODES)
 _lock = Lock()
 
@@ -38,6 +40,19 @@ def steps_of(state: Mapping[str, Any]) -> tuple[Step, ...]:
     with _lock:
         _records[episode] = (plain, steps)
     return steps
+
+
+def new_query(memory: MemoryState, steps: Sequence[Mapping[str, Any]]) -> str | None:
+    """What the next step's record says of the query in force: None where the last steps say it already.
+
+    Of a long one the middle is left out, since the query of a dynamic strategy may grow to the whole episode at every step.
+    """
+    query = memory.query
+    if len(query) > _QUERY_LENGTH:
+        half = _QUERY_LENGTH // 2
+        query = f"{query[:half]} … {query[-half:]}"
+    last = next((step["query"] for step in reversed(steps) if step.get("query") is not None), "")
+    return query if query != last else None
 
 
 def _same_start(old: list[Any], new: list[Any]) -> int:
