@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue, ValidationError, model_validator
 
 from exprag.errors import ConfigError, closest
+from exprag.text import defuse
 
 if TYPE_CHECKING:
     from exprag.bank import Bank
@@ -157,23 +158,30 @@ class AgentConfig(Settings):
         return _component("style", self.style, self.style_options, AgentStyle)
 
     def make_prompt(
-        self, environment: TextEnvironment, bank: Bank | None = None, count_tokens: Callable[[str], int] | None = None
+        self,
+        environment: TextEnvironment,
+        bank: Bank | None = None,
+        count_tokens: Callable[[str], int] | None = None,
+        defuse: Callable[[str], str] = defuse,
     ) -> Prompt:
-        """The prompt for an environment's tasks; `bank` is where examples "bank:N" come from."""
+        """The prompt for an environment's tasks; `bank` is where examples "bank:N" come from.
+
+        `count_tokens` and `defuse` are the model's own, see `exprag.models.tokens`.
+        """
         from exprag.prompt import History, Prompt
         from exprag.prompt.block import approximate_tokens
         from exprag.prompt.examples import worked_examples
 
         history = History(self.history_budget, count_tokens=count_tokens or approximate_tokens) if self.history_budget else None
         examples = worked_examples(self.examples, environment.name, bank)
-        return Prompt(self.make_style(), tuple(environment.action_templates), self.placement, examples, history)
+        return Prompt(self.make_style(), tuple(environment.action_templates), self.placement, examples, history, defuse)
 
-    def memory_options(self) -> MemoryOptions:
-        """How the memory block is written."""
+    def memory_options(self, defuse: Callable[[str], str] = defuse) -> MemoryOptions:
+        """How the memory block is written; `defuse` as in `make_prompt`."""
         from exprag.prompt.block import MemoryOptions
 
         growing = self.placement == "tail"
-        return MemoryOptions(self.memory_budget, self.outcome_labels, self.order, growing, self.document_budget)
+        return MemoryOptions(self.memory_budget, self.outcome_labels, self.order, growing, self.document_budget, defuse)
 
 
 class AgentSettings(Settings):

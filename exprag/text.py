@@ -7,16 +7,32 @@ file takes UTF-8 only, `utf8` or `encodable` writes such a string in a form that
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _TERMINAL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
-# What chat templates treat as markup, whoever wrote it; the first character is swapped for a look-alike.
+# Invisible characters: control characters but tab and line feed, and what Unicode calls default ignorable (zero-width, direction
+# and language marks, fillers, variation selectors). Inside a token they hide it from a search, and a tokenizer may drop them.
+_INVISIBLE = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\xad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u2028-\u202e\u2060-\u206f\u3164"
+    "\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff]"
+)
+# What chat templates and current models treat as markup, whoever wrote it: <|…|> in any spelling, tags of roles, turns, tools,
+# reasoning and images, <function=…>, tags with an underscore in their name, and Mistral's words in brackets.
+_TAGS = (
+    "experience|document|s|bos|eos|cls|sep|pad|mask|unk|eod|system|user|assistant|human|model|tools?|think|thinking|thought|reasoning|"
+    "invoke|parameter|function|functions|turn|image|images|img|audio|video|vision|filename|reponame|endoftext|observation"
+)
+_BRACKETS = (
+    "INST|SYSTEM_PROMPT|AVAILABLE_TOOLS|TOOL_CALLS|TOOL_RESULTS|TOOL_CONTENT|THINK|IMG|IMG_BREAK|IMG_END|ARGS|CALL_ID|PREFIX|MIDDLE|"
+    "SUFFIX|AUDIO|BEGIN_AUDIO|TRANSCRIBE|MODEL_SETTINGS|CONTROL_\\d+|gMASK"
+)
 _MARKUP = re.compile(
-    r"<(?=\|)|<(?=/?(?:experience|document|s|bos|eos|system|user|assistant|tool_call|tool_response|think|unk|pad|mask)\b[^<>\n]{0,40}>)"
-    r"|<(?=(?:start|end)_of_(?:turn|text|image)>)|<(?=</?SYS>>)|<(?=[｜|])|\[(?=/?(?:INST|SYSTEM_PROMPT|AVAILABLE_TOOLS|TOOL_CALLS|TOOL_RESULTS)\])",
+    rf"<(?=/?[|｜])|<(?=/?(?:{_TAGS})\b[^<>\n]{{0,80}}>)|<(?=/?\w{{1,40}}(?:[|｜]>|=))|<(?=/?\w*_\w*>)|<(?=/?(?:unused|extra_id)\w*>)"
+    rf"|<(?=</?SYS>>)|\[(?=/?(?:{_BRACKETS})\])",
     re.IGNORECASE,
 )
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f\u200b-\u200f\u202a-\u202e\u2066-\u2069\ufeff]")
+_LOOK_ALIKE = {"<": "\u2039", "[": "\u27e6", "{": "\u2774", "(": "\u2768", "|": "\u00a6"}
 
 
 def pair_surrogates(text: str) -> str:
@@ -45,6 +61,19 @@ def printable(text: str) -> str:
     return _TERMINAL.sub("\ufffd", utf8(text))
 
 
+@lru_cache(maxsize=4096)
 def defuse(text: str) -> str:
-    """Make markup of chat templates inert and remove control characters; everything else stays as it is."""
-    return _CONTROL.sub("", _MARKUP.sub(lambda m: "\u2039" if m[0] == "<" else "\u27e6", text))
+    """Foreign text made inert: markup of chat templates gets a look-alike for its first character, invisible characters go.
+
+    Everything else stays as it is, and doing it twice is doing it once. It knows the tokens of current models by pattern; where
+    the model's own tokenizer is at hand, `exprag.models.tokens.defuser` knows them exactly.
+    """
+    while (clean := _MARKUP.sub(lambda match: _LOOK_ALIKE[match[0]], _INVISIBLE.sub("", text))) != text:
+        text = clean
+    return text
+
+
+def break_token(token: str) -> str:
+    """A special token as text that is none: its first character is replaced by a look-alike, else a dot is set into it."""
+    first = token[:1]
+    return _LOOK_ALIKE[first] + token[1:] if first in _LOOK_ALIKE else f"{first}\u00b7{token[1:]}"

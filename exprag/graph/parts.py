@@ -19,6 +19,7 @@ from exprag.errors import ConfigError
 from exprag.graph.nodes import Act, Begin, Finish, Observe, Retrieve
 from exprag.models import load_model, token_counter
 from exprag.models.cards import warn_if_served_otherwise
+from exprag.models.tokens import defuser
 from exprag.plugins import create
 from exprag.retrieval import Retriever
 
@@ -72,14 +73,15 @@ def make_nodes(
     chat = load_model(model)
     warn_if_served_otherwise(chat, config, memory=retriever is not None)
     count_tokens = token_counter(chat)
-    prompt = config.make_prompt(sessions.describe, opened, count_tokens)
+    inert = defuser(getattr(chat, "tokenizer", None))
+    prompt = config.make_prompt(sessions.describe, opened, count_tokens, inert)
     if isinstance(style, AgentStyle):
         prompt = replace(prompt, style=style)
     written = formatter if isinstance(formatter, Formatter) else config.make_formatter()
     return Nodes(
         Begin(sessions.describe),
         Observe(sessions, max_steps),
-        Retrieve(retriever, written, config.memory_options(), count_tokens) if retriever is not None else None,
+        Retrieve(retriever, written, config.memory_options(inert), count_tokens) if retriever is not None else None,
         Act(chat, prompt),
         Finish(sessions, name),
     )

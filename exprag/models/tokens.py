@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
+import unicodedata
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any
 
 from exprag.prompt.block import approximate_tokens
-from exprag.text import encodable
+from exprag.text import break_token, defuse, encodable
+
+_ROUNDS = 8
 
 
 def token_counter(model: Any) -> Callable[[str], int]:
@@ -25,6 +30,37 @@ def token_counter(model: Any) -> Callable[[str], int]:
         return len(encoded["input_ids"])
 
     return count
+
+
+def defuser(tokenizer: Any) -> Callable[[str], str]:
+    """Foreign text → text in which a tokenizer sees none of its special tokens: `exprag.text.defuse`, and exactly for this
+    tokenizer. None, or what is no tokenizer, gives `exprag.text.defuse` alone.
+
+    Special are the tokens that the tokenizer calls so, and those added ones that its chat template writes.
+    """
+    added = getattr(tokenizer, "added_tokens_decoder", None)
+    if not callable(tokenizer) or added is None:
+        return defuse
+    template = str(getattr(tokenizer, "chat_template", "") or "")
+    special = {id: token.content for id, token in added.items() if token.special or token.content in template}
+    special = {id: text for id, text in special.items() if text.strip()}
+    if not special:
+        return defuse
+    tokens = sorted(special.values(), key=len, reverse=True)
+    pattern = re.compile("|".join(map(re.escape, tokens)), re.IGNORECASE)
+    ids = set(special) - {getattr(tokenizer, "unk_token_id", None)}  # an unknown character is no markup
+
+    @lru_cache(maxsize=4096)
+    def clean(text: str) -> str:
+        text = defuse(text)
+        for _ in range(_ROUNDS):
+            text = defuse(pattern.sub(lambda match: break_token(match[0]), text))
+            if ids.isdisjoint(tokenizer(encodable(text), add_special_tokens=False)["input_ids"]):
+                return text
+            text = unicodedata.normalize("NFKC", text)  # the tokenizer's own normaliser made one of look-alikes
+        return "".join(f"{character}\u00b7" for character in text)  # never seen: a tokenizer that reads a token in anything
+
+    return clean
 
 
 def tokenizer_hash(tokenizer: Any) -> str:

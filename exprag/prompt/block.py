@@ -40,6 +40,7 @@ class MemoryOptions:
     document_budget   tokens that the documents beside the trajectories may take; None: no limit
     growing  whether blocks of later retrievals stand beside the earlier ones (placement "tail"), bringing only what is new,
              instead of replacing them; the budget is for all of them together
+    defuse   how foreign text is made inert; see `exprag.models.tokens.defuser`
     """
 
     budget: int | None = None
@@ -47,6 +48,7 @@ class MemoryOptions:
     order: str = "best_first"
     growing: bool = False
     document_budget: int | None = None
+    defuse: Callable[[str], str] = defuse
 
     def __post_init__(self) -> None:
         if self.order not in ORDERS:
@@ -93,17 +95,17 @@ def build_block(
     abbreviated: list[Recalled] = []
     dropped: list[Recalled] = []
     for candidate in candidates:
-        recall = Recalled(id=candidate.trajectory.id, score=candidate.score, reason=candidate.reason, step=candidate.step)
+        item = Recalled(id=candidate.trajectory.id, score=candidate.score, reason=candidate.reason, step=candidate.step)
         for length in (None, *ABBREVIATIONS):
-            part = _entry(candidate.trajectory, formatter, options.labels, length)
+            part = _entry(candidate.trajectory, formatter, options, length)
             if options.budget is None or count_tokens(_join([*parts, part], options.order)) <= options.budget:
                 parts.append(part)
-                shown.append(recall)
+                shown.append(item)
                 if length is not None:
-                    abbreviated.append(recall)
+                    abbreviated.append(item)
                 break
         else:
-            dropped.append(recall)
+            dropped.append(item)
     return MemoryBlock(_join(parts, options.order), tuple(shown), tuple(abbreviated), tuple(dropped))
 
 
@@ -127,9 +129,9 @@ def _join(parts: Sequence[str], order: str) -> str:
     return "\n".join([HEADER.format(order=ORDERS[order]), *written])
 
 
-def _entry(trajectory: Trajectory, formatter: Formatter, labels: bool, length: int | None) -> str:
-    body = defuse(_written(formatter, trajectory if length is None else abbreviate(trajectory, length)))
-    label = f' outcome="{LABELS[trajectory.success]}"' if labels else ""
+def _entry(trajectory: Trajectory, formatter: Formatter, options: MemoryOptions, length: int | None) -> str:
+    body = options.defuse(_written(formatter, trajectory if length is None else abbreviate(trajectory, length)))
+    label = f' outcome="{LABELS[trajectory.success]}"' if options.labels else ""
     return f"<experience{label}>\n{body}\n</experience>"
 
 

@@ -10,8 +10,7 @@ import re
 from collections.abc import Callable, Sequence
 
 from exprag.bank.documents.collection import DocumentHit
-from exprag.prompt.block import DOCUMENTS, MemoryBlock, approximate_tokens
-from exprag.text import defuse
+from exprag.prompt.block import DOCUMENTS, MemoryBlock, MemoryOptions, approximate_tokens
 from exprag.trajectory import Recalled
 
 _UNSAFE = re.compile(r"[\s\"<>]+")
@@ -19,10 +18,10 @@ _UNSAFE = re.compile(r"[\s\"<>]+")
 
 def document_block(
     hits: Sequence[DocumentHit],
-    budget: int | None = None,
+    options: MemoryOptions = MemoryOptions(),  # noqa: B008 - frozen
     count_tokens: Callable[[str], int] = approximate_tokens,
 ) -> MemoryBlock:
-    """The documents found, best first, each whole or not at all, in at most `budget` tokens as `count_tokens` counts.
+    """Write documents (best first), each whole or not at all, in at most `options.document_budget` tokens.
 
     `shown` and `dropped` name documents by id.
     """
@@ -31,12 +30,13 @@ def document_block(
     dropped: list[Recalled] = []
     for hit in hits:
         id = str(hit.document.id)
-        recall = Recalled(id=id, score=hit.score, reason="document")
-        body = defuse(hit.document.page_content)
-        part = f'<document id="{_UNSAFE.sub(" ", defuse(id))[:120]}">\n{body}\n</document>'
-        if budget is not None and count_tokens("\n".join([DOCUMENTS, *parts, part])) > budget:
-            dropped.append(recall)
+        item = Recalled(id=id, score=hit.score, reason="document")
+        body = options.defuse(hit.document.page_content)
+        part = f'<document id="{_UNSAFE.sub(" ", options.defuse(id))[:120]}">\n{body}\n</document>'
+        limit = options.document_budget
+        if limit is not None and count_tokens("\n".join([DOCUMENTS, *parts, part])) > limit:
+            dropped.append(item)
             continue
         parts.append(part)
-        shown.append(recall)
+        shown.append(item)
     return MemoryBlock("\n".join([DOCUMENTS, *parts]) if parts else "", tuple(shown), dropped=tuple(dropped))

@@ -13,7 +13,7 @@ examples. Then the episode: user = observation, assistant = turn. Where the memo
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, SystemMessage
@@ -45,6 +45,7 @@ class Prompt:
 
     examples   worked episodes, written in the style's own turns; never of the task itself
     history    compresses the earlier turns of a long episode; None: all turns stand as they were
+    defuse     how foreign text (instruction, observations, hints, examples) is made inert; see `exprag.models.tokens.defuser`
     """
 
     style: AgentStyle
@@ -52,6 +53,7 @@ class Prompt:
     placement: str = "system"
     examples: tuple[Trajectory, ...] = ()
     history: History | None = None
+    defuse: Callable[[str], str] = defuse
 
     def __post_init__(self) -> None:
         if self.placement not in PLACEMENTS:
@@ -70,11 +72,11 @@ class Prompt:
         `memory` is what retrieval brought up to this point; `hints` are short rules for the task (hint distillation, stage C).
         """
         blocks = memory.blocks if memory is not None else ()
-        turns = self.style.write_episode(task, steps)
+        turns = self.turns(task, steps)
         first, earlier = self.history.compress(steps, turns) if self.history else (0, "")
-        user_texts = [*(step.observation for step in steps), observation][first:]
+        user_texts = [self.defuse(text) for text in [*(step.observation for step in steps), observation][first:]]
         if earlier:
-            user_texts[0] = f"{earlier}\n\n{user_texts[0]}"
+            user_texts[0] = f"{self.defuse(earlier)}\n\n{user_texts[0]}"
         if self.placement == "tail":
             for block in reversed(blocks):
                 place = max(block.step - first, 0)
@@ -84,15 +86,24 @@ class Prompt:
             messages += [HumanMessage(text), AIMessage(turn)]
         return [*messages, HumanMessage(user_texts[-1])]
 
+    def turns(self, task: Task, steps: Sequence[Step]) -> list[str]:
+        """The assistant turns of an episode's steps, in order, as the style writes them of inert text."""
+        return self.style.write_episode(task, [self._inert(step) for step in steps])
+
+    def _inert(self, step: Step) -> Step:
+        texts = {"action": step.action, "thought": step.thought, "response": step.response}
+        changes = {name: clean for name, text in texts.items() if text and (clean := self.defuse(text)) != text}
+        return step.model_copy(update=changes) if changes else step
+
     def _system(self, task: Task, memory: str, hints: Sequence[str]) -> str:
         sections = [self.style.instruction]
         if self.templates:
             sections.append("\n".join([ACTIONS, *(f"- {template}" for template in self.templates)]))
         if memory and self.placement == "system":
             sections.append(memory)
-        sections.append(TASK + task.instruction)
+        sections.append(TASK + self.defuse(task.instruction))
         if hints:
-            sections.append("\n".join([HINTS, *(f"- {defuse(' '.join(hint.split()))}" for hint in hints)]))
+            sections.append("\n".join([HINTS, *(f"- {self.defuse(' '.join(hint.split()))}" for hint in hints)]))
         if memory and self.placement == "task":
             sections.append(memory)
         examples = [example for example in self.examples if Exclusion.of(task).allows(example)]
@@ -101,9 +112,9 @@ class Prompt:
         return "\n\n".join(sections)
 
     def _example(self, trajectory: Trajectory) -> str:
-        written = self.style.write_episode(trajectory.task, trajectory.steps)
+        written = self.turns(trajectory.task, trajectory.steps)
         turns = [f"Observation: {step.observation}\n{turn}" for step, turn in zip(trajectory.steps, written, strict=True)]
-        return defuse("\n".join([f"Task: {trajectory.task.instruction}", *turns]))
+        return self.defuse("\n".join([f"Task: {trajectory.task.instruction}", *turns]))
 
 
 @dataclass(frozen=True)

@@ -37,7 +37,7 @@ def recall(
     candidates = [candidate for candidate in retrieval.candidates if candidate.trajectory.id not in in_force.ids]
     block = build_block(candidates, formatter, options, count_tokens)
     hits = [hit for hit in retrieval.documents if hit.document.id not in in_force.document_ids]
-    documents = document_block(hits, options.document_budget, count_tokens)
+    documents = document_block(hits, options, count_tokens)
     text = "\n\n".join(part for part in (block.text, documents.text) if part)
     latest = MemoryState(
         blocks=MemoryState.from_text(text, len(moment.steps)).blocks,

@@ -8,8 +8,8 @@ from exprag.contracts.selector import Candidate
 from exprag.contracts.style import load_style
 from exprag.contracts.templates import fill, match
 from exprag.errors import ConfigError, PluginError
-from exprag.plugins import create
 from exprag.memory import MemoryState, PlacedBlock
+from exprag.plugins import create
 from exprag.prompt import PLACEMENTS, History, Prompt, read_messages
 from exprag.prompt.block import build_block
 from exprag.trajectory import Step, Task, Trajectory
@@ -60,7 +60,8 @@ def test_messages_are_read_back(placement: str) -> None:
     block = build_block([Candidate(past, 1.0)], create("formatter", "chat_json"))
     task = Task(environment="toy", id="1", instruction="put a\n\nmug away")
     steps = [Step(observation="one", action="look"), Step(observation="two", action="go to desk 1")]
-    view = read_messages(prompt_at(placement).messages(task, steps, "three", MemoryState.from_text(block.text, 1), ("look first", "then go")))
+    memory = MemoryState.from_text(block.text, 1)
+    view = read_messages(prompt_at(placement).messages(task, steps, "three", memory, ("look first", "then go")))
     assert view.hints == ("look first", "then go")
     assert view.templates == TEMPLATES
     assert [entry.outcome for entry in view.entries] == ["successful"]

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from exprag.contracts.environment import TextEnvironment
 from exprag.errors import ConfigError, ExpragError
 from exprag.memory import MemoryState
+from exprag.models.tokens import defuser
 from exprag.plugins import create
 from exprag.prompt.block import approximate_tokens
 from exprag.retrieval import Retriever
@@ -71,6 +72,7 @@ class Rows:
         self._given = environment
         self._progress = progress
         self._count = lru_cache(maxsize=65_536)(self.tokens.count) if self.tokens else approximate_tokens
+        self._inert = defuser(tokenizer)
         self._retrievers = None
         if opened is not None and config.largest_k > 0:
             self._retrievers = Retrievers(retriever or config.agent.make_retriever(opened), config)
@@ -214,8 +216,8 @@ class Rows:
         if name not in self._replays:
             environment = self._environment(name)
             self.environments[name] = environment.fingerprint()
-            prompt = config.agent.make_prompt(environment, self.bank, self._count)
-            self._replays[name] = Replay(prompt, None, config.agent.make_formatter(), config.agent.memory_options(), self._count)
+            prompt = config.agent.make_prompt(environment, self.bank, self._count, self._inert)
+            self._replays[name] = Replay(prompt, None, config.agent.make_formatter(), config.agent.memory_options(self._inert), self._count)
         if trajectory.fingerprint != self.environments[name]:
             if not config.other_versions:
                 raise ConfigError(

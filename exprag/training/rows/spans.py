@@ -100,7 +100,7 @@ class Replay:
         return history.compress(trajectory.steps[:now], self._written(trajectory, now))[0]
 
     def _written(self, trajectory: Trajectory, number: int) -> list[str]:
-        return self.prompt.style.write_episode(trajectory.task, trajectory.steps[:number])
+        return self.prompt.turns(trajectory.task, trajectory.steps[:number])
 
 
 def _blocks(memory: MemoryState | None) -> tuple[PlacedBlock, ...]:
