@@ -3,17 +3,22 @@
 Subclass `TextEnvironment`; four members are enough (`name`, `tasks`, `reset`, `step`). Construction must be cheap and start
 nothing: a simulator, a JVM or a data folder is touched at the first `tasks` or `reset`. An environment must be
 deterministic: the same task, seed and actions give the same observations, because episodes are restored by replay.
+
+Options are the keyword arguments of the constructor. Users write them as JSON (`--set size=3`, `environment_options` in a
+configuration), so each takes JSON values and has a default; a value that is not allowed is a ConfigError.
 """
 
 from __future__ import annotations
 
 import hashlib
+import signal
+import threading
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from typing import Any
 
-from exprag.errors import EnvError, ExpragError, closest
+from exprag.errors import EnvError, boundary, closest
 from exprag.trajectory import Task
 
 Info = dict[str, Any]
@@ -43,17 +48,32 @@ class TextEnvironment(ABC):
 
     @abstractmethod
     def reset(self, *, seed: int | None = None, options: Mapping[str, Any] | None = None) -> tuple[str, Info]:
-        """Start `options["task"]` (a Task, its dict, or its id); returns the first observation and info.
+        """Start an episode; returns the first observation and info.
 
-        info["task"] is the Task with its instruction filled in. Raises EnvError where the task or its data is missing.
+        `options["task"]` says which task: a Task, its dict, or its id. Other options are the environment's own; exprag passes
+        none. `seed` decides whatever is random in the episode. A run passes its own seed, the same one for every task; a replay
+        passes the seed of the recorded episode; None leaves the choice to the environment, which must still be the same choice
+        every time. An environment without chance ignores it.
+
+        info["task"] is the Task with its instruction filled in; info["score"], if present, the score at the start (default 0).
+        Raises EnvError where the task or its data is missing.
         """
 
     @abstractmethod
     def step(self, action: str) -> tuple[str, float, bool, bool, Info]:
-        """Gymnasium's five: observation, reward, terminated, truncated, info. Any string is a legal action.
+        """Play one action: observation, reward, terminated, truncated, info, as in Gymnasium. Any string is a legal action.
 
-        info["score"]: score so far in [-1, 1]; info["success"]: goal reached; info["valid"] (optional): False where the
-        action was not understood. Never raises for what an agent says; EnvError where the simulator died.
+        reward           what this action earned, a finite number on the environment's own scale. It is recorded and shown with
+                         the step; what an episode is worth is decided by score and success
+        terminated       the task is over, won or lost
+        truncated        the environment broke it off; step limits belong to whoever runs the episode, so most never do
+        info["score"]    the score so far, in [-1, 1]
+        info["success"]  whether the goal is reached
+        info["valid"]    optional: False where the action was not understood
+
+        One action is one move: an action that asks for several moves is not understood, since each move has its own
+        observation. A step after the end changes nothing and does not raise: it says that the episode is over, with reward 0
+        and terminated still True, until the next reset. Never raises for what an agent says; EnvError where the simulator died.
         """
 
     def admissible_actions(self) -> list[str] | None:
@@ -61,12 +81,15 @@ class TextEnvironment(ABC):
         return None
 
     def expert(self, name: str | None = None) -> Iterator[str]:
-        """After `reset`: an iterator of actions, each asked for after the one before was played. It ends when it is done
-        or gives up."""
+        """The actions of a scripted player, to be asked for right after `reset`.
+
+        Each action is drawn after the one before it was played, so that the player may look at the state in between. The
+        iterator ends when the task is solved or the player gives up. `name` is one of `experts`; None means the first.
+        """
         raise EnvError(f"Environment {self.name!r} has no expert.")
 
     def max_steps(self, task: Task) -> int:
-        """The usual step limit of a task."""
+        """The usual step limit of a task, at least 1: used where the user sets none."""
         return 50
 
     def succeeded(self, score: float) -> bool:
@@ -80,11 +103,11 @@ class TextEnvironment(ABC):
     def task(self, task: Task | Mapping[str, Any] | str) -> Task:
         """The Task of an id (or of a Task, or its dict). Raises EnvError naming near ids."""
         if isinstance(task, Task):
-            found = task
+            record = task
         elif isinstance(task, Mapping):
             if set(task) <= {"environment", "id"} and "id" in task:
                 return self.task(str(task["id"]))
-            found = Task.from_dict(dict(task))
+            record = Task.from_dict(dict(task))
         else:
             ids = []
             for split in self.splits:
@@ -93,9 +116,9 @@ class TextEnvironment(ABC):
                         return candidate
                     ids.append(candidate.id)
             raise EnvError(f"Environment {self.name!r} has no task {task!r}.", cure=closest(task, ids))
-        if found.environment != self.name:
-            raise EnvError(f"Task {found.key!r} belongs to environment {found.environment!r}, not {self.name!r}.")
-        return found
+        if record.environment != self.name:
+            raise EnvError(f"Task {record.key!r} belongs to environment {record.environment!r}, not {self.name!r}.")
+        return record
 
     def close(self) -> None:
         """Give back processes and files. A closed environment may be reset again. Idempotent."""
@@ -107,18 +130,24 @@ class TextEnvironment(ABC):
         self.close()
 
 
-@contextmanager
-def answering(environment: TextEnvironment, doing: str) -> Iterator[None]:
-    """Whatever an environment raises inside is an EnvError: its faults are data to a run, whoever wrote it."""
-    try:
-        yield
-    except ExpragError:
-        raise
-    except Exception as error:
-        raise EnvError(
-            f"Environment {environment.name!r} broke in {doing}: {type(error).__name__}: {error}.",
-            cure=f"Report it to its author; `exprag validate env {environment.name}` may show more.",
-        ) from error
+def answering(environment: TextEnvironment, call: str) -> AbstractContextManager[None]:
+    """Call the environment inside: whatever it raises is an EnvError naming it and the call, so that the episode ends as data.
+
+    That covers code that exits (SystemExit, GeneratorExit), and KeyboardInterrupt where it cannot be the user's Ctrl-C: outside
+    the main thread, and in processes that ignore the signal.
+    """
+    return boundary(EnvError, f"Environment {environment.name!r} broke in {call}", cure=report_it(environment), catch=_caught())
+
+
+def report_it(environment: TextEnvironment) -> str:
+    """What a user can do about a fault of an environment."""
+    return f"Report it to its author; `exprag validate env {environment.name}` may show more."
+
+
+def _caught() -> tuple[type[BaseException], ...]:
+    users = threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGINT) is not signal.SIG_IGN
+    exits = (Exception, SystemExit, GeneratorExit)
+    return exits if users else (*exits, KeyboardInterrupt)
 
 
 def make_fingerprint(name: str, version: str, grammar: Iterable[str]) -> str:

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 
-from exprag.contracts.environment import TextEnvironment, answering
+from exprag.contracts.environment import TextEnvironment
+from exprag.environments import calls
+from exprag.environments.calls import Outcome
 from exprag.errors import EnvError, ExpragError
 from exprag.trajectory import Ending, EpisodeError, Provenance, Source, Step, Task, Trajectory, now
 
@@ -25,44 +28,42 @@ def play(
 ) -> Trajectory:
     """Play the policy's actions until the environment ends the episode, the policy stops, or `max_steps`.
 
-    `policy` is a list of actions, or a callable that is asked for an iterator of actions after the reset. An ExpragError on
-    the way ends the episode; the trajectory keeps it.
+    `policy` is a list of actions, or a callable that is asked for an iterator of actions after the reset. Whatever the
+    environment or the policy raises or answers wrongly ends the episode; the trajectory keeps the error.
     """
     started = time.perf_counter()
     steps: list[Step] = []
-    observation, score, success = "", 0.0, False
+    outcome = Outcome("")
     ended: Ending = "truncated"
     error: EpisodeError | None = None
+    fingerprint = ""
     try:
-        with answering(environment, "reset"):
-            observation, info = environment.reset(seed=seed, options={"task": task})
-            task = Task.from_dict(info["task"])
-        actions = policy() if callable(policy) else iter(policy)
+        fingerprint = calls.fingerprint(environment)
+        outcome = calls.reset(environment, task, seed)
+        task = outcome.task or task
+        player = "its expert" if source == "expert" else "the policy"
+        actions = calls.actions_of(environment, policy if callable(policy) else partial(iter, policy), player)
         while len(steps) < max_steps:
-            with answering(environment, "its expert"):
-                action = next(actions, None)
+            action = next(actions, None)
             if action is None:
                 ended = "gave_up"
                 break
-            seen = observation
-            with answering(environment, "step"):
-                observation, reward, terminated, truncated, info = environment.step(action)
-            steps.append(Step(observation=seen, action=action, reward=reward, valid=info.get("valid")))
-            score, success = float(info.get("score", score)), bool(info.get("success", success))
-            if terminated or truncated:
-                ended = "terminated" if terminated else "truncated"
+            before, outcome = outcome, calls.step(environment, action, outcome)
+            steps.append(Step(observation=before.observation, action=action, reward=outcome.reward, valid=outcome.valid))
+            if outcome.terminated or outcome.truncated:
+                ended = "terminated" if outcome.terminated else "truncated"
                 break
     except ExpragError as problem:
         ended, error = "error", EpisodeError(boundary=problem.boundary, message=str(problem))
     return Trajectory(
         task=task,
         steps=tuple(steps),
-        final_observation=observation,
-        success=success,
-        score=score,
+        final_observation=outcome.observation,
+        success=outcome.success,
+        score=outcome.score,
         ended=ended,
         source=source,
-        fingerprint=environment.fingerprint(),
+        fingerprint=fingerprint,
         provenance=Provenance(run=run, model=model, created=now(), seconds=round(time.perf_counter() - started, 3), seed=seed),
         error=error,
     )
@@ -82,8 +83,8 @@ def play_expert(
         raise EnvError(f"Environment {environment.name!r} has no expert to collect from.")
     name = expert or environment.experts[0]
     if name not in environment.experts:
-        known = ", ".join(environment.experts)
-        raise EnvError(f"Environment {environment.name!r} has no expert {name!r}.", cure=f"It has: {known}.")
+        names = ", ".join(environment.experts)
+        raise EnvError(f"Environment {environment.name!r} has no expert {name!r}.", cure=f"It has: {names}.")
     return play(
         environment, task, lambda: environment.expert(name), model=f"expert:{name}", run=run, seed=seed, max_steps=max_steps
     )

@@ -9,26 +9,15 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
-from exprag.contracts.environment import Info, TextEnvironment, answering
+from exprag.contracts.environment import TextEnvironment, answering
+from exprag.environments import calls
+from exprag.environments.calls import Outcome
 from exprag.errors import EnvError
 from exprag.trajectory import Task
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What a reset or a step led to. `reward` is 0 after a reset; `score` is in [-1, 1]."""
-
-    observation: str
-    reward: float = 0.0
-    terminated: bool = False
-    truncated: bool = False
-    score: float = 0.0
-    success: bool = False
-    valid: bool | None = None
-    task: Task | None = None
 
 
 @dataclass
@@ -39,22 +28,18 @@ class _Session:
     seed: int | None = None
     actions: list[str] = field(default_factory=list)
     last: Outcome = field(default_factory=lambda: Outcome(""))
+    broken: bool = False  # the last call raised: what state the environment is in, nobody knows
 
     def reset(self, task: Task, seed: int | None) -> Outcome:
-        self.task_key = ""  # not at any known point until the reset went through
-        with answering(self.environment, "reset"):
-            observation, info = self.environment.reset(seed=seed, options={"task": task})
-            resolved = Task.from_dict(info.get("task", task))
-            self.last = Outcome(observation, score=float(info.get("score", 0.0)), task=resolved)
-        self.task_key, self.seed, self.actions = task.key, seed, []
+        self.task_key, self.broken = "", True  # not at any known point until the reset went through
+        self.last = calls.reset(self.environment, task, seed)
+        self.task_key, self.seed, self.actions, self.broken = task.key, seed, [], False
         return self.last
 
     def step(self, action: str) -> Outcome:
-        key, self.task_key = self.task_key, ""
-        with answering(self.environment, "step"):
-            observation, reward, terminated, truncated, info = self.environment.step(action)
-            self.last = _outcome(observation, reward, terminated, truncated, info)
-        self.task_key = key
+        key, self.task_key, self.broken = self.task_key, "", True
+        self.last = calls.step(self.environment, action, self.last)
+        self.task_key, self.broken = key, False
         self.actions.append(action)
         return self.last
 
@@ -64,24 +49,24 @@ class _Session:
         for number, action in enumerate([*actions, None]):
             if number < len(observations) and seen != observations[number]:
                 raise EnvError(
-                    f"Replaying {task.key} does not agree with the record at step {number}: it was "
-                    f"{observations[number][:120]!r}, now it is {seen[:120]!r}.",
+                    f"Replaying {task.key} does not agree with the record at step {number}: "
+                    f"{first_difference(observations[number], seen)}.",
                     cure="The environment's version, data or options differ from those of the recording.",
                 )
             if action is not None:
                 seen = self.step(action).observation
 
 
-def _outcome(observation: str, reward: float, terminated: bool, truncated: bool, info: Info) -> Outcome:
-    return Outcome(
-        observation,
-        float(reward),
-        bool(terminated),
-        bool(truncated),
-        float(info.get("score", 0.0)),
-        bool(info.get("success", False)),
-        info.get("valid"),
-    )
+def first_difference(recorded: str, replayed: str, before: int = 20, after: int = 60) -> str:
+    """Where two texts part: the place, and what each has there with a few characters of context."""
+    length = min(len(recorded), len(replayed))
+    place = next((at for at in range(length) if recorded[at] != replayed[at]), length)
+
+    def excerpt(text: str) -> str:
+        lead, rest = text[max(0, place - before) : place], text[place : place + after]
+        return ("…" if place > before else "") + repr(lead + rest) + ("…" if len(text) > place + after else "")
+
+    return f"from character {place} on it was {excerpt(recorded)}, now it is {excerpt(replayed)}"
 
 
 class Sessions:
@@ -98,6 +83,18 @@ class Sessions:
         self._idle: list[_Session] = []
         self._lock = threading.Lock()
         self.describe = factory()  # constructed, never reset: tasks, templates, limits, fingerprint
+
+    def task(self, task: Task | Mapping[str, Any] | str) -> Task:
+        """The Task of an id, of a Task or of its dict. Raises EnvError where there is none."""
+        return calls.find_task(self.describe, task)
+
+    def max_steps(self, task: Task) -> int:
+        """The usual step limit of a task. Raises EnvError where the environment does not give one."""
+        return calls.max_steps(self.describe, task)
+
+    def fingerprint(self) -> str:
+        """The environment's fingerprint. Raises EnvError where it does not give one."""
+        return calls.fingerprint(self.describe)
 
     def reset(self, episode: str, task: Task, seed: int | None = None) -> Outcome:
         """Start the task. The outcome's `task` has its instruction filled in."""
@@ -127,30 +124,37 @@ class Sessions:
             return session.step(action)
 
     def release(self, episode: str) -> None:
-        """The episode is over: its environment is free for the next."""
+        """The episode is over: its environment is free for the next. One that broke is closed, and the next is a new one."""
         with self._lock:
             session = self._live.pop(episode, None)
-            if session is not None:
+            if session is not None and not session.broken:
                 self._idle.append(session)
+        if session is not None and session.broken:
+            with session.lock:
+                calls.close(session.environment)
 
     def close(self) -> None:
-        """Close every environment."""
+        """Close every environment. One that cannot be closed is logged and stops no other."""
         with self._lock:
             sessions = [*self._live.values(), *self._idle]
             self._live.clear()
             self._idle.clear()
         for session in sessions:
             with session.lock:
-                session.environment.close()
+                calls.close(session.environment)
 
     def _take(self, episode: str) -> _Session:
         with self._lock:
             session = self._live.get(episode)
             if session is None:
-                session = self._idle.pop() if self._idle else self._evict() or _Session(self._factory())
+                session = self._idle.pop() if self._idle else self._evict() or _Session(self._make())
                 self._live[episode] = session
             self._live.move_to_end(episode)
             return session
+
+    def _make(self) -> TextEnvironment:
+        with answering(self.describe, "its constructor"):
+            return self._factory()
 
     def _evict(self) -> _Session | None:
         if len(self._live) < self._capacity:
