@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from exprag import html
+from exprag.evaluation.metrics import in_loop
+from exprag.evaluation.recalled import recalled_ids
 from exprag.evaluation.render import sentences
 from exprag.evaluation.report import compare
 from exprag.evaluation.results import RunResult, distinct
@@ -18,7 +20,7 @@ from exprag.html import embed
 from exprag.trajectory import Trajectory
 
 PACKAGE = "exprag.evaluation"
-SCRIPTS = ("assets/page.js",)
+SCRIPTS = tuple(f"assets/page/{part}.js" for part in ("base", "results", "setup", "list", "step", "reader", "start"))
 
 
 def write_page(
@@ -50,14 +52,16 @@ def render_page(runs: Sequence[RunResult], recalled: Mapping[str, Trajectory], b
 
 
 def page_data(runs: Sequence[RunResult], recalled: Mapping[str, Trajectory], baseline: str | None = None) -> dict[str, Any]:
-    """What the script reads: the report, its sentences, the episodes of each arm, and the recalled trajectories once each."""
+    """What the script reads: the report, its sentences, the episodes of each arm, which of them went round in a loop (their
+    places in the list), and the recalled trajectories once each."""
     report = compare(runs, baseline)
-    wanted = {item.id for run in runs for episode in run.episodes for step in episode.steps for item in step.recalled}
+    ids = {id for run in runs for id in recalled_ids(run)}
     return {
         "report": report.to_dict(),
         "sentences": [sentences(comparison) for comparison in report.comparisons],
         "episodes": [_record(episode) | {"arm": arm} for arm, run in enumerate(runs) for episode in run.episodes],
-        "recalled": {id: _record(recalled[id]) for id in sorted(wanted & recalled.keys())},
+        "loops": [index for index, episode in enumerate(e for run in runs for e in run.episodes) if in_loop(episode)],
+        "recalled": {id: _record(recalled[id]) for id in sorted(ids & recalled.keys())},
     }
 
 
