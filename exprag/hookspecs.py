@@ -59,3 +59,8 @@ def register_formatters(register: Register) -> None:
 @hookspec
 def register_styles(register: Register) -> None:
     """Agent styles: a factory of `exprag.contracts.AgentStyle` (how the model is asked for an action, how its turn is read)."""
+
+
+@hookspec
+def register_models(register: Register) -> None:
+    """Chat models: a factory of LangChain's `BaseChatModel`, called `factory(name, **options)`; see `exprag.contracts.model`."""

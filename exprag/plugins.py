@@ -35,6 +35,7 @@ KINDS = {
     "selector": "register_selectors",
     "formatter": "register_formatters",
     "style": "register_styles",
+    "model": "register_models",
 }
 
 
@@ -60,8 +61,8 @@ class Component:
         """None if it can be used; else what is missing and the cure. Imports nothing heavy."""
         missing = [name for name in self.requires if not _installed(name)]
         if missing:
-            target = f"{self.distribution}[{self.extra}]" if self.extra else " ".join(missing)
-            return f"missing {', '.join(missing)}: pip install '{target}'"
+            target = f"'{self.distribution}[{self.extra}]'" if self.extra else " ".join(missing).replace("_", "-")
+            return f"missing {', '.join(missing)}: pip install {target}"
         if self.check is None:
             return None
         try:
@@ -69,18 +70,22 @@ class Component:
         except Exception as error:  # noqa: BLE001 - a third party's check may raise anything; it is reported, not raised
             return f"its check failed: {type(error).__name__}: {error}"
 
-    def create(self, **options: Any) -> Any:
-        """Import and call the factory. Raises PluginError (missing, broken) or ConfigError (options it does not take)."""
+    def load(self) -> Callable[..., Any]:
+        """Import the factory. Raises PluginError where something is missing or the import fails."""
         missing = [name for name in self.requires if not _installed(name)]
         if missing:
             raise PluginError(f"The {self.kind} {self.name!r} cannot be used: {self.problem()}.")
         try:
-            factory = resolve(self.factory)
+            return resolve(self.factory)
         except Exception as error:
             raise PluginError(
                 f"The {self.kind} {self.name!r} of {self.distribution} could not be imported: {type(error).__name__}: {error}.",
                 cure=f"Reinstall or report it to {self.distribution}.",
             ) from error
+
+    def create(self, **options: Any) -> Any:
+        """Import and call the factory. Raises PluginError (missing, broken) or ConfigError (options it does not take)."""
+        factory = self.load()
         try:
             inspect.signature(factory).bind(**options)
         except TypeError as error:

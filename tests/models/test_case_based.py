@@ -28,6 +28,8 @@ TEMPLATES = (
     "gaze",
 )
 
+PROMPT = Prompt(Act(), TEMPLATES)
+
 
 class Garden:
     """An invented world with numbered spots: fetch a thing, polish it at a trough, lay it down on a spot of some sort."""
@@ -88,7 +90,7 @@ def run(model: CaseBased, world: Garden, memory: str, limit: int = 30) -> list[s
     task = Task(environment="garden", id="now", split="test", instruction=world.instruction)
     observation, steps = world.start(), []
     while not world.won and len(steps) < limit:
-        action = model.invoke(Prompt(Act(), tuple(TEMPLATES)).messages(task, steps, observation, MemoryState.from_text(memory))).text
+        action = model.invoke(PROMPT.messages(task, steps, observation, MemoryState.from_text(memory))).text
         steps.append(Step(observation=observation, action=action))
         observation = world.step(action)
     return [step.action for step in steps]
@@ -155,7 +157,7 @@ def test_answer_depends_on_the_messages_alone(rake_episode: Trajectory) -> None:
     world, model, steps = other_garden(), CaseBased(), []
     observation, kept = world.start(), []
     for _ in range(8):
-        messages = Prompt(Act(), tuple(TEMPLATES)).messages(task, steps, observation, MemoryState.from_text(memory))
+        messages = PROMPT.messages(task, steps, observation, MemoryState.from_text(memory))
         action = model.invoke(messages).text
         kept.append((messages, action))
         steps.append(Step(observation=observation, action=action))
@@ -174,7 +176,7 @@ def test_goes_on_from_somebody_elses_actions(rake_episode: Trajectory) -> None:
         steps.append(Step(observation=observation, action=action))
         observation = world.step(action)
     for _ in range(12):
-        action = CaseBased().invoke(Prompt(Act(), tuple(TEMPLATES)).messages(task, steps, observation, MemoryState.from_text(memory))).text
+        action = CaseBased().invoke(PROMPT.messages(task, steps, observation, MemoryState.from_text(memory))).text
         steps.append(Step(observation=observation, action=action))
         observation = world.step(action)
         if world.won:
@@ -190,12 +192,12 @@ def test_answers_a_numbered_question(rake_episode: Trajectory) -> None:
         Step(observation="You come to the crate 1. On the crate 1 you see a rake 2.", action="fetch rake 2 from crate 1"),
     ]
     question = "Which do you mean?\n0:\tfetch twig 1 from crate 1\n1:\tfetch rake 2 from crate 1"
-    messages = Prompt(Act(), tuple(TEMPLATES)).messages(task, steps, question, MemoryState.from_text(remembered(rake_episode)))
+    messages = PROMPT.messages(task, steps, question, MemoryState.from_text(remembered(rake_episode)))
     assert CaseBased().invoke(messages).text == "1"
 
 
 def test_reports_approximate_usage(rake_episode: Trajectory) -> None:
-    messages = Prompt(Act(), tuple(TEMPLATES)).messages(rake_episode.task, [], "a crate 1", MemoryState.from_text(remembered(rake_episode)))
+    messages = PROMPT.messages(rake_episode.task, [], "a crate 1", MemoryState.from_text(remembered(rake_episode)))
     usage = CaseBased().invoke(messages).usage_metadata
     assert usage is not None
     assert usage["input_tokens"] > 100
@@ -221,8 +223,8 @@ def test_a_step_takes_milliseconds(rake_episode: Trajectory) -> None:
 )  # fmt: skip
 def test_memory_that_cannot_be_read_is_no_memory(memory: str) -> None:
     task = Task(environment="g", id="x", split="test", instruction="polish a hoe.")
-    with_it = CaseBased().invoke(Prompt(Act(), tuple(TEMPLATES)).messages(task, [], "a crate 1", MemoryState.from_text(memory))).text
-    without = CaseBased().invoke(Prompt(Act(), tuple(TEMPLATES)).messages(task, [], "a crate 1")).text
+    with_it = CaseBased().invoke(PROMPT.messages(task, [], "a crate 1", MemoryState.from_text(memory))).text
+    without = CaseBased().invoke(PROMPT.messages(task, [], "a crate 1")).text
     assert with_it == without
 
 

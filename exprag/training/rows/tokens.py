@@ -1,5 +1,5 @@
 """A chat as token ids with labels, for any chat template: the prompt of each trained turn is, id for id, the one that
-`exprag.models.local` sends when the turn is asked for; the turn and its end-of-turn token are learnt.
+the served model sends when the turn is asked for; the turn and its end-of-turn token are learnt.
 
 A row's text is the prompt of its last turn, as the template renders it with `add_generation_prompt`, then the turn and the end
 of turn. So no turn is seen in another rendering than at serving, whatever the template does to a chat's last message. What ends

@@ -14,15 +14,18 @@ import pytest
 from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import HumanMessage, SystemMessage
 
+from exprag import plugins
 from exprag.errors import ConfigError, ModelError
-from exprag.models import load_model, specs
+from exprag.models import load_model
 from exprag_models.case_based import CaseBased
 
 TALK = [SystemMessage("You act."), HumanMessage("a crate 1")]
 
 
-def test_recall() -> None:
-    assert isinstance(load_model("case-based"), CaseBased)
+@pytest.mark.parametrize("spec", ["case-based", "recall", "exprag/case-based"])
+def test_the_baseline_by_its_names(spec: str) -> None:
+    """`recall` is what configurations that version 0.1 saved call it."""
+    assert isinstance(load_model(spec), CaseBased)
 
 
 def test_a_ready_model_passes_through() -> None:
@@ -37,13 +40,14 @@ def test_a_ready_model_passes_through() -> None:
     [
         ("case-basd", "Did you mean 'case-based'"),
         ("opena:gpt", "Did you mean 'openai'"),
-        ("", "Write one of: case-based, hf:"),
+        ("", "Write one of: anthropic, "),
         ("case-based:x", "takes no name"),
-        ("hf:", "wants a name"),
-        ("openai", "wants a name"),
+        ("hf:", "needs a name"),
+        ("openai", "needs a name"),
         ("case-based?k=2", "Options of case-based: none"),
         ("hf:x?max_new_token=3", "Options of hf: max_new_tokens"),
         ("hf:x?max_new_tokens=many", "valid integer"),
+        ("toy:Toy", "There is no model 'toy'"),  # a spec is never an import path
     ],
 )
 def test_a_wrong_spec_says_what_is_right(spec: str, said: str) -> None:
@@ -52,12 +56,15 @@ def test_a_wrong_spec_says_what_is_right(spec: str, said: str) -> None:
     assert said in str(caught.value)
 
 
-@pytest.mark.parametrize(("spec", "extra"), [("hf:x", "exprag[hf]"), ("openai:x", "exprag[openai]")])
+@pytest.mark.parametrize(
+    ("spec", "extra"),
+    [("hf:x", "'exprag[hf]'"), ("openai:x", "'exprag[openai]'"), ("ollama:x", "langchain langchain-ollama")],
+)
 def test_a_missing_extra_is_named(monkeypatch: pytest.MonkeyPatch, spec: str, extra: str) -> None:
-    monkeypatch.setattr(specs, "find_spec", lambda name: None)
+    monkeypatch.setattr(plugins, "_installed", lambda name: False)
     with pytest.raises(ModelError) as caught:
         load_model(spec)
-    assert f"pip install '{extra}'" in str(caught.value)
+    assert f"pip install {extra}" in str(caught.value)
 
 
 class TestLocal:

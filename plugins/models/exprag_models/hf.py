@@ -1,0 +1,23 @@
+"""`hf:<model id or folder>`: the options of a local model, with nothing heavy imported before one is made."""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+def load(
+    name: str,
+    *,
+    max_new_tokens: int = 64,
+    temperature: float = 0.0,
+    seed: int = 2025,
+    base: str | None = None,
+    device: str | None = None,
+    dtype: str = "auto",
+) -> Any:
+    """A model id, a model folder or a LoRA adapter folder as a chat model. Raises ModelError naming what is missing."""
+    from exprag_models.local import load_local
+
+    return load_local(
+        name, max_new_tokens=max_new_tokens, temperature=temperature, seed=seed, base=base, device=device, dtype=dtype
+    )

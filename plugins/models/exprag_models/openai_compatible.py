@@ -1,0 +1,35 @@
+"""`openai:<model>`: any OpenAI-compatible server (vLLM, SGLang, llama.cpp, a cloud)."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from pydantic import SecretStr
+
+from exprag.errors import ModelError
+
+
+def load(
+    name: str,
+    *,
+    base_url: str | None = None,
+    temperature: float | None = 0.0,
+    seed: int | None = 2025,
+    max_tokens: int | None = None,
+    timeout: float = 120.0,
+    max_retries: int = 2,
+) -> Any:
+    """The model of a server. The key is read from OPENAI_API_KEY. Raises ModelError where there is neither server nor key."""
+    from langchain_openai import ChatOpenAI
+
+    url = base_url or os.environ.get("OPENAI_BASE_URL") or None
+    key = os.environ.get("OPENAI_API_KEY") or ("none" if url else "")  # your own server rarely asks for a key
+    if not key:
+        raise ModelError(
+            f"The model 'openai:{name}' has neither a server nor a key.",
+            cure="Set OPENAI_API_KEY, or name your own server: ?base_url=http://localhost:8000/v1 (or OPENAI_BASE_URL).",
+        )
+    optional = {"temperature": temperature, "seed": seed, "max_tokens": max_tokens}
+    settings = {option: value for option, value in optional.items() if value is not None}
+    return ChatOpenAI(model=name, base_url=url, api_key=SecretStr(key), timeout=timeout, max_retries=max_retries, **settings)
