@@ -148,22 +148,25 @@ def test_the_page_is_the_same_each_time(tmp_path: Path) -> None:
     assert write_page(tmp_path / "1", runs).read_bytes() == write_page(tmp_path / "2", runs).read_bytes()
 
 
-def test_a_browser_shows_it(tmp_path: Path) -> None:
+def browse(path: Path, profile: Path, address: str = "") -> str:
+    """The page's elements as a browser has them after its script ran."""
     browser = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
     if browser is None:
         pytest.skip("no Chromium or Chrome on the PATH to show the page in")
+    quiet = "--disable-quic --disable-background-networking --disable-component-update --disable-sync --no-first-run"
+    command = [browser, "--headless", "--no-sandbox", "--disable-gpu", *quiet.split(), f"--user-data-dir={profile}"]
+    command += ["--virtual-time-budget=2000", "--dump-dom", path.as_uri() + address]
+    return subprocess.run(command, capture_output=True, timeout=90, check=True).stdout.decode("utf-8")
+
+
+def test_a_browser_shows_it(tmp_path: Path) -> None:
     recalled = episode("recalled", True)
     run = hostile_run((Recalled(id=recalled.id, score=0.25, reason=HOSTILE[2]),))
     # The page shows a lone surrogate as the replacement character; the browser's own --dump-dom dies of it.
     told = run.episodes[0].model_copy(update={"steps": run.episodes[0].steps[:3]})
     run = RunResult(run.name, {"environment": HOSTILE[0], "bank": None}, {}, (told,))
     path = write_page(tmp_path / "page.html", [run, replace(run, name="second")], {recalled.id: recalled}, baseline="second")
-    quiet = "--disable-quic --disable-background-networking --disable-component-update --disable-sync --no-first-run"
-    command = [browser, "--headless", "--no-sandbox", "--disable-gpu", *quiet.split(), f"--user-data-dir={tmp_path / 'profile'}"]
-    address = f"{path.as_uri()}#/0/2/1"
-    command += ["--virtual-time-budget=2000", "--dump-dom", address]
-    shown = subprocess.run(command, capture_output=True, timeout=90, check=True)
-    dom = shown.stdout.decode("utf-8")
+    dom = browse(path, tmp_path / "profile", "#/0/2/1")
     elements = Counter(tag for tag, _ in Page(dom).elements)
     assert (elements["img"], elements["script"], elements["title"]) == (0, 2, 1)
     assert "<title>exprag report" in dom
@@ -171,3 +174,21 @@ def test_a_browser_shows_it(tmp_path: Path) -> None:
     assert "2 of 2 episodes" in dom
     assert "do recalled" in dom
     assert dom.count('class="step current"') == 2, "both columns stand at the step of the address"
+
+
+def test_a_browser_shows_queries_counts_and_what_differs(tmp_path: Path) -> None:
+    steps = (
+        Step(observation="o", action="a", query="where is the </q><mug>", note="a tag came off"),
+        *(Step(observation="o", action="a", valid=False) for _ in range(2)),
+    )
+    played = episode("1", False).model_copy(update={"steps": steps})
+    with_memory = RunResult("m", {"bank": "b", "seed": 1, "agent": {"strategy": "trajectory", "k": 2}}, {}, (played,))
+    path = write_page(tmp_path / "page.html", [with_memory, arm("n", [True])])
+    assert Page(path).data["loops"] == [0]
+    dom = browse(path, tmp_path / "profile")
+    text = " ".join(re.sub(r"<[^>]*>", " ", dom.partition('id="data"')[0]).split())
+    assert "asked the bank for: where is the &lt;/q&gt;&lt;mug&gt;" in text
+    assert "1 33 % 2 67 % 1 100 %" in text, "repaired, not understood, in a loop"
+    assert "went round in a loop" in text
+    assert "refresh in force every_step –" in text
+    assert '<tr class="differs"><th scope="row">agent.strategy' in dom
