@@ -83,7 +83,7 @@ def test_packed_episodes_do_not_see_each_other(base: str, tmp_path: Path) -> Non
     recipe = load_recipe(packing=True, pack_length=160, precision="fp32", gradient_checkpointing=False, optimizer="adamw")
     tokenizer = AutoTokenizer.from_pretrained(base)
     held = tiny.make_rows(2, longest=400, seed=1)
-    trainer = make_trainer(rows, {"": held}, tokenizer, tmp_path, Card(base=Base(name=base), recipe=recipe))
+    trainer = make_trainer(rows, {"": held}, tokenizer, tmp_path, Card(base=Base(name=base), recipe=recipe.model_dump(mode="json")))
     assert list(trainer.eval_dataset["input_ids"]) == list(held["input_ids"])  # not cut to the length of a pack
     model = AutoModelForCausalLM.from_pretrained(base, dtype=torch.float32).eval()
     seen = 0

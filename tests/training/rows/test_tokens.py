@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 from tiny import make_tokenizer
 
 from exprag.errors import ConfigError
+from exprag.models.tokens import tokenizer_hash
 from exprag.training.rows.config import DataConfig
 from exprag.training.rows.dataset import Description, TokenizerRecord
-from exprag.training.rows.tokens import IGNORED, ChatTokens, check_tokenizer, tokenizer_hash
+from exprag.training.rows.tokens import IGNORED, ChatTokens, check_tokenizer
 
 CHATML = (
     "{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n{% endfor %}"

@@ -200,7 +200,7 @@ def test_a_retriever_may_be_given_and_is_what_the_config_then_says(toy_bank: Ban
     retriever = Retriever(toy_bank, "trajectory", "mmr", 1, refresh="every_2_steps")
     rows = build_rows(toy_episodes, retriever, DataConfig.make(), Toy())
     assert all(len(row.recalled) == 1 for row in rows)
-    told = rows.config
+    told = rows.config.agent
     assert (told.strategy, told.selector, told.k, told.refresh) == ("trajectory", "mmr", 1, "every_2_steps")
 
 
@@ -261,8 +261,7 @@ def test_a_config_reads_toml(tmp_path: Any) -> None:
     path = tmp_path / "data.toml"
     path.write_text('k = 4\nfailures = "label"\nk_choices = [1, 2]\nmemory_budget = 900\n')
     config = DataConfig.read(path, k=3)
-    assert (config.k, config.failures, config.k_choices, config.memory_budget) == (3, "label", (1, 2), 900)
-    assert config.agent.k == 3
+    assert (config.agent.k, config.failures, config.k_choices, config.agent.memory_budget) == (3, "label", (1, 2), 900)
 
 
 def test_a_tokenizers_own_limit_holds(toy_bank: Bank, toy_episodes: list[Trajectory]) -> None:

@@ -102,13 +102,13 @@ def test_rows_hold_the_graphs_prompts(style: str, formatter: str, placement: str
     [
         {"history_budget": 100},
         {"history_budget": 100, "placement": "tail", "refresh": "every_2_steps", "strategy": "trajectory"},
-        {"memory_budget": 600, "k": 4, "order": "best_last", "labels": False},
-        {"keep": 1, "refresh": "every_step", "strategy": "trajectory", "k": 3},
+        {"memory_budget": 600, "k": 4, "order": "best_last", "outcome_labels": False},
+        {"carry_over": 1, "refresh": "every_step", "strategy": "trajectory", "k": 3},
         {"refresh": "on_change", "strategy": "trajectory", "placement": "tail"},
         {"selector": "mmr", "k": 3, "refresh": "every_2_steps", "strategy": "trajectory"},
-        {"index": "empty", "placement": "tail"},
-        {"index": "mismatched"},
-        {"wider": ("place",)},
+        {"index_state": "empty", "placement": "tail"},
+        {"index_state": "mismatched"},
+        {"exclude_by": ("place",)},
         {"examples": "bank:2", "style": "react"},
         {"k": 0},
         {"per_turn": True, "history_budget": 100},
@@ -120,7 +120,7 @@ def test_so_they_do_under_other_choices(choices: dict[str, Any], toy_bank: Bank,
     task = toy.task("train/5")
     actions = ["look", *play_expert(toy, task, seed=1).actions[:2], "look", "dance", *play_expert(toy, task, seed=1).actions[2:]]
     config = DataConfig.make(**choices)
-    style = create("style", config.style)
+    style = create("style", config.agent.style)
     turns = [actions_turn(style, action) for action in actions]
     episode, prompts = play(Toy, task, turns, config, toy_bank, local_chat.tokenizer)
     rows = list(build_rows([episode], toy_bank, config, Toy(), local_chat.tokenizer))

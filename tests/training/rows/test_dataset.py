@@ -16,6 +16,7 @@ from exprag.bank import Bank
 from exprag.cli import data as cli
 from exprag.errors import ConfigError, PluginError, RunError
 from exprag.files import write_jsonl
+from exprag.models.tokens import tokenizer_hash
 from exprag.training import (
     DataConfig,
     build_rows,
@@ -24,7 +25,6 @@ from exprag.training import (
     load_dataset,
     read_rows,
     tokenize_rows,
-    tokenizer_hash,
     write_dataset,
 )
 from exprag.trajectory import Task, Trajectory
@@ -64,7 +64,7 @@ def test_the_description_says_how_it_was_made(
     toy_bank: Bank, toy_episodes: list[Trajectory], tokenizer: Any, tmp_path: Path
 ) -> None:
     about = make(tmp_path / "rows.jsonl", toy_episodes, toy_bank, tokenizer, k=1, placement="tail")
-    assert (about.config.k, about.config.placement) == (1, "tail")
+    assert (about.config.agent.k, about.config.agent.placement) == (1, "tail")
     assert about.bank is not None
     assert (about.bank.uri, about.bank.version) == (toy_bank.uri, toy_bank.version)
     assert about.tokenizer is not None
@@ -167,7 +167,7 @@ def test_what_is_no_dataset_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="is no dataset"):
         list(read_rows(tmp_path))
     (tmp_path / "dataset.json").write_text('{"config": {"k": "many"}}')
-    with pytest.raises(ConfigError, match=r"does not validate: config\.k"):
+    with pytest.raises(ConfigError, match=r"does not validate: config\.agent\.k"):
         describe_dataset(tmp_path)
 
 
