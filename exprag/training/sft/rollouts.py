@@ -16,9 +16,8 @@ from typing import Any, cast
 from urllib.parse import urlencode
 
 from exprag.errors import ConfigError
-from exprag.evaluation import load_run, measure
 from exprag.models.cards import CARD, Card
-from exprag.runs import RunConfig, choose_tasks
+from exprag.runs import RunConfig, RunDirectory, choose_tasks
 from exprag.runs import run as play
 from exprag.runs.player import make_environment
 from exprag.training.rows.config import DataConfig
@@ -86,31 +85,38 @@ def play_checkpoint(
 
 def read_rollouts(out: str | Path) -> list[Rollout]:
     """What has been played so far, by set and step."""
-    found = []
+    rollouts = []
     for folder in sorted(Path(out).glob("rollouts/*/checkpoint-*")):
         checkpoint = Path(out) / folder.name
         if not (checkpoint / CARD).is_file():
             continue
-        metrics = measure(load_run(folder).episodes)
-        if metrics.n == 0 or metrics.interval is None or metrics.success is None:
+        episodes = list({e.task.key: e for e in reversed(RunDirectory(folder).episodes())}.values())  # a task counts once
+        if not episodes:
             continue
-        found.append(
-            Rollout(
-                set=folder.parent.name,
-                checkpoint=folder.name,
-                step=step_of(folder),
-                epoch=Card.read(checkpoint).epoch,
-                n=metrics.n,
-                solved=metrics.solved,
-                success=metrics.success,
-                low=metrics.interval.low,
-                high=metrics.interval.high,
-                score=metrics.score,
-                steps=metrics.steps or 0.0,
-                errors=sum(metrics.errors.values()),
-            )
-        )
-    return sorted(found, key=lambda rollout: (rollout.set, rollout.step))
+        rollouts.append(_rollout(folder, Card.read(checkpoint).epoch, episodes))
+    return sorted(rollouts, key=lambda rollout: (rollout.set, rollout.step))
+
+
+def _rollout(folder: Path, epoch: float, episodes: list[Trajectory]) -> Rollout:
+    from scipy.stats import binomtest
+
+    n, solved = len(episodes), sum(episode.success is True for episode in episodes)
+    limits = binomtest(solved, n).proportion_ci(0.95, method="wilson")
+    scores = [episode.score for episode in episodes if episode.score is not None]
+    return Rollout(
+        set=folder.parent.name,
+        checkpoint=folder.name,
+        step=step_of(folder),
+        epoch=epoch,
+        n=n,
+        solved=solved,
+        success=solved / n,
+        low=float(limits.low),
+        high=float(limits.high),
+        score=sum(scores) / len(scores) if scores else None,
+        steps=sum(len(episode.steps) for episode in episodes) / n,
+        errors=sum(episode.error is not None for episode in episodes),
+    )
 
 
 def check_sets(sets: Sets, by: str | None) -> dict[str, RunConfig]:
