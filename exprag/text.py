@@ -6,6 +6,7 @@ file takes UTF-8 only, `utf8` or `encodable` writes such a string in a form that
 
 from __future__ import annotations
 
+import os
 import re
 from functools import lru_cache
 
@@ -77,3 +78,43 @@ def break_token(token: str) -> str:
     """A special token as text that is none: its first character is replaced by a look-alike, else a dot is set into it."""
     first = token[:1]
     return _LOOK_ALIKE[first] + token[1:] if first in _LOOK_ALIKE else f"{first}\u00b7{token[1:]}"
+
+
+_ESCAPES = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b\n]*(?:\x07|\x1b\\)?|[@-_])?|[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
+
+
+def without_controls(text: str) -> str:
+    """The text without terminal escape sequences and control characters; tabs and line ends stay."""
+    return _ESCAPES.sub("", text)
+
+
+HIDDEN = "[hidden]"
+_MIN_SECRET = 8  # shorter values of environment variables are words, and occur in ordinary text
+_SECRET_NAME = re.compile(r"(?:KEY|TOKEN|SECRET|PASSWORD|PASSWD|CREDENTIALS?)$", re.IGNORECASE)
+_CREDENTIAL = re.compile(
+    r"(?P<url>\b[a-z][a-z0-9+.-]*://[^\s/?#@:]*:)[^\s/?#@]+(?=@)"
+    r"|(?P<name>\b[\w-]*(?:api[_-]?key|access[_-]?key|auth[_-]?token|access[_-]?token|secret|password|passwd)[\"']?\s*[=:]\s*[\"']?)"
+    r"(?!\$)[^\s\"'&,;)}\]]+"
+    r"|(?P<bearer>\b(?:Bearer|Basic)\s+)[A-Za-z0-9+/=._~-]{6,}"
+    r"|\b(?:sk|pk|rk|hf|gsk|xai|ghp|AIza)[-_]?[A-Za-z0-9_*-]{16,}",
+    re.IGNORECASE,
+)
+_secrets: set[str] = set()
+
+
+def remember_secret(value: str) -> None:
+    """Have `redact` hide this value wherever it occurs: a credential that came in a model spec."""
+    if value:
+        _secrets.add(value)
+
+
+def redact(text: str) -> str:
+    """The text with credentials replaced by `[hidden]`.
+
+    Credentials are passwords in URLs, what follows `api_key=` and the like, bearer tokens, keys in the form of well-known services,
+    values that `remember_secret` got, and the values of environment variables whose names end in KEY, TOKEN, SECRET or PASSWORD.
+    """
+    secrets = {value for name, value in os.environ.items() if len(value) >= _MIN_SECRET and _SECRET_NAME.search(name)}
+    for secret in sorted(secrets | _secrets, key=len, reverse=True):
+        text = text.replace(secret, HIDDEN)
+    return _CREDENTIAL.sub(lambda hit: f"{hit['url'] or hit['name'] or hit['bearer'] or ''}{HIDDEN}", text)
