@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, SystemMessage
@@ -29,24 +29,30 @@ def trajectory_from_messages(
     environment: str = ENVIRONMENT,
     score: float | None = None,
     recalled: Iterable[Recalled | dict[str, Any]] = (),
+    experience: Mapping[str, Any] | None = None,
     source: Source = "agent",
     run: str = "",
 ) -> Trajectory:
     """The finished conversation as experience, to be added to a bank: `bank.add([trajectory_from_messages(…)])`.
 
-    `task`: a Task, or what was asked for; default: the first message of a person. `success` is the caller's judgement; None
-    is unknown. `recalled`: what was in the model's context, as the middleware's `state["experience"]["recalled"]` says. Raises
-    ConfigError where the messages hold no turn of a model.
+    `task`: a Task, or what was asked for; default: that of `experience`, else the first message of a person. `success` is the
+    caller's judgement; None is unknown. `experience` is what the middleware left in the agent's state: it knows the task even
+    where another middleware has summarised the message that gave it, and what was recalled; `recalled` says the latter alone.
+    Raises ConfigError where the messages hold no turn of a model.
     """
-    found = task if isinstance(task, Task) else task_of(messages, environment, task)
-    steps, rest = _steps(messages, tuple(Recalled.from_dict(item) for item in recalled))
+    experience = experience or {}
+    if task is None and "task" in experience:
+        task = Task.from_dict(experience["task"])
+    if not isinstance(task, Task):
+        task = task_of(messages, environment, task)
+    steps, rest = _steps(messages, tuple(Recalled.from_dict(item) for item in recalled or experience.get("recalled", ())))
     if not steps:
         raise ConfigError("The messages hold no turn of a model.", cure="Give the messages of a finished conversation.")
     turns = [message for message in messages if isinstance(message, AIMessage)]
     answered = not rest and not turns[-1].tool_calls
     model = turns[-1].response_metadata.get("model_name") or turns[-1].response_metadata.get("model") or ""
     return Trajectory(
-        task=found,
+        task=task,
         steps=tuple(steps),
         final_observation=rest,
         success=success,
@@ -63,10 +69,15 @@ def moment_of(messages: Sequence[BaseMessage], task: Task) -> Moment:
     return Moment(task, tuple(steps), observation)
 
 
+def from_person(message: BaseMessage) -> bool:
+    """Whether a person said it: middleware (LangChain's summaries) writes human messages too, and marks them."""
+    return isinstance(message, HumanMessage) and "lc_source" not in message.additional_kwargs
+
+
 def task_of(messages: Sequence[BaseMessage], environment: str, instruction: str | None = None) -> Task:
     """What the conversation is about. Its id is made from the words of the instruction: the same words are the same task."""
     if instruction is None:
-        instruction = next((str(m.text) for m in messages if isinstance(m, HumanMessage)), "")
+        instruction = next((str(message.text) for message in messages if from_person(message)), "")
     id = hashlib.sha256(json.dumps(instruction).encode()).hexdigest()[:16]
     return Task(environment=environment, id=id, instruction=instruction)
 
@@ -74,24 +85,24 @@ def task_of(messages: Sequence[BaseMessage], environment: str, instruction: str 
 def _steps(messages: Sequence[BaseMessage], recalled: tuple[Recalled, ...]) -> tuple[list[Step], str]:
     """The turns of the model, and what was said after the last of them."""
     steps: list[Step] = []
-    heard: list[str] = []
+    inputs: list[str] = []
     for message in messages:
         if isinstance(message, SystemMessage):
             continue
         if not isinstance(message, AIMessage):
-            heard.append(str(message.text))
+            inputs.append(str(message.text))
             continue
         text = str(message.text)
         calls = "\n".join(f"{call['name']}({json.dumps(call['args'], ensure_ascii=False)})" for call in message.tool_calls)
         usage = message.usage_metadata
         steps.append(
             Step(
-                observation="\n".join(heard),
+                observation="\n".join(inputs),
                 action=calls or text,
                 thought=text if calls and text else None,
                 recalled=recalled,
                 usage=Usage(prompt=usage["input_tokens"], completion=usage["output_tokens"]) if usage else None,
             )
         )
-        heard = []
-    return steps, "\n".join(heard)
+        inputs = []
+    return steps, "\n".join(inputs)

@@ -16,11 +16,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, NotRequired
 
-from langchain_core.messages import AIMessage, AnyMessage, BaseMessage, HumanMessage, SystemMessage
+from langchain_core.messages import AIMessage, AnyMessage, BaseMessage, SystemMessage
 
 from exprag.contracts.formatter import Formatter
 from exprag.errors import ConfigError, PluginError
-from exprag.integrations.conversation import ENVIRONMENT, moment_of, task_of
+from exprag.integrations.conversation import ENVIRONMENT, from_person, moment_of, task_of
 from exprag.integrations.recall import as_retriever
 from exprag.memory import MemoryState
 from exprag.plugins import create
@@ -44,7 +44,8 @@ Update = dict[str, Any]
 
 
 class ExperienceState(AgentState[Any]):
-    """The agent's state with `experience`: the fields of the MemoryState in force, and the key of the `task` it is for."""
+    """The agent's state with `experience`: the Task in force, the id of the `message` in which a person gave it, and, once the
+    bank was asked, the fields of the MemoryState in force."""
 
     experience: NotRequired[Annotated[dict[str, Any] | None, OmitFromSchema(input=True, output=False)]]
 
@@ -54,10 +55,13 @@ class ExperienceMiddleware(AgentMiddleware[ExperienceState, Any, Any]):
 
     source       a bank, its path, or a Retriever for full control; `options` are those of `Retriever` (k, strategy, refresh …).
                  Or a function that gives one of these: it is called when the first episode asks (agents for a server)
-    per          "turn": each message of a person opens an episode of its own, and the memory is asked for anew;
+    per          "turn": each message of a person opens an episode of its own, and the bank is asked again;
                  "conversation": the whole thread is one episode, and its first message the task
-    task         what the episode is about, from its messages; default: the person's message
+    task         what the episode is about, from its messages, the person's first; default: the person's message
     environment  whose experience is meant; default: the bank's only one
+
+    Who speaks decides the task, not the order of a list that other middleware may rewrite: a person speaks at the start of an
+    invocation, and the task stays until a person speaks again, whatever is summarised or trimmed meanwhile.
 
     Within an episode the retriever's `refresh` says when the bank is asked again: "once", or at each call of the model. By
     default an episode never sees experience of the very same task, which is the same words: an assistant in use, whose
@@ -84,7 +88,7 @@ class ExperienceMiddleware(AgentMiddleware[ExperienceState, Any, Any]):
         self._source, self._options, self._environment = source, options, environment
         self.per = per
         if not callable(source):
-            _ = self.retriever, self.environment  # what is wrong with a bank that is there is told now
+            _ = self.retriever, self.environment  # a bank that is there is checked now
         self.task = task or (lambda messages: task_of(messages, self.environment))
         self.formatter = create("formatter", formatter) if isinstance(formatter, str) else formatter
         self.memory, self.count_tokens = memory, count_tokens
@@ -97,18 +101,27 @@ class ExperienceMiddleware(AgentMiddleware[ExperienceState, Any, Any]):
     def environment(self) -> str:
         return self._environment or self._only_environment()
 
+    def before_agent(self, state: ExperienceState, runtime: Runtime[Any]) -> Update | None:
+        """A person speaks: begin an episode."""
+        return self._begin(state)
+
+    async def abefore_agent(self, state: ExperienceState, runtime: Runtime[Any]) -> Update | None:
+        return await asyncio.to_thread(self._begin, state)
+
     def before_model(self, state: ExperienceState, runtime: Runtime[Any]) -> Update | None:
         """Ask the bank, where it is due."""
-        episode = self._episode(state["messages"])
-        done = sum(isinstance(message, AIMessage) for message in episode)
-        task = self.task(episode)
-        experience = state.get("experience")
-        previous = memory_in(experience) if experience and experience["task"] == task.key else None
-        if not self.retriever.due(done, previous is not None):
+        experience = state.get("experience") or (self._begin(state) or {}).get("experience")
+        if experience is None:  # nobody has spoken yet
             return None
+        episode = _since(state["messages"], experience["message"])
+        turns = sum(isinstance(message, AIMessage) for message in episode)
+        previous = memory_in(experience)
+        if not self.retriever.due(turns, previous is not None):
+            return None
+        task = Task.from_dict(experience["task"])
         moment = moment_of(episode, task)
         memory = recall(self.retriever, self.formatter, moment, previous, self.memory, self.count_tokens)
-        return None if memory is None else {"experience": {"task": task.key, **memory.to_dict()}}
+        return None if memory is None else {"experience": {**experience, **memory.to_dict()}}
 
     async def abefore_model(self, state: ExperienceState, runtime: Runtime[Any]) -> Update | None:
         return await asyncio.to_thread(self.before_model, state, runtime)
@@ -134,11 +147,17 @@ class ExperienceMiddleware(AgentMiddleware[ExperienceState, Any, Any]):
             content = [*system.content, {"type": "text", "text": f"\n\n{text}"}]
         return request.override(system_message=system.model_copy(update={"content": content}))
 
-    def _episode(self, messages: Sequence[AnyMessage]) -> Sequence[AnyMessage]:
-        if self.per == "conversation":
-            return messages
-        asked = [place for place, message in enumerate(messages) if isinstance(message, HumanMessage)]
-        return messages[asked[-1] :] if asked else messages
+    def _begin(self, state: ExperienceState) -> Update | None:
+        """The episode that a person's latest message begins, if it begins one."""
+        messages = state["messages"]
+        people = [place for place, message in enumerate(messages) if from_person(message)]
+        answered = max((place for place, message in enumerate(messages) if isinstance(message, AIMessage)), default=-1)
+        experience = state.get("experience")
+        if not people or (experience is not None and (self.per == "conversation" or people[-1] < answered)):
+            return None
+        first = people[0] if self.per == "conversation" else people[-1]
+        task = self.task(messages[first:])
+        return {"experience": {"task": task.to_dict(), "message": messages[first].id}}
 
     def _only_environment(self) -> str:
         if self.retriever.where.environment:
@@ -150,5 +169,12 @@ class ExperienceMiddleware(AgentMiddleware[ExperienceState, Any, Any]):
 
 
 def memory_in(experience: Any) -> MemoryState | None:
-    """The memory in force of an agent's state, where it stands beside the key of its task."""
-    return MemoryState.of({name: value for name, value in experience.items() if name != "task"}) if experience else None
+    """The memory in force of an agent's state; None where the bank was not asked yet in this episode."""
+    fields = {name: value for name, value in (experience or {}).items() if name not in ("task", "message")}
+    return MemoryState.of(fields or None)
+
+
+def _since(messages: Sequence[AnyMessage], id: str | None) -> Sequence[AnyMessage]:
+    """The messages from the one with this id on; all, where another middleware has taken it out."""
+    place = next((place for place, message in enumerate(messages) if id is not None and message.id == id), 0)
+    return messages[place:]
