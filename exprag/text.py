@@ -80,7 +80,9 @@ def break_token(token: str) -> str:
     return _LOOK_ALIKE[first] + token[1:] if first in _LOOK_ALIKE else f"{first}\u00b7{token[1:]}"
 
 
-_ESCAPES = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b\n]*(?:\x07|\x1b\\)?|[@-_])?|[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
+_ESCAPES = re.compile(
+    r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b\n]*(?:\x07|\x1b\\)?|[@-_])?|[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]"
+)
 
 
 def without_controls(text: str) -> str:
@@ -96,7 +98,7 @@ _CREDENTIAL = re.compile(
     r"|(?P<name>\b[\w-]*(?:api[_-]?key|access[_-]?key|auth[_-]?token|access[_-]?token|secret|password|passwd)[\"']?\s*[=:]\s*[\"']?)"
     r"(?!\$)[^\s\"'&,;)}\]]+"
     r"|(?P<bearer>\b(?:Bearer|Basic)\s+)[A-Za-z0-9+/=._~-]{6,}"
-    r"|\b(?:sk|pk|rk|hf|gsk|xai|ghp|AIza)[-_]?[A-Za-z0-9_*-]{16,}",
+    r"|\b(?-i:[sprx]k-|xai-|hf_|gsk_|gh[pousr]_|AIza)[A-Za-z0-9_*-]{16,}",
     re.IGNORECASE,
 )
 _secrets: set[str] = set()
@@ -111,8 +113,9 @@ def remember_secret(value: str) -> None:
 def redact(text: str) -> str:
     """The text with credentials replaced by `[hidden]`.
 
-    Credentials are passwords in URLs, what follows `api_key=` and the like, bearer tokens, keys in the form of well-known services,
-    values that `remember_secret` got, and the values of environment variables whose names end in KEY, TOKEN, SECRET or PASSWORD.
+    Credentials are passwords in URLs, what follows `api_key=` and the like, bearer tokens, keys in the form of well-known
+    services, values that `remember_secret` got, and the values of environment variables whose names end in KEY, TOKEN, SECRET
+    or PASSWORD.
     """
     secrets = {value for name, value in os.environ.items() if len(value) >= _MIN_SECRET and _SECRET_NAME.search(name)}
     for secret in sorted(secrets | _secrets, key=len, reverse=True):
