@@ -1,9 +1,6 @@
 """A map of a bank: its keys in two dimensions, as one HTML file that needs nothing else.
 
-Trajectories whose keys are alike lie close together: stored vectors, or for a lexical bank the TF-IDF of the keys, brought to
-50 dimensions (truncated SVD) and to two (t-SNE, van der Maaten and Hinton, 2008; above 3,000 different keys the first two
-principal components, which take seconds instead of minutes). Only near and far mean something in t-SNE; axes never do. Equal
-keys would hide each other, so they are laid round their place in a spiral.
+Trajectories whose keys are alike lie close together; `exprag.evaluation.layout` says how they are placed.
 """
 
 from __future__ import annotations
@@ -17,29 +14,31 @@ import numpy as np
 
 from exprag import html
 from exprag.bank.schema import KEY, VECTOR
-from exprag.errors import BankError, ConfigError, PluginError
+from exprag.errors import BankError, ConfigError
+from exprag.evaluation.layout import METHODS, place
 from exprag.evaluation.page import PACKAGE
 
 if TYPE_CHECKING:
     from exprag.bank import Bank, Filter
 
-METHODS = ("auto", "tsne", "pca")
 OUTCOMES = ("success", "failure", "unknown")
-_FEW = 3_000  # different keys that t-SNE is asked to place
-_DIMENSIONS = 50
-_SEED = 0
 _COLUMNS = ["id", "environment", "type", "success", "source", "n_steps", "instruction"]
 
 
 @dataclass(frozen=True)
 class BankMap:
-    """Points of a bank: `places` float32 [n, 2] in [0, 1], `rows` what is told of each, `method` how they were placed."""
+    """Points of a bank."""
 
     rows: list[dict[str, Any]]
+    """What the page shows of each trajectory: id, task, outcome, source and length."""
     places: np.ndarray
+    """Where each stands: float32 [n, 2] in [0, 1]."""
     method: str
+    """How they were placed: tsne or pca."""
     strategy: str
+    """The query strategy whose keys were compared."""
     of: int
+    """How many trajectories there are, of which `rows` may be a sample."""
 
 
 def map_bank(
@@ -63,8 +62,8 @@ def map_bank(
         raise BankError(f"The bank {bank.uri} has no trajectory to show.", cure="Add some, or ask for less.")
     if of > limit:
         rows = rows.take(np.linspace(0, of - 1, limit).round().astype(int))
-    places, used = _place(_features(rows[column].to_pylist()), method)
-    return BankMap(rows.drop_columns([column]).to_pylist(), places, used, name, of)
+    places, method = place(rows[column].to_pylist(), method)
+    return BankMap(rows.drop_columns([column]).to_pylist(), places, method, name, of)
 
 
 def write_map(path: str | Path, bank: Bank, bank_map: BankMap) -> Path:
@@ -89,8 +88,8 @@ def map_data(bank: Bank, bank_map: BankMap) -> dict[str, Any]:
     data: dict[str, Any] = {"x": bank_map.places[:, 0].round(4).tolist(), "y": bank_map.places[:, 1].round(4).tolist()}
     for name in ("type", "environment", "source"):
         data[f"{name}s"], data[name] = _coded([row[name] or "(none)" for row in bank_map.rows])
-    words = {True: 0, False: 1, None: 2}
-    data["outcomes"], data["outcome"] = list(OUTCOMES), [words[row["success"]] for row in bank_map.rows]
+    numbers = {True: 0, False: 1, None: 2}
+    data["outcomes"], data["outcome"] = list(OUTCOMES), [numbers[row["success"]] for row in bank_map.rows]
     data |= {name: [row[name] for row in bank_map.rows] for name in ("id", "instruction", "n_steps")}
     about = {"bank": Path(bank.uri).name, "version": bank.version, "encoder": bank.encoder}
     return data | {"about": about | {"strategy": bank_map.strategy, "method": bank_map.method, "of": bank_map.of}}
@@ -99,65 +98,6 @@ def map_data(bank: Bank, bank_map: BankMap) -> dict[str, Any]:
 def _coded(values: Sequence[str]) -> tuple[list[str], list[int]]:
     """Names, the most frequent first, and the number of each value's."""
     names, counts = np.unique(np.asarray(values, dtype=object), return_counts=True)
-    order = [str(names[place]) for place in np.lexsort((names, -counts))]
+    order = [str(names[index]) for index in np.lexsort((names, -counts))]
     numbers = {name: number for number, name in enumerate(order)}
     return order, [numbers[value] for value in values]
-
-
-def _features(keys: Sequence[Any]) -> Any:
-    """float [n, dimension]: vectors as they are (of keys by step their mean), texts as TF-IDF."""
-    if any(isinstance(key, str) or (key and isinstance(key[0], str)) for key in keys):
-        texts = [key if isinstance(key, str) else " ".join(key or ()) for key in keys]
-        try:
-            return _sklearn("feature_extraction.text").TfidfVectorizer(sublinear_tf=True).fit_transform(texts)
-        except ValueError:  # no words at all
-            return np.zeros((len(keys), 2))
-    length = next((np.asarray(key).shape[-1] for key in keys if key is not None and len(key)), 2)
-    none = np.zeros(length, dtype=np.float32)
-    rows = [none if key is None or not len(key) else np.asarray(key, dtype=np.float32) for key in keys]
-    return np.stack([row if row.ndim == 1 else row.mean(axis=0) for row in rows])
-
-
-def _place(features: Any, method: str) -> tuple[np.ndarray, str]:
-    """float32 [n, 2] in [0, 1], and the method that was used."""
-    decomposition = _sklearn("decomposition")
-    size = min(_DIMENSIONS, features.shape[1] - 1, features.shape[0] - 1)
-    if size >= 2:
-        svd = decomposition.TruncatedSVD(size, random_state=_SEED)
-        with np.errstate(all="ignore"):
-            features = svd.fit_transform(features)
-    dense = np.asarray(features if isinstance(features, np.ndarray) else features.toarray(), dtype=np.float64)
-    different, which = np.unique(dense.round(6), axis=0, return_inverse=True)
-    used = ("tsne" if len(different) <= _FEW else "pca") if method == "auto" else method
-    if len(different) < 5:  # too few to place by likeness: side by side
-        used, flat = "pca", np.stack([np.arange(len(different)), np.zeros(len(different))], axis=1)
-    elif used == "tsne":
-        perplexity = min(30, (len(different) - 1) / 3)
-        tsne = _sklearn("manifold").TSNE(random_state=_SEED, init="pca", perplexity=perplexity)
-        flat = tsne.fit_transform(different.astype(np.float32))
-    else:
-        flat = decomposition.PCA(2, random_state=_SEED).fit_transform(different)
-    if len(flat) > 1:  # the long way lies, as a screen does
-        flat = decomposition.PCA(2, random_state=_SEED).fit_transform(flat)
-    low, span = flat.min(axis=0), np.ptp(flat, axis=0).max() or 1.0
-    places = ((flat - low) / span)[which.reshape(-1)]
-    return (places + _spiral(which.reshape(-1))).astype(np.float32), used
-
-
-def _spiral(which: np.ndarray) -> np.ndarray:
-    """Offsets that lay points of one place side by side: Vogel's sunflower (1979)."""
-    order = np.argsort(which, kind="stable")
-    starts = np.searchsorted(which[order], which[order])
-    rank = np.empty(len(which))
-    rank[order] = np.arange(len(which)) - starts
-    radius, angle = 0.002 * np.sqrt(rank), rank * np.pi * (3 - np.sqrt(5))
-    return np.stack([radius * np.cos(angle), radius * np.sin(angle)], axis=1)
-
-
-def _sklearn(module: str) -> Any:
-    from importlib import import_module
-
-    try:
-        return import_module(f"sklearn.{module}")
-    except ImportError as error:
-        raise PluginError(f"A map needs scikit-learn ({error}).", cure="pip install scikit-learn") from error

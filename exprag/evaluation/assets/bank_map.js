@@ -7,7 +7,7 @@ const SIZE = data.id.length, TAU = 2 * Math.PI, NEAR = 14;
 const hidden = { type: new Set(), environment: new Set(), source: new Set(), outcome: new Set() };
 const css = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 const view = { scale: 1, x: 0, y: 0 };
-let picked = -1, hovered = -1, shown = [], due = 0;
+let picked = -1, hovered = -1, visible = [], due = 0;
 
 function el(tag, props, ...children) {
   const node = document.createElement(tag);
@@ -55,14 +55,14 @@ function legends() {
 
 function select() {
   const text = form.elements.text.value.trim().toLowerCase();
-  shown = [];
+  visible = [];
   for (let i = 0; i < SIZE; i += 1) {
     if (Object.keys(hidden).some((by) => hidden[by].has(data[by][i]))) continue;
     if (text && !data.instruction[i].toLowerCase().includes(text) && !data.id[i].includes(text)) continue;
-    shown.push(i);
+    visible.push(i);
   }
   const of = data.about.of > SIZE ? ` (a sample of ${data.about.of.toLocaleString("en-US")})` : "";
-  $("count").textContent = `${shown.length.toLocaleString("en-US")} of ${SIZE.toLocaleString("en-US")} trajectories${of}`;
+  $("count").textContent = `${visible.length.toLocaleString("en-US")} of ${SIZE.toLocaleString("en-US")} trajectories${of}`;
   draw();
 }
 
@@ -86,7 +86,7 @@ function paint() {
   context.setTransform(ratio, 0, 0, ratio, 0, 0);
   context.clearRect(0, 0, wide, high);
   const by = coloured(), r = radius(), groups = new Map();
-  for (const i of shown) {  // one path for each colour and outcome: ten thousand points stay fluid
+  for (const i of visible) {  // one path for each colour and outcome: ten thousand points stay fluid
     const key = data[by][i] * 3 + data.outcome[i];
     if (!groups.has(key)) groups.set(key, []);
     groups.get(key).push(i);
@@ -117,14 +117,14 @@ const draw = () => { if (!due) due = requestAnimationFrame(paint); };
 
 function nearest(x, y) {
   let best = -1, least = NEAR * NEAR;
-  for (const i of shown) {
+  for (const i of visible) {
     const [px, py] = place(i), far = (px - x) ** 2 + (py - y) ** 2;
     if (far < least) { least = far; best = i; }
   }
   return best;
 }
 
-function told(i) {
+function factsOf(i) {
   const outcome = data.outcomes[data.outcome[i]], tone = ["good", "bad", "warn"][data.outcome[i]];
   const steps = `${data.n_steps[i]} steps`;
   const where = [named("environment")[data.environment[i]], named("type")[data.type[i]], named("source")[data.source[i]]];
@@ -137,14 +137,14 @@ function told(i) {
 
 function hover(event) {
   const box = canvas.getBoundingClientRect(), x = event.clientX - box.left, y = event.clientY - box.top;
-  const found = nearest(x, y), tip = $("tip");
-  tip.hidden = found < 0;
-  if (found >= 0) {
-    tip.replaceChildren(...told(found));
+  const point = nearest(x, y), tip = $("tip");
+  tip.hidden = point < 0;
+  if (point >= 0) {
+    tip.replaceChildren(...factsOf(point));
     tip.style.left = `${Math.max(0, Math.min(x + 14, box.width - tip.offsetWidth - 8))}px`;
     tip.style.top = `${Math.max(0, Math.min(y + 14, box.height - tip.offsetHeight - 8))}px`;
   }
-  if (found !== hovered) { hovered = found; draw(); }
+  if (point !== hovered) { hovered = point; draw(); }
 }
 
 let from = null, moved = false;
@@ -161,7 +161,7 @@ canvas.addEventListener("pointerup", (event) => {
   if (!moved) {
     const box = canvas.getBoundingClientRect();
     picked = nearest(event.clientX - box.left, event.clientY - box.top);
-    $("picked").replaceChildren(...(picked < 0 ? [] : told(picked)));
+    $("picked").replaceChildren(...(picked < 0 ? [] : factsOf(picked)));
     draw();
   }
   from = null; canvas.classList.remove("moving");
