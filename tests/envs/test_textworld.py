@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -13,7 +14,7 @@ from exprag.environments.expert import play, play_expert
 from exprag.errors import ConfigError, EnvError
 from exprag.plugins import create
 from exprag_envs.textworld import generate
-from exprag_envs.textworld.environment import NOT_UNDERSTOOD, _command
+from exprag_envs.textworld.environment import NOT_UNDERSTOOD, ONE_ACTION, _command
 
 QUEST, COOKING = "quest/train/0", "cooking-easy/test/1"
 
@@ -112,6 +113,49 @@ def test_the_interpreters_own_commands_are_not_passed_on(
         assert environment.step("frobnicate the door")[4]["valid"] is False
         assert environment.step("take moon")[4]["valid"] is False
     assert list(tmp_path.iterdir()) == []
+
+
+def test_several_moves_in_one_action_are_not_played(make: Callable[[], Any]) -> None:
+    """Played as one, "open fridge then look" showed the first text alone, and "take A and B" left what can be done wrong."""
+    with make() as environment:
+        task = environment.task(COOKING)
+        take = next(action for action in play_expert(environment, task).actions if action.startswith("take "))
+        environment.reset(options={"task": task})
+        look, admissible = environment.step("look")[0], environment.admissible_actions()
+        for action in (
+            "open fridge then look",
+            "open fridge. look",
+            "open fridge, look",
+            "Open fridge THEN open oven",
+            "n.s.n",
+            "take all",
+            "take everything from counter",
+            "take two from counter",
+            "take 3 from counter",
+            f"{take} and knife",
+            "take knife, cookbook",
+            "take knife but cookbook",
+        ):
+            text, reward, terminated, _, info = environment.step(action)
+            assert (text, reward, terminated, info["valid"]) == (ONE_ACTION, 0.0, False, False), action
+            assert environment.admissible_actions() == admissible
+        assert environment.step("look")[0] == look, "nothing was played"
+        for action in ("look.", "look. ", "look then", "look,"):  # one move all the same
+            assert environment.step(action)[0] == look
+        assert environment.step("open fridge.")[4]["valid"] is True
+        assert "close fridge" in environment.admissible_actions()
+        assert environment.step(f"{take}.")[4]["valid"] is True
+        assert take not in environment.admissible_actions()
+
+
+def test_a_number_in_a_name_is_not_a_number_of_things(make: Callable[[], Any]) -> None:
+    with make() as environment:
+        environment.reset(options={"task": QUEST})
+        environment._names = re.compile(r"\b(?:type 4 chest|salt and pepper)\b")
+        assert not environment._is_several("open Type 4 chest")
+        assert not environment._is_several("insert salt and pepper into type 4 chest.")
+        assert environment._is_several("take salt and pepper and type 4 chest")
+        assert environment._is_several("take 4 from type 4 chest")
 
 
 @pytest.mark.parametrize("action", ["\x00", "look\x00", "\ud800", "öffne", "x" * 5000, "\x1b[0m"])

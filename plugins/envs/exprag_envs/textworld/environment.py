@@ -18,11 +18,20 @@ from exprag.trajectory import Task
 from exprag_envs.textworld.generate import FIRST_SEED, RECIPES, default_cache_dir, game_file
 
 NOT_UNDERSTOOD = "That's not a verb I recognise."
+ONE_ACTION = "Only one action at a time is understood."
 LONGEST = 200
 # The interpreter's own commands: they would write files, or change the game behind the back of the one who keeps score.
 _META = frozenset(
     """brief full fullscore long noscript normal notify nouns pronouns q quit record recording replay restart restore save
     script short superbrief transcript undo unscript verbose verify version""".split()  # noqa: SIM905
+)
+# What joins several moves into one command ("open door then go south") or several things into one action ("take all", "take two
+# from fridge"). The library takes apart the answer to one move at most: the texts of the others would be lost, and its account of
+# the state, which the admissible actions come from, would be wrong from then on.
+_CHAIN = re.compile(r"[.,]|\bthen\b")
+_SEVERAL = re.compile(
+    r"\b(?:and|but|all|both|each|every|everything|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|thirteen|fourteen"
+    r"|fifteen|sixteen|seventeen|eighteen|nineteen|twenty|[2-9]|\d\d+)\b"
 )
 _PARSER_ERRORS = (
     NOT_UNDERSTOOD,
@@ -85,8 +94,8 @@ class TextWorld(TextEnvironment):
             raise ConfigError(f"TextWorld has no split {split!r}.", cure=closest(split, list(self.splits)))
         for unknown in sorted(set(types or ()) - set(RECIPES)):
             raise ConfigError(f"TextWorld has no task type {unknown!r}.", cure=closest(unknown, list(RECIPES)))
-        chosen = [type_ for type_ in RECIPES if types is None or type_ in types]
-        return (self._task(type_, split, number) for number in range(self._games) for type_ in chosen)
+        names = [type_ for type_ in RECIPES if types is None or type_ in types]
+        return (self._task(type_, split, number) for number in range(self._games) for type_ in names)
 
     def _task(self, type_: str, split: str, number: int) -> Task:
         seed = FIRST_SEED[split] + number
@@ -94,10 +103,10 @@ class TextWorld(TextEnvironment):
 
     def reset(self, *, seed: int | None = None, options: Mapping[str, Any] | None = None) -> tuple[str, Info]:
         """Start the task's game, generating it the first time. The seed changes nothing: a game has no chance in it."""
-        asked = (options or {}).get("task")
-        if asked is None:
+        wish = (options or {}).get("task")
+        if wish is None:
             raise EnvError("TextWorld needs to know its task.", cure='reset(options={"task": …}) with one of tasks(SPLIT).')
-        task = self._known(self.task(asked).id)
+        task = self._known(self.task(wish).id)
         type_, split, number = task.id.split("/")
         path = game_file(self._cache, _version(), type_, split, int(number))
         import textworld
@@ -113,6 +122,8 @@ class TextWorld(TextEnvironment):
                 self._state = self._game.reset()
             except (OSError, ValueError, KeyError) as error:
                 raise EnvError(f"TextWorld's game {path} cannot be started: {error}.", cure="Delete the file.") from error
+        names = sorted(self._state.game.entity_names, key=len, reverse=True)
+        self._names = re.compile(rf"\b(?:{'|'.join(map(re.escape, names))})\b", re.IGNORECASE)
         self._done = False
         self._text = self._clean()
         # The first text is a banner, then the objective, then the room.
@@ -134,6 +145,8 @@ class TextWorld(TextEnvironment):
         return self._known(task) if isinstance(task, str) else super().task(task)
 
     def step(self, action: str) -> tuple[str, float, bool, bool, Info]:
+        """One action is one move of one thing: a chain ("look. inventory") or several things ("take all") are not played, and say
+        so."""
         if self._game is None:
             raise EnvError("TextWorld was not reset.")
         before, valid = self._state.score, False
@@ -141,6 +154,8 @@ class TextWorld(TextEnvironment):
             command = _command(action)
             if command is None:
                 self._text = NOT_UNDERSTOOD
+            elif self._is_several(command):
+                self._text = ONE_ACTION
             else:
                 with _library:
                     self._state, _, self._done = self._game.step(command)
@@ -148,6 +163,11 @@ class TextWorld(TextEnvironment):
                 valid = not self._text.startswith(_PARSER_ERRORS)
         reward = (self._state.score - before) / self._state.max_score
         return self._text, reward, self._done, False, {**self._info(), "valid": valid}
+
+    def _is_several(self, command: str) -> bool:
+        """Whether the interpreter would play more than one move. A name of the game's own ("type 4 chest") counts as one word."""
+        text = self._names.sub("thing", command.lower())
+        return sum(bool(part.strip()) for part in _CHAIN.split(text)) > 1 or _SEVERAL.search(text) is not None
 
     def _clean(self) -> str:
         return re.sub(r"\n{3,}", "\n\n", _STATUS_LINE.sub("", self._state.feedback)).strip()
@@ -170,7 +190,7 @@ class TextWorld(TextEnvironment):
         return 100 if task.type == "cooking-hard" else 50
 
     def fingerprint(self) -> str:
-        return make_fingerprint(self.name, _version(), (*self.action_templates, json.dumps(RECIPES, sort_keys=True)))
+        return make_fingerprint(self.name, _version(), (*self.action_templates, ONE_ACTION, json.dumps(RECIPES, sort_keys=True)))
 
     def close(self) -> None:
         if self._game is not None:
@@ -180,7 +200,7 @@ class TextWorld(TextEnvironment):
 
 
 def _command(action: str) -> str | None:
-    """What the interpreter is given, or None for what it must not see (its own commands) or could not read."""
+    """What goes to the interpreter, or None for what it must not see (its own commands) or could not read."""
     command = " ".join(action.split())
     if not command.isascii() or not command.isprintable() or len(command) > LONGEST:
         return None

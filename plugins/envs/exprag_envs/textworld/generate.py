@@ -1,7 +1,7 @@
-"""Makes the games: which kinds there are, and the file of one, generated when it is first asked for.
+"""Makes the games: which kinds there are, and the file of each, generated when it is first needed.
 
-A game is generated in a process of its own with a fixed hash seed, because TextWorld walks over sets: the same game file would
-else come out differently ordered from run to run. As a script: `generate.py TYPE SPLIT SEED FILE.z8`.
+A game is generated in its own process with a fixed hash seed, because TextWorld iterates over sets: otherwise the same game file
+would come out in another order from run to run. As a script: `generate.py TYPE SPLIT SEED FILE.z8`.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def default_cache_dir() -> Path:
 
 
 def game_file(cache_dir: Path, version: str, type_: str, split: str, number: int) -> Path:
-    """The game's file, generated if it is not in the cache (2-6 s). Raises EnvError with what the library said."""
+    """The game's file, generated if it is not in the cache (2-6 s). Raises EnvError with the library's own message."""
     from exprag.errors import EnvError
 
     recipe = hashlib.sha256(json.dumps(RECIPES[type_], sort_keys=True).encode()).hexdigest()[:8]
@@ -47,10 +47,10 @@ def game_file(cache_dir: Path, version: str, type_: str, split: str, number: int
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=folder) as partial:
-            made = Path(partial) / game.name
-            told = [type_, split, str(FIRST_SEED[split] + number), str(made)]
+            new = Path(partial) / game.name
+            arguments = [type_, split, str(FIRST_SEED[split] + number), str(new)]
             subprocess.run(
-                [sys.executable, "-P", __file__, *told],
+                [sys.executable, "-P", __file__, *arguments],
                 env={**os.environ, "PYTHONHASHSEED": "0"},
                 stdin=subprocess.DEVNULL,
                 capture_output=True,
@@ -60,11 +60,11 @@ def game_file(cache_dir: Path, version: str, type_: str, split: str, number: int
                 check=True,
             )
             # The description first: a game file that is there is whole, whoever else is making it.
-            made.with_suffix(".json").replace(game.with_suffix(".json"))
-            made.replace(game)
+            new.with_suffix(".json").replace(game.with_suffix(".json"))
+            new.replace(game)
     except subprocess.SubprocessError as error:
-        said = (getattr(error, "stderr", "") or str(error)).strip().splitlines()[-1:]
-        raise EnvError(f"TextWorld could not generate {type_}/{split}/{number}: {' '.join(said)}.") from error
+        reason = (getattr(error, "stderr", "") or str(error)).strip().splitlines()[-1:]
+        raise EnvError(f"TextWorld could not generate {type_}/{split}/{number}: {' '.join(reason)}.") from error
     except OSError as error:
         raise EnvError(
             f"TextWorld's game cache {cache_dir} cannot be used: {error}.", cure="Name another folder with cache_dir=FOLDER."
