@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from exprag.bank.exclusion import Exclusion
 from exprag.errors import ConfigError
 from exprag.evaluation.recalled import is_remote
+from exprag.text import redact
 from exprag.trajectory import Task, Trajectory
 
 if TYPE_CHECKING:
@@ -143,9 +144,9 @@ def _open(uri: str | None, version: int | None, *, trusted: bool) -> Bank:
     if uri is None:
         raise ConfigError("Trajectories were recalled, but no bank is named.", cure="Say where it is: --bank BANK.")
     if is_remote(uri) and not trusted:
-        raise ConfigError(
-            f"The bank {uri} was not opened, because it is not on this machine.", cure=f"To open it: --bank {uri}"
-        )
+        name = redact(uri)
+        what = f"The bank {name} was not opened, because it is not on this machine."
+        raise ConfigError(what, cure=f"To open it: --bank {name}")
     return Bank.open(uri, version=version)
 
 

@@ -13,6 +13,7 @@ from typing import Any
 from exprag import html
 from exprag.evaluation.metrics import in_loop
 from exprag.evaluation.recalled import recalled_ids
+from exprag.evaluation.redaction import redacted
 from exprag.evaluation.render import sentences
 from exprag.evaluation.report import compare
 from exprag.evaluation.results import RunResult, distinct
@@ -66,8 +67,13 @@ def page_data(runs: Sequence[RunResult], recalled: Mapping[str, Trajectory], bas
 
 
 def _record(trajectory: Trajectory) -> dict[str, Any]:
-    """The trajectory without what is at its default. A list of recalled trajectories that stays the same is written once."""
+    """The trajectory without what is at its default, and without credentials where a server may have repeated them. A list of
+    recalled trajectories that stays the same is written once."""
     record = trajectory.model_dump(mode="python", exclude_defaults=True)
+    record |= {name: redacted(record[name]) for name in ("provenance", "error") if name in record}
+    for written in record.get("steps", ()):
+        if written.get("note"):
+            written["note"] = redacted(written["note"])
     for before, step, written in zip(trajectory.steps, trajectory.steps[1:], record.get("steps", ())[1:], strict=False):
         if step.recalled and step.recalled == before.recalled:
             del written["recalled"]

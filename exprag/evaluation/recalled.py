@@ -11,6 +11,7 @@ from collections.abc import Sequence
 
 from exprag.errors import BankError, PluginError
 from exprag.evaluation.results import RunResult
+from exprag.text import redact
 from exprag.trajectory import Trajectory
 
 
@@ -41,14 +42,15 @@ def read_recalled(runs: Sequence[RunResult], banks: Sequence[str] = ()) -> tuple
     trajectories: dict[str, Trajectory] = {}
     for (uri, version), ids in places.items():
         if is_remote(uri) and uri not in banks:
-            problems.append(f"The bank {uri} was not opened, because it is not on this machine. To open it: --bank {uri}")
+            name = redact(uri)
+            problems.append(f"The bank {name} was not opened, because it is not on this machine. To open it: --bank {name}")
             continue
         from exprag.bank import Bank
 
         try:
             trajectories |= {trajectory.id: trajectory for trajectory in Bank.open(uri, version).get(sorted(ids))}
         except BankError as error:
-            problems.append(str(error))
+            problems.append(redact(str(error)))
     return trajectories, problems
 
 

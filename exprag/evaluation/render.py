@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from exprag.evaluation.metrics import Metrics
-from exprag.evaluation.report import Comparison, Report
 from exprag.evaluation.statistics import Difference, Interval
 from exprag.text import printable
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
     from rich.text import Text
+
+    from exprag.evaluation.report import Comparison, Report
 
 NONE = "–"
 MINUS = "−"

@@ -15,6 +15,7 @@ from exprag.evaluation.metrics import Metrics, by_type, measure
 from exprag.evaluation.notes import notes_on
 from exprag.evaluation.pairing import Pairing, pair
 from exprag.evaluation.recalled import refresh_of
+from exprag.evaluation.redaction import redacted
 from exprag.evaluation.results import RunResult, distinct
 from exprag.evaluation.statistics import Difference, Paired, mcnemar, paired_means, paired_rates
 from exprag.trajectory import Trajectory
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Arm:
-    """One run's configuration, versions and metrics: in all, and by task type.
+    """One run's configuration (credentials hidden), versions and metrics: in all, and by task type.
 
     `refresh` says when the bank was asked, also where the configuration leaves it to the query strategy; None without memory.
     """
@@ -108,7 +109,7 @@ def compare(runs: Sequence[RunResult], baseline: str | None = None) -> Report:
         arms=tuple(
             Arm(
                 run.name,
-                run.config,
+                redacted(run.config),
                 run.versions,
                 measure(run.episodes),
                 {type_: measure(group) for type_, group in by_type(run.episodes).items()},

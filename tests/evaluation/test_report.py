@@ -193,6 +193,26 @@ def test_names_send_no_escape_sequence_to_the_terminal() -> None:
         assert not set(text) & {"\x1b", "\x07", "\x9b"}
 
 
+def test_no_credential_is_shown(tmp_path: Path) -> None:
+    secret, key = "hunter2hunter2", "sk-" + "a1b2c3d4" * 4
+    model = f"openai:x?base_url=http://user:{secret}@host/v1"
+    config = {"model": model, "bank": f"s3://id:{secret}@bucket/bank", "environment_options": {"api_key": secret, "seed": 3}}
+    error = EpisodeError(boundary="model", message=f"401: the key {key} is not valid at http://user:{secret}@host/v1")
+    steps = (Step(observation="o", action="a", note=f"the server said {key}", recalled=(Recalled(id="x", score=1.0),)),)
+    broken = episode("1", False, ended="error", error=error)
+    broken = broken.model_copy(update={"steps": steps, "provenance": broken.provenance.model_copy(update={"model": model})})
+    run = RunResult("m", {"environment": "toy", **config}, {}, (broken,))
+    folder = write_run(tmp_path / "run", run)
+    shown_texts = [cli(folder, "--html", tmp_path / "page.html"), cli(folder, "--json"), cli(folder, "--markdown")]
+    page = (tmp_path / "page.html").read_text()
+    for text in (*shown_texts, page):
+        assert secret not in text
+        assert key not in text
+    assert "401: the key " in page
+    options = compare([run]).arms[0].config["environment_options"]
+    assert options == {"api_key": "[hidden]", "seed": 3}
+
+
 def test_real_episodes(real: tuple[list[RunResult], dict[str, Trajectory]]) -> None:
     runs, _ = real
     found = compare(runs)
