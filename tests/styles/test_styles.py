@@ -132,12 +132,107 @@ def test_react_repairs_what_strays(response: str, action: str, thought: str | No
     [
         ("<think>look\nor not</think>\ngo to desk 1", "go to desk 1", True),
         ('{"action": "look"}', "look", True),
-        ("```\nlook\n```", "look", False),
+        ("```\nlook\n```", "look", True),
     ],
 )
 def test_act_repairs_what_strays(response: str, action: str, noted: bool) -> None:
     read = load_style("act").parse(response, TEMPLATES)
     assert (read.action, read.note is not None) == (action, noted)
+
+WRAPPED = [
+    "Maybe I should\ngo to desk 1\nbut no.\n</think>\n\ngo to shelf 1",
+    "go to desk 1 would be wrong</thinking>go to shelf 1",
+    "hmm go to desk 1[/THINK]go to shelf 1",
+    "<|channel|>analysis<|message|>go to desk 1?<|end|><|start|>assistant<|channel|>final<|message|>go to shelf 1<|return|>",
+    "go to desk 1?<|end|><|start|>assistant<|channel|>final<|message|>go to shelf 1",
+    "analysisgo to desk 1?\nassistantfinalgo to shelf 1",
+    "<answer>go to shelf 1</answer>",
+    "I could go to desk 1.\n<answer>\ngo to shelf 1\n</answer>\nDone.",
+    "<action>go to shelf 1</action>",
+    "<response><action>go to shelf 1</action></response>",
+    "<output>go to shelf 1",
+    "go to shelf 1<|im_end|>",
+    "go to shelf 1</s>",
+    "go to shelf 1<end_of_turn>\n<start_of_turn>user\nYou see\ngo to desk 1",
+    "go to shelf 1<|eot_id|>",
+    "<|im_start|>assistant\ngo to shelf 1<|im_end|>\n<|im_start|>user\nok",
+    "assistant\n\ngo to shelf 1",
+    "```go to shelf 1```",
+    "```\ngo to shelf 1\n```",
+    "'go to shelf 1'",
+    "“go to shelf 1”",
+    "**go to shelf 1**",
+    "**Action:** go to shelf 1",
+    "**Action: go to shelf 1**",
+    "Action: `go to shelf 1`",
+    "- Action: \"go to shelf 1\"",
+    "<thought>maybe go to desk 1</thought>\n<action>go to shelf 1</action>",
+    "\\boxed{go to shelf 1}",
+    "<|begin_of_box|>go to shelf 1<|end_of_box|>",
+    "<tool_call>{\"name\": \"act\", \"arguments\": {\"action\": \"go to shelf 1\"}}</tool_call>",
+    "Thought: near\nAction: go to shelf 1<|im_end|>",
+    "<think>x</think>\nThought: near\nAction: go to shelf 1</s>",
+    "Thought: near</think>\nThought: so\nAction: go to shelf 1",
+    "<answer>Thought: near\nAction: go to shelf 1</answer>",
+    "The best action is:\n```\ngo to shelf 1\n```\nas it is near",
+    "go to shelf 1\nuser\nYou are at shelf 1\nassistant\ntake x from y",
+    "◁think▷go to desk 1◁/think▷go to shelf 1",
+    "<|channel>thought\ngo to desk 1<channel|>go to shelf 1<turn|>",
+    "<|START_THINKING|>go to desk 1<|END_THINKING|><|START_RESPONSE|>go to shelf 1<|END_RESPONSE|>",
+    "<seed:think>go to desk 1</seed:think>go to shelf 1",
+    "</think>\n\ngo to shelf 1",
+    "<think>\n\n</think>\n\ngo to shelf 1",
+    "$\\boxed{\\text{go to shelf 1}}$",
+    "Final answer: go to shelf 1",
+    "Answer: go to shelf 1",
+    "go to shelf 1\n</answer>",
+    "<s> go to shelf 1 </s>",
+    "<|assistant|>go to shelf 1<|user|>",
+]
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("response", WRAPPED)
+def test_wrappers_come_off_with_a_note(name: str, response: str) -> None:
+    """What chat templates, servers and models leave round an answer; a place in the reasoning (desk 1) is never played."""
+    turn = load_style(name).parse(response, TEMPLATES)
+    assert turn.action == "go to shelf 1"
+    assert turn.note
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize(
+    ("response", "thought"),
+    [
+        ("Maybe I should\ngo to desk 1\nbut no.\n</think>\n\ngo to shelf 1", "Maybe I should go to desk 1 but no."),
+        ("<think>It said <think> before.</think>go to shelf 1", "It said <think> before."),
+        ("a</think>b</think>go to shelf 1", "a b"),
+        ("<answer>go to shelf 1</answer>", None),
+        ("It is near. <answer>go to shelf 1</answer>", "It is near."),
+    ],
+)
+def test_what_stands_in_or_before_a_closing_mark_is_the_thought(name: str, response: str, thought: str | None) -> None:
+    turn = load_style(name).parse(response, TEMPLATES)
+    assert (turn.action, turn.thought) == ("go to shelf 1", thought)
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize(
+    "response", ["<think>go to desk 1 then", "[THINK]go to desk 1", "<|channel|>analysis<|message|>go to desk 1"]
+)
+def test_reasoning_alone_is_no_action(name: str, response: str) -> None:
+    turn = load_style(name).parse(response, TEMPLATES)
+    assert not turn.action
+    assert turn.thought
+    assert "no action" in str(turn.note)
+
+
+def test_tags_of_the_environments_own_stay() -> None:
+    assert load_style("act").parse("<answer>42</answer>", ("<answer>{number}</answer>",)).action == "<answer>42</answer>"
+
+
+def test_quotes_inside_an_action_stay() -> None:
+    assert load_style("act").parse('say "open sesame"', ('say "{words}"',)) == Turn('say "open sesame"')
 
 
 def test_stateact_reads_its_own_turn_and_says_what_is_missing() -> None:

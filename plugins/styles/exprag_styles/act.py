@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -10,7 +11,8 @@ from pydantic import BaseModel, Field
 from exprag.contracts.style import AgentStyle, Turn
 from exprag.contracts.templates import match
 from exprag.trajectory import Step
-from exprag_styles.text import bare, lines_of, one_line, read_json, split_reasoning, unfence
+from exprag_styles.text import bare, lines_of, one_line, read_json, unfence
+from exprag_styles.wrappers import clean
 
 
 class Answer(BaseModel):
@@ -37,19 +39,32 @@ class Act(AgentStyle):
         return one_line(str(answer["action"]))
 
     def parse(self, response: str, templates: Sequence[str]) -> Turn:
-        """The first line that fits an action template, else the first line; quotes, bullets, fences and "Action:" removed."""
-        reasoning, text = split_reasoning(response)
-        answer = read_json(text) if text.strip().startswith(("{", "```")) else None
+        """The line labelled "Action:", else the first that fits an action template, else the first line; wrappers come off."""
+        cleaned = clean(response, templates)
+        text, notes, thought = cleaned.text, list(cleaned.notes), cleaned.thought or None
+        answer = read_json(text) if text.strip().startswith(("{", "[", "```", "<tool_call>")) else None
         if answer and isinstance(answer.get("action"), str):
-            return Turn(one_line(answer["action"]), reasoning or None, "JSON instead of a bare action")
-        lines = [line for raw in lines_of(unfence(text)) if (line := bare(raw))]
-        thought = reasoning or None
-        if not lines:
-            return Turn("", thought, "the model's turn was empty" if not thought else "the model's turn has no action")
-        fitting = [line for line in lines if match(line, templates)]
-        action = (fitting or lines)[0]
+            return _turn(one_line(answer["action"]), thought, [*notes, "JSON instead of a bare action"])
+        plain = unfence(text)
+        notes += ["code fence"] if plain != text else []
+        rows = [row for row in lines_of(plain) if bare(row)]
+        if not rows:
+            return Turn("", thought, "the model's turn has no action" if thought else "the model's turn was empty")
+        labelled = [row for row in rows if _LABEL.match(row)]
+        fits = [row for row in rows if match(bare(row, templates), templates)]
+        fitting = [row for row in labelled if row in fits] or fits
+        row = (fitting or labelled or rows)[0]
         if len(fitting) > 1:
-            return Turn(action, thought, f"{len(fitting)} actions in one turn: the first was taken")
-        if len(lines) > 1 or thought:
-            return Turn(action, thought, "text around the action was left out")
-        return Turn(action)
+            notes.append(f"{len(fitting)} actions in one turn: the first was taken")
+        elif len(rows) > 1:
+            notes.append("text around the action was left out")
+        if bare(row, templates) != row:
+            notes.append("marks round the action")
+        return _turn(bare(row, templates), thought, notes)
+
+
+_LABEL = re.compile(r"^[\s>*_#`\-•]*(?:next\s+)?action(?:\s*\d+)?[*_`]*\s*:", re.IGNORECASE)
+
+
+def _turn(action: str, thought: str | None, notes: list[str]) -> Turn:
+    return Turn(action, thought, "; ".join(notes if action else [*notes, "the model's turn has no action"]) or None)

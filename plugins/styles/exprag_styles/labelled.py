@@ -3,10 +3,10 @@
     Thought: the mug is probably on the desk
     Action: go to desk 1
 
-A turn that has this form is read as it stands. Everything else is repaired by one of these rules, and noted: labels in another
-case, numbered, in markdown or all on one line; code fences and reasoning tags; JSON with the labels as keys; several actions (the
-first counts: what follows was imagined); text after the action; no label at all (the first line that fits an action template
-is the action, what stands before it the thought).
+A turn that has this form is read as it stands. Everything else is repaired by one of these rules, and noted: what models and
+servers leave round an answer comes off (`wrappers`); labels in another case, numbered, in markdown or all on one line; JSON with
+the labels as keys; several actions (the first counts: what follows was imagined); text after the action; no label at all (the
+first line that fits an action template is the action, what stands before it the thought).
 """
 
 from __future__ import annotations
@@ -18,7 +18,8 @@ from typing import Any
 from exprag.contracts.style import AgentStyle, Turn
 from exprag.contracts.templates import match
 from exprag.trajectory import Step
-from exprag_styles.text import bare, lines_of, one_line, read_json, split_reasoning, unfence
+from exprag_styles.text import bare, lines_of, one_line, read_json, unfence
+from exprag_styles.wrappers import clean
 
 ACTION = "Action"
 THOUGHT = "Thought"
@@ -44,32 +45,35 @@ class Labelled(AgentStyle):
 
     def compose(self, fields: Mapping[str, str]) -> str:
         """One line for each field that has a value; the action always has its line."""
-        told = [(label, one_line(fields.get(label, ""))) for label in self.labels]
-        return "\n".join(f"{label}: {value}" for label, value in told if value or label == ACTION)
+        values = [(label, one_line(fields.get(label, ""))) for label in self.labels]
+        return "\n".join(f"{label}: {value}" for label, value in values if value or label == ACTION)
 
     def write_answer(self, answer: Mapping[str, Any]) -> str:
         return self.compose({label: _text(answer.get(_key(label))) for label in self.labels})
 
     def parse(self, response: str, templates: Sequence[str]) -> Turn:
-        fields = self._clean(response)
+        cleaned = clean(response, templates)
+        text, notes, thought = cleaned.text, list(cleaned.notes), cleaned.thought
+        fields = self._clean(text)
         if fields and fields[ACTION]:
+            fields = fields if fields.get(THOUGHT) or not thought else {**fields, THOUGHT: thought}
             missing = ", ".join(f'"{label}:"' for label in self.labels if label not in fields)
-            return self._turn(fields, [f"no line {missing}"] if missing else [], templates)
-        reasoning, text = split_reasoning(response)
-        notes = ["reasoning tags"] if reasoning else []
+            return self._turn(fields, [*notes, f"no line {missing}"] if missing else notes, templates)
         if not text.strip():
-            return Turn("", reasoning or None, "the model's turn has no action" if reasoning else "the model's turn was empty")
+            note = "the model's turn has no action" if thought else "the model's turn was empty"
+            return Turn("", thought or None, "; ".join([*notes, note]))
         answer = read_json(text)
         if answer and (fields := self._from_json(answer)):
+            fields[THOUGHT] = fields[THOUGHT] or thought
             return self._turn(fields, [*notes, "JSON instead of labelled lines"], templates)
         plain = unfence(text)
         notes += ["code fence"] if plain != text else []
-        found = self._loose(plain, at_line_start=True)
-        if ACTION not in [label for label, _ in found]:
-            found = self._loose(plain, at_line_start=False)
-        if ACTION in [label for label, _ in found]:
-            return self._repaired(found, notes, reasoning, templates)
-        return self._unlabelled(plain, dict(found), notes, reasoning, templates)
+        pairs = self._loose(plain, at_line_start=True)
+        if ACTION not in [label for label, _ in pairs]:
+            pairs = self._loose(plain, at_line_start=False)
+        if ACTION in [label for label, _ in pairs]:
+            return self._repaired(pairs, notes, thought, templates)
+        return self._unlabelled(plain, dict(pairs), notes, thought, templates)
 
     def _clean(self, response: str) -> dict[str, str] | None:
         """The fields of a turn in exactly this form, else None. A value may go on over lines, the action's may not."""
@@ -110,28 +114,30 @@ class Labelled(AgentStyle):
         known = {_key(name): name for name in (*self.labels, "Observation")}
         return [(known[_key(hit[1])], text[hit.end() : end].strip()) for hit, end in zip(hits, ends, strict=True)]
 
-    def _repaired(self, found: list[tuple[str, str]], notes: list[str], reasoning: str, templates: Sequence[str]) -> Turn:
-        actions = [value for label, value in found if label == ACTION]
-        upto = next(place for place, (label, _) in enumerate(found) if label == ACTION)
+    def _repaired(self, pairs: list[tuple[str, str]], notes: list[str], reasoning: str, templates: Sequence[str]) -> Turn:
+        actions = [value for label, value in pairs if label == ACTION]
+        upto = next(place for place, (label, _) in enumerate(pairs) if label == ACTION)
         lines = lines_of(actions[0])
-        fields = {label: one_line(value) for label, value in reversed(found[: upto + 1])}
-        fields[ACTION] = lines[0] if lines else ""
+        fields = {label: one_line(value) for label, value in reversed(pairs[: upto + 1])}
+        action = lines[0] if lines else ""
+        fields[ACTION] = action if action[:1] in ("*", "`") else action.rstrip("*`")  # the end of a label's bold
         fields.setdefault(THOUGHT, reasoning)
         if len(actions) > 1:
             notes = [*notes, f"{len(actions)} actions in one turn: the first was taken"]
-        elif len(lines) > 1 or len(found) > upto + 1:
+        elif len(lines) > 1 or len(pairs) > upto + 1:
             notes = [*notes, "text after the action was left out"]
         return self._turn(fields, notes or ["labels in another form"], templates)
 
     def _unlabelled(self, text: str, fields: dict[str, str], notes: list[str], reasoning: str, templates: Sequence[str]) -> Turn:
         raw = lines_of(text)
-        fitting = [number for number, line in enumerate(raw) if match(bare(line), templates)]
+        fitting = [number for number, line in enumerate(raw) if match(bare(line, templates), templates)]
         if not fitting and fields:  # a thought that was never followed by an action: cut off by a token limit, as a rule
-            return Turn("", one_line(fields.get(THOUGHT, "")) or reasoning or None, "the model's turn has no action")
+            note = "; ".join([*notes, "the model's turn has no action"])
+            return Turn("", one_line(fields.get(THOUGHT, "")) or reasoning or None, note)
         place = fitting[0] if fitting else len(raw) - 1
         before = " ".join(raw[:place])
         thought = one_line(fields.get(THOUGHT, "")) if fields else before
-        action = bare(raw[place]) if raw else ""
+        action = bare(raw[place], templates) if raw else ""
         note = f'no line "{ACTION}:"' if action else "the model's turn has no action"
         if len(fitting) > 1:
             note += f", {len(fitting)} actions: the first was taken"

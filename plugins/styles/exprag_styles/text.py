@@ -1,21 +1,21 @@
-"""What all styles do with a model's text: reasoning tags, code fences, quotes and bullets round an action."""
+"""What all styles do with a line of a model's text: code fences, bullets, labels and quotes round an action, and JSON."""
 
 from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-_REASONING = re.compile(r"<(think|thinking|reasoning)>(.*?)(?:</\1>|\Z)", re.DOTALL | re.IGNORECASE)
+from exprag.contracts.templates import match
+
 _FENCE = re.compile(r"^\s*(?:```|~~~)[\w-]*\s*$", re.MULTILINE)
-_PREFIX = re.compile(r"^(?:[>*\-•\s]+|(?:next\s+)?action\s*(?:\d+\s*)?:\s*|\d+[.)]\s+)+", re.IGNORECASE)
-_MARKS = "`\"'*_"
-
-
-def split_reasoning(response: str) -> tuple[str, str]:
-    """(what stands in reasoning tags, the rest). Reasoning that was cut off by a token limit has no end tag."""
-    found = [" ".join(hit[2].split()) for hit in _REASONING.finditer(response)]
-    return " ".join(text for text in found if text), _REASONING.sub("", response)
+_PREFIX = re.compile(
+    r"^(?:[>*_`\-•\s]+|(?:(?:my|the)\s+)?(?:next\s+)?action\s*(?:\d+\s*)?[*_`]*\s*:[*_`\s]*|\d+[.)]\s+)+", re.IGNORECASE
+)
+_OTHER_LABEL = re.compile(r"^(?:(?:my|the|final|next)\s+)*(?:answer|response|output|command|move|step)[*_`]*\s*:", re.IGNORECASE)
+_PAIRS = {'"': '"', "'": "'", "`": "`", "*": "*", "_": "_", "“": "”", "‘": "’", "«": "»", "「": "」"}
+_STRAY = "`*"
 
 
 def unfence(text: str) -> str:
@@ -23,9 +23,22 @@ def unfence(text: str) -> str:
     return _FENCE.sub("", text)
 
 
-def bare(line: str) -> str:
-    """An action without bullets, numbers, "Action:" and quotes round it."""
-    return _PREFIX.sub("", line.strip()).strip(_MARKS).strip()
+def bare(line: str, templates: Sequence[str] = ()) -> str:
+    """An action without bullets, numbers, "Action:", and the quotes or marks that stand round the whole of it.
+
+    Another label ("Answer:") comes off where what follows fits an action template and the whole does not.
+    """
+    text = _PREFIX.sub("", line.strip()).strip()
+    while len(text) > 1 and text[-1] == _PAIRS.get(text[0]):
+        text = text[1:-1].strip()
+    for mark in "\"'":  # an opening quote that a bullet or a label hid, or one that was never closed
+        if text.count(mark) == 1 and (text[:1] == mark or text[-1:] == mark):
+            text = text.strip(mark)
+    text = text.strip(_STRAY).strip()
+    label = _OTHER_LABEL.match(text)
+    if label and not match(text, templates) and match(rest := bare(text[label.end() :]), templates):
+        return rest
+    return text
 
 
 def lines_of(text: str) -> list[str]:
@@ -37,12 +50,15 @@ def one_line(text: str) -> str:
 
 
 def read_json(text: str) -> dict[str, Any] | None:
-    """The first JSON object in the text, or None."""
+    """The first JSON object in the text, or None; of a tool call written as text, its arguments."""
     start = text.find("{")
     if start < 0:
         return None
     try:
-        found, _ = json.JSONDecoder().raw_decode(text[start:])
+        answer, _ = json.JSONDecoder().raw_decode(text[start:])
     except (ValueError, RecursionError):
         return None
-    return found if isinstance(found, dict) else None
+    if not isinstance(answer, dict):
+        return None
+    arguments = next((answer[key] for key in ("arguments", "parameters") if isinstance(answer.get(key), Mapping)), None)
+    return dict(arguments) if arguments is not None and "name" in answer else answer
