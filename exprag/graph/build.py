@@ -21,7 +21,7 @@ from exprag.contracts.environment import TextEnvironment
 from exprag.contracts.formatter import Formatter
 from exprag.contracts.style import AgentStyle
 from exprag.environments.sessions import Sessions
-from exprag.graph.compose import guarded, unless_over
+from exprag.graph.compose import guarded, recursion_limit, unless_over
 from exprag.graph.parts import make_nodes
 from exprag.graph.state import Context, InputState, State
 from exprag.retrieval import Retriever
@@ -88,4 +88,5 @@ def build_agent(
     graph.add_conditional_edges("act", unless_over("observe"), ["observe", "finish"])
     # The Trajectory stands in the state.
     graph.add_edge("finish", END)
-    return graph.compile(name="exprag")
+    # An episode is bounded by its step limit. LangGraph's own limit (25 supersteps in some releases) must lie well above it.
+    return graph.compile(name="exprag").with_config(recursion_limit=recursion_limit(max_steps))

@@ -17,6 +17,14 @@ from exprag.graph.state import Context, State
 log = logging.getLogger("exprag.graph")
 
 
+SUPERSTEPS = 4  # of one step of an episode, at most: observe, retrieve, act, and one of a node set between them
+
+
+def recursion_limit(max_steps: int | None = None) -> int:
+    """How many supersteps a graph may take, for episodes of at most `max_steps` steps (None: as long as any)."""
+    return max(10_000, SUPERSTEPS * (max_steps or 0) + SUPERSTEPS)
+
+
 def guarded(node: Callable[..., Any]) -> Any:
     """The node, whose errors end the episode as data instead of raising: the state's `error` names boundary, message and cure.
 
