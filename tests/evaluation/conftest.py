@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from evaluation.made import SAMPLE, real_arms
+from evaluation.material import SAMPLE, real_arms
 
 from exprag.evaluation import RunResult
 from exprag.trajectory import Trajectory

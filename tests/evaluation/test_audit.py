@@ -42,9 +42,9 @@ def episodes() -> list[Trajectory]:
 
 @pytest.fixture(scope="module")
 def bank(tmp_path_factory: pytest.TempPathFactory, episodes: list[Trajectory]) -> Bank:
-    made = Bank.create(tmp_path_factory.mktemp("audit") / "bank")
-    made.add(episodes)
-    return made
+    bank = Bank.create(tmp_path_factory.mktemp("audit") / "bank")
+    bank.add(episodes)
+    return bank
 
 
 def rows(path: Path, episodes: list[Trajectory], bank: Bank | Retriever, **choices: Any) -> Audit:
@@ -52,8 +52,8 @@ def rows(path: Path, episodes: list[Trajectory], bank: Bank | Retriever, **choic
     return audit(path)
 
 
-def reasons(found: Audit) -> set[str]:
-    return {why for offence in found.offences for why in offence.why.split(", ")}
+def reasons(result: Audit) -> set[str]:
+    return {why for offence in result.offences for why in offence.why.split(", ")}
 
 
 def edit(path: Path, line: int, **changes: Any) -> None:
@@ -63,19 +63,19 @@ def edit(path: Path, line: int, **changes: Any) -> None:
 
 
 def test_a_training_set_passes(bank: Bank, episodes: list[Trajectory], tmp_path: Path) -> None:
-    found = rows(tmp_path / "rows.jsonl", episodes, bank, k=3, exclude_by=("place",))
-    assert found.passed
-    assert found.checked == len(episodes)
-    assert found.recalls > len(episodes)
+    result = rows(tmp_path / "rows.jsonl", episodes, bank, k=3, exclude_by=("place",))
+    assert result.passed
+    assert result.checked == len(episodes)
+    assert result.recalls > len(episodes)
     assert rows(tmp_path / "bare.jsonl", episodes, bank, k=0) == Audit(checked=16)
 
 
 def test_a_retriever_without_its_exclusion_is_found_out(bank: Bank, episodes: list[Trajectory], tmp_path: Path) -> None:
     leaking = Retriever(bank, k=6, exclude=False)
-    found = rows(tmp_path / "rows.jsonl", episodes, leaking)
-    assert not found.passed
-    assert any(why.startswith("of the same group") for why in reasons(found))
-    assert {offence.where.partition("/")[0] for offence in found.offences} <= {episode.id for episode in episodes}
+    result = rows(tmp_path / "rows.jsonl", episodes, leaking)
+    assert not result.passed
+    assert any(why.startswith("of the same group") for why in reasons(result))
+    assert {offence.where.partition("/")[0] for offence in result.offences} <= {episode.id for episode in episodes}
 
 
 def test_whatever_slips_into_a_row_is_named(bank: Bank, episodes: list[Trajectory], tmp_path: Path) -> None:
@@ -86,13 +86,13 @@ def test_whatever_slips_into_a_row_is_named(bank: Bank, episodes: list[Trajector
     place = next(e for e in episodes if e.task.metadata["place"] == task.metadata["place"] and e.task.group != task.group)
     recalled = [{"id": id, "score": 1.0, "reason": ""} for id in (own.id, group.id, place.id, "nobody")]
     edit(path, 0, recalled=recalled)
-    found = audit(path)
-    assert [offence.recalled for offence in found.offences] == [own.id, group.id, place.id, "nobody"]
-    assert found.offences[0].why.startswith("the episode itself, the same task, of the same group")
-    assert found.offences[1].why.startswith(f"of the same group {task.group!r}")
-    assert found.offences[2].why == f"the same place {task.metadata['place']!r}"
-    assert "not in the bank" in found.offences[3].why
-    assert {offence.where for offence in found.offences} == {f"{own.id}/0"}
+    result = audit(path)
+    assert [offence.recalled for offence in result.offences] == [own.id, group.id, place.id, "nobody"]
+    assert result.offences[0].why.startswith("the episode itself, the same task, of the same group")
+    assert result.offences[1].why.startswith(f"of the same group {task.group!r}")
+    assert result.offences[2].why == f"the same place {task.metadata['place']!r}"
+    assert "not in the bank" in result.offences[3].why
+    assert {offence.where for offence in result.offences} == {f"{own.id}/0"}
 
 
 @pytest.mark.usefixtures("toy_plugin")
@@ -108,9 +108,9 @@ def test_a_run_is_held_against_the_bank_at_its_version(bank: Bank, episodes: lis
     twin = next(episode for episode in episodes if episode.task.key == before[1].task.key)
     leaked = [{"id": twin.id, "score": 9.0, "reason": "slipped through"}]
     edit(directory.episodes_path, 1, steps=[{**step.to_dict(), "recalled": leaked} for step in before[1].steps])
-    found = audit(tmp_path / "run")
-    assert [(o.where, o.recalled) for o in found.offences] == [(before[1].id, twin.id)]
-    assert "the same task" in found.offences[0].why
+    result = audit(tmp_path / "run")
+    assert [(o.where, o.recalled) for o in result.offences] == [(before[1].id, twin.id)]
+    assert "the same task" in result.offences[0].why
 
     later = play_expert(Grouped(), Grouped().task("train/5"), seed=7)
     bank.add([later])  # it was not there yet when the run asked
@@ -124,8 +124,8 @@ def test_a_task_that_a_run_holds_twice_is_counted_once_and_looked_at_twice(bank:
     run(config, tmp_path / "run")
     directory = RunDirectory(tmp_path / "run")
     directory.append(directory.episodes()[0])
-    found = audit(tmp_path / "run")
-    assert (found.checked, found.recalls, found.repeated) == (2, 6, 1)
+    result = audit(tmp_path / "run")
+    assert (result.checked, result.recalls, result.repeated) == (2, 6, 1)
 
 
 def test_a_bank_on_the_network_is_opened_only_if_it_is_named(
@@ -159,10 +159,10 @@ def test_the_command_names_offenders_and_exits_with_1(bank: Bank, episodes: list
     rows(path, episodes, bank)
     assert CliRunner().invoke(app, ["audit", str(path)]).exit_code == 0
     edit(path, 3, recalled=[{"id": episodes[3].id, "score": 1.0, "reason": ""}])
-    done = CliRunner().invoke(app, ["audit", str(path), "--bank", bank.uri])
-    assert done.exit_code == 1
-    assert episodes[3].id in done.output
-    assert "1 that should not have been" in done.output
+    outcome = CliRunner().invoke(app, ["audit", str(path), "--bank", bank.uri])
+    assert outcome.exit_code == 1
+    assert episodes[3].id in outcome.output
+    assert "1 that should not have been" in outcome.output
 
 
 def test_bad_input(bank: Bank, episodes: list[Trajectory], tmp_path: Path) -> None:

@@ -57,10 +57,10 @@ def test_what_a_run_learnt_and_recalled_is_on_its_page(folders: dict[str, Path],
 
 @pytest.mark.parametrize("name", ["from-nothing", "on-top"])
 def test_a_run_that_learns_passes_the_audit_against_its_own_bank(folders: dict[str, Path], name: str) -> None:
-    found = audit(folders[name])
-    assert found.passed
-    assert found.checked == 8
-    assert found.recalls > 8
+    outcome = audit(folders[name])
+    assert outcome.passed
+    assert outcome.checked == 8
+    assert outcome.recalls > 8
 
 
 def test_the_bank_that_a_run_started_from_does_not_stand_in_for_its_own(folders: dict[str, Path], tmp_path: Path) -> None:

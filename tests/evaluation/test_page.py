@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from evaluation.made import arm, episode
+from evaluation.material import arm, episode
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -57,8 +57,8 @@ def hostile_run(recalled: tuple[Recalled, ...] = ()) -> RunResult:
     steps = tuple(
         Step(observation=text, action=text, thought=text, note=text, response=text + "!", recalled=recalled) for text in HOSTILE
     )
-    told = episode("1", False, type=HOSTILE[0]).model_copy(update={"steps": steps, "final_observation": HOSTILE[2]})
-    return RunResult(HOSTILE[2], {"environment": HOSTILE[0], "bank": None, "novel": {"a": HOSTILE}}, {}, (told,))
+    hostile = episode("1", False, type=HOSTILE[0]).model_copy(update={"steps": steps, "final_observation": HOSTILE[2]})
+    return RunResult(HOSTILE[2], {"environment": HOSTILE[0], "bank": None, "novel": {"a": HOSTILE}}, {}, (hostile,))
 
 
 def test_the_page_asks_for_nothing_from_elsewhere(tmp_path: Path) -> None:
@@ -163,8 +163,8 @@ def test_a_browser_shows_it(tmp_path: Path) -> None:
     recalled = episode("recalled", True)
     run = hostile_run((Recalled(id=recalled.id, score=0.25, reason=HOSTILE[2]),))
     # The page shows a lone surrogate as the replacement character; the browser's own --dump-dom dies of it.
-    told = run.episodes[0].model_copy(update={"steps": run.episodes[0].steps[:3]})
-    run = RunResult(run.name, {"environment": HOSTILE[0], "bank": None}, {}, (told,))
+    hostile = run.episodes[0].model_copy(update={"steps": run.episodes[0].steps[:3]})
+    run = RunResult(run.name, {"environment": HOSTILE[0], "bank": None}, {}, (hostile,))
     path = write_page(tmp_path / "page.html", [run, replace(run, name="second")], {recalled.id: recalled}, baseline="second")
     dom = browse(path, tmp_path / "profile", "#/0/2/1")
     elements = Counter(tag for tag, _ in Page(dom).elements)

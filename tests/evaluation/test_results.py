@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
-from evaluation.made import arm, episode, write_run
+from evaluation.material import arm, episode, write_run
 
 from exprag.errors import RecordError, RunError
 from exprag.evaluation import RunResult, load_run
@@ -40,9 +40,9 @@ def test_what_is_no_run_directory_is_refused(tmp_path: Path) -> None:
     with pytest.raises(RunError, match=r"no config\.json"):
         load_run(tmp_path)
     config = tmp_path / "config.json"
-    for text, told in [("{", "not valid JSON"), ("[]", "no JSON object"), ('{"model_type": "qwen2"}', "names no environment")]:
+    for text, message in [("{", "not valid JSON"), ("[]", "no JSON object"), ('{"model_type": "qwen2"}', "names no environment")]:
         config.write_text(text)
-        with pytest.raises(RunError, match=told):
+        with pytest.raises(RunError, match=message):
             load_run(tmp_path)
 
 
@@ -86,17 +86,17 @@ def test_repeated_names_are_told_apart() -> None:
 def test_pairs_are_made_by_task_whatever_the_order_and_seed() -> None:
     ours = [episode("1", True, seed=1), episode("2", True, seed=1), episode("3", True, seed=1)]
     theirs = [episode("4", False, seed=2), episode("2", False, seed=2), episode("1", False, seed=2)]
-    found = pair(ours, theirs)
-    assert [(a.task.id, b.task.id) for a, b in found.pairs] == [("1", "1"), ("2", "2")]
-    assert [e.task.id for e in found.only_arm] == ["3"]
-    assert [e.task.id for e in found.only_baseline] == ["4"]
+    pairing = pair(ours, theirs)
+    assert [(a.task.id, b.task.id) for a, b in pairing.pairs] == [("1", "1"), ("2", "2")]
+    assert [e.task.id for e in pairing.only_arm] == ["3"]
+    assert [e.task.id for e in pairing.only_baseline] == ["4"]
 
 
 def test_repetitions_are_paired_by_seed_then_by_order() -> None:
     ours = [episode("1", True, seed=1, steps=1), episode("1", True, seed=2, steps=2), episode("1", True, seed=2, steps=3)]
     theirs = [episode("1", True, seed=2, steps=4), episode("1", True, seed=3, steps=5), episode("1", True, seed=1, steps=6)]
-    found = pair(ours, theirs)
-    assert {(len(a.steps), len(b.steps)) for a, b in found.pairs} == {(1, 6), (2, 4)}
-    assert [len(e.steps) for e in found.only_arm] == [3]
-    assert [len(e.steps) for e in found.only_baseline] == [5]
+    pairing = pair(ours, theirs)
+    assert {(len(a.steps), len(b.steps)) for a, b in pairing.pairs} == {(1, 6), (2, 4)}
+    assert [len(e.steps) for e in pairing.only_arm] == [3]
+    assert [len(e.steps) for e in pairing.only_baseline] == [5]
     assert len(pair(ours, ours).pairs) == 3

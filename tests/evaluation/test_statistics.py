@@ -84,18 +84,18 @@ def test_paired_rates_covers_the_truth_as_often_as_it_says(truth: tuple[float, .
 
 def test_paired_rates_of_every_small_table() -> None:
     for table in (table for n in range(1, 9) for table in tables(n)):
-        found = paired_rates(table)
+        result = paired_rates(table)
         mirrored = paired_rates(Paired(table.both, table.baseline_only, table.arm_only, table.neither))
-        assert found.interval is not None
+        assert result.interval is not None
         assert mirrored.interval is not None
-        assert -1 <= found.interval.low <= found.estimate <= found.interval.high <= 1
-        assert found.interval.high - found.interval.low > 0.2, "a handful of pairs is never certain"
-        assert (mirrored.interval.low, mirrored.interval.high) == pytest.approx((-found.interval.high, -found.interval.low))
+        assert -1 <= result.interval.low <= result.estimate <= result.interval.high <= 1
+        assert result.interval.high - result.interval.low > 0.2, "a handful of pairs is never certain"
+        assert (mirrored.interval.low, mirrored.interval.high) == pytest.approx((-result.interval.high, -result.interval.low))
 
 
 def test_paired_rates_of_no_pair() -> None:
-    found = paired_rates(Paired())
-    assert (found.n, found.estimate, found.interval) == (0, None, None)
+    result = paired_rates(Paired())
+    assert (result.n, result.estimate, result.interval) == (0, None, None)
 
 
 @pytest.mark.parametrize("arm_only", range(7))
@@ -115,11 +115,11 @@ def test_mcnemar_gives_the_published_value_and_bears_large_counts() -> None:
 
 def test_paired_means_agrees_with_the_normal_interval_for_many_tasks() -> None:
     values = np.random.default_rng(3).normal(2, 5, size=600)
-    found = paired_means(list(values))
-    assert found.estimate == pytest.approx(values.mean())
-    assert found.interval is not None
+    result = paired_means(list(values))
+    assert result.estimate == pytest.approx(values.mean())
+    assert result.interval is not None
     half = Z95 * values.std() / sqrt(len(values))
-    assert (found.interval.high - found.interval.low) / 2 == pytest.approx(half, rel=0.04)
+    assert (result.interval.high - result.interval.low) / 2 == pytest.approx(half, rel=0.04)
 
 
 def test_paired_means_covers_the_truth() -> None:
@@ -163,5 +163,5 @@ def test_an_interval_knows_whether_zero_is_outside() -> None:
 
 
 def test_paired_means_has_no_interval_where_every_task_has_the_same_mean() -> None:
-    found = paired_means([1.0, 3.0, 2.0], tasks=["a", "a", "b"])
-    assert (found.estimate, found.interval) == (2.0, None)
+    result = paired_means([1.0, 3.0, 2.0], tasks=["a", "a", "b"])
+    assert (result.estimate, result.interval) == (2.0, None)

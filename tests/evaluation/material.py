@@ -47,14 +47,14 @@ def write_run(folder: Path, run: RunResult) -> Path:
 
 def read_sample() -> list[Trajectory]:
     """The real expert episodes as trajectories."""
-    found = []
+    trajectories = []
     with lzma.open(SAMPLE, "rt", encoding="utf-8") as lines:
         for line in lines:
             row = json.loads(line)
             observations = [row["obs0"], *(observation for _, observation in row["steps"])]
             _, _, instruction = row["obs0"].partition("Your task is to: ")
             won = bool(row["won"])
-            found.append(
+            trajectories.append(
                 Trajectory(
                     task=Task(
                         environment="alfworld",
@@ -64,8 +64,8 @@ def read_sample() -> list[Trajectory]:
                         instruction=instruction.strip() or row["id"],
                     ),
                     steps=tuple(
-                        Step(observation=seen, action=action, reward=float(won and n == len(row["steps"]) - 1))
-                        for n, (seen, (action, _)) in enumerate(zip(observations, row["steps"], strict=False))
+                        Step(observation=observation, action=action, reward=float(won and n == len(row["steps"]) - 1))
+                        for n, (observation, (action, _)) in enumerate(zip(observations, row["steps"], strict=False))
                     ),
                     final_observation=observations[-1],
                     success=won,
@@ -74,7 +74,7 @@ def read_sample() -> list[Trajectory]:
                     source="expert",
                 )
             )
-    return found
+    return trajectories
 
 
 def real_arms() -> tuple[list[RunResult], dict[str, Trajectory]]:
