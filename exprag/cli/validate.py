@@ -40,13 +40,17 @@ def validate() -> None:
 def env(
     name: Name,
     tasks: Annotated[int, typer.Option(help="Tasks of each split to play.")] = 2,
+    split: Annotated[
+        str | None, typer.Option(help="Instead: let the expert play every task of this split; each must be won.")
+    ] = None,
     set_: Set = None,
     as_json: Json = False,
 ) -> None:
     """Check an environment; exit code 1 if a check fails."""
-    from exprag.testing import check_environment
+    from exprag.testing import check_environment, check_split
 
-    _show(check_environment(_maker("environment", name, set_), tasks), as_json)
+    make = _maker("environment", name, set_)
+    _show(check_environment(make, tasks) if split is None else check_split(make, split), as_json)
 
 
 @app.command()
@@ -107,7 +111,7 @@ def _show(results: Iterable[Result], as_json: bool) -> None:
     for result in results:
         shown.append(result)
         mark = {True: "[green]✓[/]", False: "[red]✗[/]", None: "[yellow]–[/]"}[result.passed]
-        console.print(f"{mark} [bold]{result.name}[/]  {escape(result.detail)}  [dim]{result.seconds:.1f} s[/]")
+        console.print(f"{mark} [bold]{escape(result.name)}[/]  {escape(result.detail)}  [dim]{result.seconds:.1f} s[/]")
     if as_json:
         print(json.dumps([asdict(result) for result in shown], indent=2))
     if any(result.passed is False for result in shown):

@@ -72,8 +72,9 @@ class TextEnvironment(ABC):
         info["valid"]    optional: False where the action was not understood
 
         One action is one move: an action that asks for several moves is not understood, since each move has its own
-        observation. A step after the end changes nothing and does not raise: it says that the episode is over, with reward 0
-        and terminated still True, until the next reset. Never raises for what an agent says; EnvError where the simulator died.
+        observation. A step after the end must not raise, nor change what the next reset starts; exprag takes none. The clean
+        answer is that the episode is over: reward 0, terminated still True, valid False. Never raises for what an agent says;
+        EnvError where the simulator died.
         """
 
     def admissible_actions(self) -> list[str] | None:

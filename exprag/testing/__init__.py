@@ -1,6 +1,6 @@
 """Conformance kits for plugin authors: run them on your own plugin with one class, or one command."""
 
-from exprag.testing.environments import EnvironmentConformance, check_environment
+from exprag.testing.environments import EnvironmentConformance, check_environment, check_split
 from exprag.testing.formatters import FormatterConformance, check_formatter
 from exprag.testing.kit import Result
 from exprag.testing.selectors import SelectorConformance, check_selector
@@ -17,6 +17,7 @@ __all__ = [
     "check_environment",
     "check_formatter",
     "check_selector",
+    "check_split",
     "check_strategy",
     "check_style",
 ]

@@ -1,17 +1,25 @@
 """The checks of the environment kit, each a function of a `Subject`: it returns what it saw, or raises AssertionError
-saying what is expected."""
+saying what is expected. Those that play whole episodes are in `environment_episodes`."""
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections.abc import Callable
 from typing import Any
 
 from exprag.contracts.environment import Info
-from exprag.environments.expert import play, play_expert
-from exprag.environments.sessions import Sessions
+from exprag.contracts.templates import SLOT
+from exprag.environments import calls
 from exprag.errors import ConfigError, EnvError
+from exprag.testing.environment_episodes import (
+    expert_wins,
+    goes_on_after_the_end,
+    is_deterministic,
+    replays,
+    templates_cover_the_actions,
+)
 from exprag.testing.kit import NotApplicable
 from exprag.testing.subject import ODD_ACTIONS, SEED, Subject, children
 from exprag.trajectory import Task
@@ -24,6 +32,9 @@ def describes_itself(subject: Subject) -> str:
     assert environment.name, "`name` is empty: it must be the id under which the environment is registered"
     assert environment.splits, "`splits` is empty"
     assert all(isinstance(t, str) and t for t in environment.action_templates), "action templates must be non-empty strings"
+    for template in environment.action_templates:
+        rest = SLOT.sub("", template)
+        assert not {"{", "}"} & set(rest), f"a slot of the template {template!r} is not one word in braces: {rest!r} is left over"
     assert children() == before, "construction started a process; start simulators at the first reset"
     return f"{environment.name}, splits {', '.join(environment.splits)}, made in {1000 * seconds:.0f} ms"
 
@@ -41,7 +52,7 @@ def lists_tasks(subject: Subject) -> str:
         ids = [task.id for task in tasks]
         assert len(set(ids)) == len(ids), f"ids of split {split!r} are not unique"
         assert all(task.environment == environment.name for task in tasks), "`Task.environment` must be the environment's name"
-        assert all(task.split == split for task in tasks), "`Task.split` must be the split asked for"
+        assert all(task.split == split for task in tasks), "`Task.split` must be the split that was listed"
         if tasks:
             only = next(environment.tasks(split, {tasks[-1].type}))
             assert only.type == tasks[-1].type, "tasks(split, types) gave a task of another type"
@@ -57,12 +68,12 @@ def refuses_unknown_names(subject: Subject) -> str:
         ("split", lambda: list(environment.tasks("no-such-split"))),
         ("task id", lambda: environment.reset(options={"task": "no-such-task"})),
     ):
-        said = ""
+        message = ""
         try:
             ask()
         except (ConfigError, EnvError) as error:
-            said = str(error)
-        assert len(said) > 10, f"an unknown {wrong} must raise ConfigError or EnvError with a message"
+            message = str(error)
+        assert len(message) > 10, f"an unknown {wrong} must raise ConfigError or EnvError with a message"
     environment.close()
     return "an unknown split and an unknown task are named"
 
@@ -77,11 +88,12 @@ def keeps_the_shapes(subject: Subject) -> str:
         assert isinstance(observation, str), "the observation must be a string"
         assert observation, "the first observation is empty"
         resolved = Task.from_dict(info["task"])
-        assert resolved.key == task.key, 'info["task"] of reset must be the task that was asked for'
+        assert resolved.key == task.key, 'info["task"] of reset must be the task that was started'
         assert resolved.instruction, 'info["task"] of reset must have its instruction'
         for action in [*ODD_ACTIONS[:3], *subject.actions(environment, task)[:3]]:
             environment.reset(seed=SEED, options={"task": task.id})
             _check_step(environment.step(action))
+        calls.max_steps(environment, task)
     return "reset gives (str, dict), step gives (str, float, bool, bool, dict); scores are in [-1, 1]"
 
 
@@ -91,60 +103,20 @@ def _check_step(step: Any) -> Info:
     observation, reward, terminated, truncated, info = step
     assert isinstance(observation, str), "the observation must be a string"
     assert isinstance(reward, int | float), "the reward must be a number"
+    assert math.isfinite(reward), f"the reward must be a finite number, not {reward}"
     assert isinstance(terminated, bool), "terminated must be a bool"
     assert isinstance(truncated, bool), "truncated must be a bool"
+    assert isinstance(info, dict), "info must be a dict"
+    assert isinstance(info.get("score"), int | float), 'info["score"] must be there, a number'
     assert -1.0 <= info["score"] <= 1.0, 'info["score"] must be in [-1, 1]'
-    assert isinstance(info["success"], bool), 'info["success"] must be a bool'
+    assert isinstance(info.get("success"), bool), 'info["success"] must be a bool'
     assert info.get("valid") in (True, False, None), 'info["valid"] must be a bool or absent'
     return dict(info)
 
 
-def is_deterministic(subject: Subject) -> str:
-    with subject.make() as one, subject.make() as other:
-        tasks = subject.sample(one)
-        for task in tasks:
-            actions = subject.actions(one, task)
-            first = play(one, task, actions, seed=SEED)
-            for again in (play(one, task, actions, seed=SEED), play(other, task, actions, seed=SEED)):
-                same = (first.steps, first.final_observation, first.score) == (again.steps, again.final_observation, again.score)
-                assert same, f"{task.key}: the same seed and actions gave other observations or rewards"
-    return f"{len(tasks)} tasks, twice in one object and once in another"
-
-
-def replays(subject: Subject) -> str:
-    with subject.make() as environment:
-        task = subject.sample(environment)[0]
-        actions = subject.actions(environment, task)
-        episode = play(environment, task, actions, seed=SEED)
-    sessions = Sessions(subject.make)
-    try:
-        done = episode.actions
-        observations = [step.observation for step in episode.steps]
-        last = sessions.step("x", task, done[-1], actions=done[:-1], observations=observations, seed=SEED)
-        assert last.observation == episode.final_observation, "the replayed episode ends with another observation"
-    finally:
-        sessions.close()
-    return f"rebuilt at step {len(done) - 1} from task and actions"
-
-
-def expert_wins(subject: Subject) -> str:
-    with subject.make() as environment:
-        if not environment.experts:
-            raise NotApplicable("it has no expert")
-        lines = []
-        for expert in environment.experts:
-            episodes = [play_expert(environment, task, expert, seed=SEED) for task in subject.sample(environment)]
-            broken = [e for e in episodes if e.error]
-            assert not broken, f"{broken[0].task.key}: {broken[0].error and broken[0].error.message}"
-            won = sum(bool(e.success) for e in episodes)
-            assert won > len(episodes) / 2, f"the expert {expert!r} won {won} of {len(episodes)} tasks"
-            lines.append(f"{expert} won {won} of {len(episodes)}")
-    return ", ".join(lines)
-
-
 def fingerprint_is_stable(subject: Subject) -> str:
     one, other = subject.make(), subject.make()
-    assert one.fingerprint() == other.fingerprint(), "two objects with the same options have different fingerprints"
+    assert calls.fingerprint(one) == calls.fingerprint(other), "two objects with the same options have different fingerprints"
     assert one.fingerprint().startswith(f"{one.name}@"), "use exprag.contracts.environment.make_fingerprint"
     return one.fingerprint()
 
@@ -167,7 +139,7 @@ def admissible_actions_are_understood(subject: Subject) -> str:
     with subject.make() as environment:
         task = subject.sample(environment)[0]
         environment.reset(seed=SEED, options={"task": task})
-        admissible = environment.admissible_actions()
+        admissible = calls.admissible_actions(environment)
         if admissible is None:
             raise NotApplicable("it cannot tell its admissible actions")
         assert admissible, "no action is admissible in the first state"
@@ -177,19 +149,6 @@ def admissible_actions_are_understood(subject: Subject) -> str:
             info = environment.step(action)[-1]
             assert info.get("valid") is not False, f"the admissible action {action!r} was not understood"
     return f"{len(admissible)} in the first state"
-
-
-def goes_on_after_the_end(subject: Subject) -> str:
-    with subject.make() as environment:
-        if not environment.experts:
-            raise NotApplicable("it has no expert to reach an end with")
-        task = subject.sample(environment)[0]
-        won = play_expert(environment, task, seed=SEED)
-        environment.step("look")  # whatever it says, it must not raise
-        again = play_expert(environment, task, seed=SEED)
-        assert again.actions == won.actions, "after an end, the next reset does not start afresh"
-        assert again.score == won.score, "after an end, the next reset does not start afresh"
-    return "a step after the end does no harm, and the next reset starts afresh"
 
 
 def closes_without_a_leak(subject: Subject) -> str:
@@ -248,6 +207,7 @@ CHECKS: tuple[Callable[[Subject], str], ...] = (
     replays,
     expert_wins,
     fingerprint_is_stable,
+    templates_cover_the_actions,
     survives_bad_actions,
     admissible_actions_are_understood,
     goes_on_after_the_end,

@@ -33,6 +33,17 @@ def test_each_kind_has_its_command(kind: str, name: str, check: str) -> None:
     assert all(result["passed"] is not False for result in results)
 
 
+def test_the_expert_can_play_a_whole_split() -> None:
+    done = ASK(app, ["env", "toy:Toy", "--split", "test", "--set", "size=3", "--json"])
+    assert done.exit_code == 0, done.output
+    results = json.loads(done.stdout)
+    assert [(result["name"], result["detail"]) for result in results] == [(f"toy:test/{n}", "won in 4 steps") for n in range(3)]
+    done = ASK(app, ["env", "toy:Toy", "--split", "test", "--set", "size=3", "--set", "die_at=2"])
+    assert done.exit_code == 1
+    assert done.output.count("The toy died.") == 3
+    assert isinstance(ASK(app, ["env", "toy:Toy", "--split", "nowhere"]).exception, ConfigError)
+
+
 def test_a_failed_check_is_exit_code_1() -> None:
     done = ASK(app, ["selector", "rerank", "--set", "model=recall", "--set", "among=1"])
     assert done.exit_code == 0, done.output
