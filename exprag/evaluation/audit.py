@@ -11,7 +11,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
-from os.path import isfile
+from os.path import exists, isfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -77,6 +77,9 @@ def audit(path: str | Path, bank: str | Path | None = None) -> Audit:
     where the path is neither, or names a bank that is not on this machine: such a bank is opened only if `bank` names it, since
     that uses the network and the caller's credentials. Raises BankError where the bank or the version is gone.
     """
+    if not exists(path):
+        cure = "Name what `exprag run` or `exprag data build` wrote."
+        raise ConfigError(f"There is no run and no training set {path}.", cure=cure)
     contexts, uri = _run(Path(path)) if isfile(Path(path) / "config.json") else _dataset(Path(path))
     return _check(contexts, partial(_open, str(bank) if bank is not None else uri, trusted=bank is not None))
 

@@ -49,8 +49,8 @@ def markdown(report: Report) -> str:
     for title, head, rows in _tables(report):
         lines += [f"**{title}**", "", _line(head), "|" + "---|" + "---:|" * (len(head) - 1), *map(_line, rows), ""]
     for comparison in report.comparisons:
-        lines += [f"* {_escape(line)}" for line in sentences(comparison)]
-    lines += [f"* Note. {_escape(note)}" for note in report.notes]
+        lines += [f"* {_escape(line)}".replace("\n", " ") for line in sentences(comparison)]
+    lines += [f"* Note. {_escape(note)}".replace("\n", " ") for note in report.notes]
     return "\n".join(lines).rstrip() + "\n"
 
 

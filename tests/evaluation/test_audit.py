@@ -168,6 +168,8 @@ def test_the_command_names_offenders_and_exits_with_1(bank: Bank, episodes: list
 def test_bad_input(bank: Bank, episodes: list[Trajectory], tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="is no dataset"):
         audit(tmp_path)
+    with pytest.raises(ConfigError, match="There is no run and no training set .*nowhere"):
+        audit(tmp_path / "nowhere")
     rows(tmp_path / "rows.jsonl", episodes, bank)
     with pytest.raises(BankError):
         audit(tmp_path / "rows.jsonl", bank=tmp_path / "elsewhere")
