@@ -12,13 +12,14 @@ from pydantic import BaseModel
 
 from exprag import telemetry
 from exprag.contracts.style import AgentStyle, Turn
-from exprag.errors import ConfigError, ExpragError, ModelError, PluginError
-from exprag.trajectory import Usage
+from exprag.errors import ConfigError, PluginError, boundary
+from exprag.models.answers import Answer, read_answer
+from exprag.models.calls import invoke
 
 
 @dataclass(frozen=True)
 class Reply:
-    """A model's turn: as read, its whole text, and the tokens that it cost where the model tells."""
+    """A model's turn: as read, its whole text, and the tokens that it cost where the model says."""
 
     turn: Turn
     text: str
@@ -27,26 +28,44 @@ class Reply:
 
 def ask(model: BaseChatModel, style: AgentStyle, messages: Sequence[BaseMessage], templates: Sequence[str]) -> Reply:
     """Raises ModelError where the model fails, ConfigError where it has no structured output, PluginError for a broken style."""
-    message, answer = _call_structured(model, style, messages) if style.structured else (_call(model, model, messages), None)
-    text = str(message.text)
-    try:
-        if answer is not None:
-            text = style.write_answer(answer)
+    message, fields = _call_structured(model, style, messages) if style.structured else (_call(model, model, messages), None)
+    answer = read_answer(message, structured=fields is not None)
+    cure = "Its `parse` must not raise, and must give a Turn: report it to the style's author."
+    with boundary(PluginError, f"The style {style.name!r} could not read a turn", cure=cure):
+        text = answer.text if fields is None else style.write_answer(fields)
         turn = style.parse(text, templates)
-    except ExpragError:
-        raise
-    except Exception as error:
-        raise PluginError(
-            f"The style {style.name!r} could not read a turn: {type(error).__name__}: {error}.",
-            cure="Its `parse` must not raise: report it to the style's author.",
-        ) from error
     if not isinstance(turn, Turn) or not isinstance(turn.action, str):
-        raise PluginError(f"The style {style.name!r} read a turn as {type(turn).__name__}.", cure="Its `parse` must give a Turn.")
-    if style.structured and answer is None:
-        turn = replace(turn, note="; ".join(filter(None, ["no structured answer: its text was read", turn.note])))
-    usage = getattr(message, "usage_metadata", None)
-    spent = Usage(prompt=usage["input_tokens"], completion=usage["output_tokens"]).to_dict() if usage else None
-    return Reply(turn, text, spent)
+        raise PluginError(f"The style {style.name!r} read a turn as {type(turn).__name__}.", cure=cure)
+    if fields is None:
+        turn = _judge(turn, answer)
+        if style.structured:
+            turn = _noted(turn, "no structured answer: its text was read")
+    return Reply(turn, text if text.strip() else answer.instead, answer.usage.to_dict() if answer.usage else None)
+
+
+def _judge(turn: Turn, answer: Answer) -> Turn:
+    """The turn with what came beside its text: reasoning is the thought, and a line that was cut off is not an action."""
+    notes = list(answer.notes)
+    if turn.note and (answer.text.strip() or not notes):  # of an empty text, the cause says more than that it is empty
+        notes.append(turn.note)
+    action = turn.action
+    if action and (answer.cut or answer.overlong) and _ends_with(answer.text, action, labelled=answer.overlong):
+        notes.append(f"the line {action[:80]!r} is not an action: it is not whole")
+        action = ""
+    return Turn(action, turn.thought or answer.reasoning or None, "; ".join(notes) or None)
+
+
+def _ends_with(text: str, action: str, labelled: bool) -> bool:
+    """Whether the action is the last line of a text, which was cut off in it; with `labelled`, also after a label."""
+    lines = text.splitlines()
+    if not lines or text.endswith("\n"):
+        return False
+    last, letters = ("".join(filter(str.isalnum, line)) for line in (lines[-1], action))
+    return last.endswith(letters) if labelled else last == letters
+
+
+def _noted(turn: Turn, note: str) -> Turn:
+    return replace(turn, note="; ".join(filter(None, [note, turn.note])))
 
 
 def _call_structured(
@@ -55,24 +74,16 @@ def _call_structured(
     """The message, and the fields of the style's schema if the model kept to it."""
     if style.schema is None:
         raise ConfigError(f"The style {style.name!r} has no schema for structured output.", cure="Leave `structured` off.")
-    try:
+    offers = f"The model {type(model).__name__!r} offers no structured output"
+    with boundary(ConfigError, offers, cure="Leave `structured` off.", catch=(NotImplementedError, ValueError)):
         structured = model.with_structured_output(style.schema, include_raw=True)
-    except (NotImplementedError, ValueError) as error:
-        raise ConfigError(
-            f"The model {type(model).__name__!r} offers no structured output ({error}).", cure="Leave `structured` off."
-        ) from error
-    found = _call(model, structured, messages)
-    parsed = found["parsed"]
-    return found["raw"], parsed.model_dump() if isinstance(parsed, BaseModel) else parsed
+    reply = _call(model, structured, messages)
+    parsed = reply["parsed"]
+    return reply["raw"], parsed.model_dump() if isinstance(parsed, BaseModel) else parsed
 
 
 def _call(model: BaseChatModel, runnable: Any, messages: Sequence[BaseMessage]) -> Any:
-    try:
-        with telemetry.model_call(model) as answered:
-            reply = runnable.invoke(list(messages))
-            answered(reply["raw"] if isinstance(reply, dict) else reply)
-    except ExpragError:
-        raise
-    except Exception as error:
-        raise ModelError(f"The model failed: {type(error).__name__}: {error}") from error
+    with telemetry.model_call(model) as record:
+        reply = invoke(model, runnable, messages)
+        record(reply["raw"] if isinstance(reply, dict) else reply)
     return reply
