@@ -43,6 +43,9 @@ class Settings(BaseModel):
     old_names: ClassVar[Mapping[str, str]] = {}
     """Field names of version 0.1, and what they are now: files that were saved then are still read."""
 
+    sections: ClassVar[Mapping[str, str]] = {}
+    """Headings of help and documentation, each by the name of the first field that stands under it."""
+
     @model_validator(mode="before")
     @classmethod
     def _rename(cls, values: Any) -> Any:
@@ -84,6 +87,7 @@ class AgentConfig(Settings):
         "documents": "document_k",
         "labels": "outcome_labels",
     }
+    sections: ClassVar[Mapping[str, str]] = {"style": "Agent", "strategy": "Memory", "formatter": "Memory in the prompt"}
 
     style: str = "act"
     """Agent style: how the model is asked for an action (act, react, stateact)."""
@@ -244,10 +248,10 @@ def invalid(settings: type[BaseModel], error: ValidationError) -> ConfigError:
     where = ".".join(place)
     cure = ""
     if first["type"] == "extra_forbidden":
-        known = list(settings.model_fields)
+        names = list(settings.model_fields)
         if "agent" in settings.model_fields and issubclass(settings, AgentSettings):
-            known += list(AgentConfig.model_fields)
-        cure = f"{closest(place[-1], known)} Fields: {', '.join(known)}."
+            names += list(AgentConfig.model_fields)
+        cure = f"{closest(place[-1], names)} Fields: {', '.join(names)}."
     return ConfigError(f"Not a valid {settings.__name__}: {where}: {first['msg']}.", cure=cure)
 
 

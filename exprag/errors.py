@@ -90,11 +90,11 @@ def boundary(
     cure: str = "",
     catch: tuple[type[BaseException], ...] = (Exception, SystemExit),
 ) -> Iterator[None]:
-    """Call somebody else's code inside: what it raises becomes `kind`, with the message "`what`: type: reason." and the cure ("X raised" reads on
-    without the colon).
+    """Call somebody else's code inside: what it raises becomes `kind`, with a cure and the message "`what`: type: reason."
 
-    Our own errors pass as they are. `catch` narrows or widens what is turned; a plugin that calls `sys.exit` is caught too, a
-    Ctrl-C is not. Do not `yield` inside: the errors of the generator's consumer would be turned as well.
+    After a `what` that ends in "raised" the colon is left out. Our own errors pass as they are. `catch` narrows or widens what is
+    turned; a plugin that calls `sys.exit` is caught too, a Ctrl-C is not. Do not `yield` inside: the errors of the generator's
+    consumer would be turned as well.
     """
     try:
         yield

@@ -67,14 +67,14 @@ def span(name: str, attributes: Callable[[], Attributes], *, client: bool = Fals
 
     `attributes` is called only where somebody does. An exception marks the span as failed, and goes on.
     """
-    made = tracer()
-    if made is None:
+    current_tracer = tracer()
+    if current_tracer is None:
         yield None
         return
     from opentelemetry.trace import SpanKind
 
     kind = SpanKind.CLIENT if client else SpanKind.INTERNAL
-    with made.start_as_current_span(name, kind=kind, record_exception=False, set_status_on_exception=False) as started:
+    with current_tracer.start_as_current_span(name, kind=kind, record_exception=False, set_status_on_exception=False) as started:
         if not started.is_recording():
             yield None
             return
@@ -93,11 +93,11 @@ def spanned_retrieval(
 
     @wraps(retrieve)
     def run(retriever: Retriever, *args: P.args, **kwargs: P.kwargs) -> Retrieval | None:
-        with span("retrieval", lambda: _asked(retriever)) as told:
-            found = retrieve(retriever, *args, **kwargs)
-            if told:
-                told(_found(found))
-            return found
+        with span("retrieval", lambda: _asked(retriever)) as tell_more:
+            retrieval = retrieve(retriever, *args, **kwargs)
+            if tell_more:
+                tell_more(_found(retrieval))
+            return retrieval
 
     return run
 
@@ -107,8 +107,8 @@ def model_call(model: BaseChatModel) -> Iterator[Callable[[BaseMessage], None]]:
     """A span round one call of a chat model; hand the reply to what it yields."""
     about = model._get_ls_params()
     name = about.get("ls_model_name") or type(model).__name__
-    with span(f"chat {name}", lambda: _request(name, about), client=True) as told:
-        yield (lambda reply: told(_reply(reply))) if told else (lambda _: None)
+    with span(f"chat {name}", lambda: _request(name, about), client=True) as tell_more:
+        yield (lambda reply: tell_more(_reply(reply))) if tell_more else (lambda _: None)
 
 
 def _asked(retriever: Retriever) -> Attributes:
@@ -122,17 +122,17 @@ def _asked(retriever: Retriever) -> Attributes:
     }
 
 
-def _found(found: Retrieval | None) -> Attributes:
-    if found is None:  # the memory stays as it is
+def _found(retrieval: Retrieval | None) -> Attributes:
+    if retrieval is None:  # the memory stays as it is
         return {"exprag.refreshed": False}
-    candidates = found.candidates
+    candidates = retrieval.candidates
     return {
         "exprag.refreshed": True,
-        "exprag.bank.version": found.bank_version,
+        "exprag.bank.version": retrieval.bank_version,
         "exprag.recalled.ids": [c.trajectory.id for c in candidates],
         "exprag.recalled.scores": [float(c.score) for c in candidates],
         "exprag.recalled.reasons": [c.reason for c in candidates],
-        "gen_ai.retrieval.query.text": found.query if texts_wanted() else None,
+        "gen_ai.retrieval.query.text": retrieval.query if texts_wanted() else None,
     }
 
 

@@ -7,6 +7,7 @@ The bank is one middleware. An agent that you have already needs three lines:
     agent = create_agent(model, tools, middleware=[ExperienceMiddleware("bank", k=2)])
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 from langchain.agents import create_agent
@@ -43,16 +44,16 @@ class Play(AgentMiddleware[Any, Any, Any]):
             """Play one action; gives what is then observed."""
             state = {**runtime.state, "action": action, "memory": memory_in(runtime.state.get("experience"))}
             update = self.observe(state, runtime)
-            told = update["observation"] + ("\n\nThe episode is over." if update["ended"] else "")
-            return Command(update={**update, "messages": [ToolMessage(told, tool_call_id=runtime.tool_call_id)]})
+            text = update["observation"] + ("\n\nThe episode is over." if update["ended"] else "")
+            return Command(update={**update, "messages": [ToolMessage(text, tool_call_id=runtime.tool_call_id)]})
 
         self.tools = [play]
 
     def before_agent(self, state: Any, runtime: Any) -> dict[str, Any]:
-        begun = self.begin(state)
-        begun |= self.observe({**state, **begun, "steps": []}, runtime)  # nothing is pending: a reset
-        told = f"{TASK}{begun['task']['instruction']}\n\n{begun['observation']}"
-        return {**begun, "messages": [HumanMessage(told, additional_kwargs={"task": begun["task"]})]}
+        episode = self.begin(state)
+        episode |= self.observe({**state, **episode, "steps": []}, runtime)  # nothing is pending: a reset
+        text = f"{TASK}{episode['task']['instruction']}\n\n{episode['observation']}"
+        return {**episode, "messages": [HumanMessage(text, additional_kwargs={"task": episode["task"]})]}
 
     @hook_config(can_jump_to=["end"])
     def before_model(self, state: Any, runtime: Any) -> dict[str, Any] | None:
@@ -62,10 +63,15 @@ class Play(AgentMiddleware[Any, Any, Any]):
         return self.finish({**state, "ended": state["ended"] or "gave_up"}, runtime)
 
 
+def _task(messages: Sequence[Any]) -> Task:
+    """The task of an episode, which stands beside the words of its first message."""
+    return Task.from_dict(messages[0].additional_kwargs["task"])
+
+
 def make(**settings: Any) -> CompiledStateGraph:
     world = Starter(**settings)
     templates = "\n".join(f"- {template}" for template in world.sessions.describe.action_templates)
-    experience = ExperienceMiddleware(world.open_bank, k=2, task=lambda said: Task.from_dict(said[0].additional_kwargs["task"]))
+    experience = ExperienceMiddleware(world.open_bank, k=2, task=_task)
     return create_agent(
         load_model(world.model),
         system_prompt=f"You act in a text environment, one call of `play` a turn.\n\n{ACTIONS}\n{templates}",

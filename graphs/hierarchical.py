@@ -36,13 +36,13 @@ def make(**settings: Any) -> CompiledStateGraph:
     work_a_shift = worker.compile(name="worker")
 
     def plan(state: PlanState, runtime: Runtime[Context]) -> dict[str, Any]:
-        """Recall for this moment, and take the actions of the episode found as the plan."""
+        """Recall for this moment, and take the actions of the first of them as the plan."""
         update = nodes.retrieve(state, runtime)
-        ids = tuple(found["id"] for found in (update.get("memory") or {}).get("recalled", ()))
-        found = list(world.open_bank().trajectories(Filter(ids=ids))) if ids else []
-        actions = list(found[0].actions) if found else []
-        told = [f'What was done for "{found[0].task.instruction}": {"; ".join(actions)}'] if actions else []
-        return {**update, "plan": actions, "hints": told}
+        ids = tuple(item["id"] for item in (update.get("memory") or {}).get("recalled", ()))
+        trajectories = list(world.open_bank().trajectories(Filter(ids=ids))) if ids else []
+        actions = list(trajectories[0].actions) if trajectories else []
+        hints = [f'What was done for "{trajectories[0].task.instruction}": {"; ".join(actions)}'] if actions else []
+        return {**update, "plan": actions, "hints": hints}
 
     def work(state: PlanState, runtime: Runtime[Context]) -> dict[str, Any]:
         after = work_a_shift.invoke(state, context=runtime.context)

@@ -20,22 +20,22 @@ from exprag.graph.starter import Starter
 
 
 def approve(state: State, runtime: Runtime[Context]) -> dict[str, Any]:
-    """Ask; whatever is no answer is asked again."""
+    """Ask; what is not an answer is asked again."""
     if runtime.context and runtime.context.run:
         return {}
-    chosen = state["action"]
-    asked = {"observation": state["observation"], "action": chosen["action"], "thought": chosen["thought"]}
+    proposal = state["action"]
+    question = {"observation": state["observation"], "action": proposal["action"], "thought": proposal["thought"]}
     while True:
-        match interrupt(asked):
+        match interrupt(question):
             case {"type": "accept"} | "accept":
                 return {}
             case {"type": "edit", "action": str(action)}:
-                return {"action": {"action": action, "note": f"a person chose this in place of: {chosen['action']}"}}
+                return {"action": {"action": action, "note": f"a person chose this in place of: {proposal['action']}"}}
             case {"type": "skip"} | "skip":
-                told = f"A person does not want this action, choose another: {chosen['action']}"
-                return {"action": None, "hints": [*(state.get("hints") or []), told]}
+                note = f"A person does not want this action, choose another: {proposal['action']}"
+                return {"action": None, "hints": [*(state.get("hints") or []), note]}
             case answer:
-                asked = {**asked, "problem": f"{answer!r} is no answer: give a type, accept, edit (with action) or skip."}
+                question = {**question, "problem": f"{answer!r} is not an answer: give a type, accept, edit (with action) or skip."}
 
 
 def make(**settings: Any) -> CompiledStateGraph:

@@ -20,8 +20,8 @@ def pattern(template: str) -> re.Pattern[str]:
 def match(action: str, templates: Iterable[str]) -> tuple[str, tuple[str, ...]] | None:
     """The template that the whole action fits, with its slot values; the one with the most literal text wins."""
     text = action.strip()
-    found = [(template, hit.groups()) for template in templates if (hit := pattern(template).fullmatch(text))]
-    return max(found, key=lambda item: len(SLOT.sub("", item[0])), default=None)
+    fits = [(template, hit.groups()) for template in templates if (hit := pattern(template).fullmatch(text))]
+    return max(fits, key=lambda item: len(SLOT.sub("", item[0])), default=None)
 
 
 def fill(template: str, values: Iterable[str]) -> str:

@@ -42,8 +42,8 @@ _FIELDS = tuple(each.name for each in fields(Context))
 
 def _context(runtime: Runtime[Context] | None) -> Context:
     """What this invocation set; a graph of somebody else's may have a context without our fields."""
-    given = runtime.context if runtime is not None else None
-    return Context(**{name: getattr(given, name) for name in _FIELDS if hasattr(given, name)})
+    context = runtime.context if runtime is not None else None
+    return Context(**{name: getattr(context, name) for name in _FIELDS if hasattr(context, name)})
 
 
 @dataclass

@@ -82,10 +82,10 @@ class _Live:
     def next_step(self, number: int) -> None:
         from opentelemetry.trace import set_span_in_context
 
-        made = tracer()
-        assert made is not None
+        current_tracer = tracer()
+        assert current_tracer is not None
         self.end_step({})
-        self.step = made.start_span("step", set_span_in_context(self.episode), attributes={"exprag.step": number})
+        self.step = current_tracer.start_span("step", set_span_in_context(self.episode), attributes={"exprag.step": number})
         self.number = number
 
     def end_step(self, about: Attributes) -> None:
@@ -113,9 +113,9 @@ class _Spans:
         self._lock = Lock()
 
     def open(self, state: State, more: Attributes) -> _Live | None:
-        made = tracer()
-        assert made is not None
-        span = made.start_span("invoke_agent exprag")
+        current_tracer = tracer()
+        assert current_tracer is not None
+        span = current_tracer.start_span("invoke_agent exprag")
         if not span.get_span_context().is_valid:  # no SDK
             return None
         tell(span, {**_begun(state), **more})

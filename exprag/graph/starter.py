@@ -4,7 +4,7 @@ Named by arguments, else by environment variables, else something that needs no 
 
     EXPRAG_ENV           environment plugin                       alfworld-generated
     EXPRAG_ENV_OPTIONS   its options, a JSON object               {}
-    EXPRAG_MODEL         chat model spec                          recall
+    EXPRAG_MODEL         chat model spec                          case-based
     EXPRAG_BANK          folder of an experience bank             one of the expert's episodes, in the user's cache folder
 
 Nothing is opened, made or played before an episode asks for it.
@@ -56,8 +56,8 @@ class Starter:
         self._copy = copy
 
     def make_environment(self) -> TextEnvironment:
-        made: TextEnvironment = create("environment", self.environment, **self.options)
-        return made
+        environment: TextEnvironment = create("environment", self.environment, **self.options)
+        return environment
 
     @cached_property
     def sessions(self) -> Sessions:
@@ -94,12 +94,12 @@ class Starter:
 
         partial = folder.with_name(folder.name + ".partial")
         shutil.rmtree(partial, ignore_errors=True)
-        made = Bank.create(partial, strategies=STRATEGIES)
+        bank = Bank.create(partial, strategies=STRATEGIES)
         with self.make_environment() as environment:
             if environment.experts:
                 log.info("the expert of %s plays %d episodes into %s", self.environment, EPISODES, folder)
                 tasks = _by_turns(environment.tasks(environment.splits[0]))
-                made.add([play_expert(environment, task, seed=0, run="starter") for task in tasks])
+                bank.add([play_expert(environment, task, seed=0, run="starter") for task in tasks])
             else:
                 log.warning("%s has no expert: the bank starts empty, see `exprag bank import`", self.environment)
         partial.rename(folder)
@@ -107,10 +107,10 @@ class Starter:
 
 def _by_turns(tasks: Iterable[Task]) -> list[Task]:
     """The first tasks, one of each type in turn."""
-    seen: dict[str, int] = {}
+    ranks: dict[str, int] = {}
     ranked = []
     for place, task in enumerate(tasks):
-        rank = seen[task.type] = seen.get(task.type, -1) + 1
+        rank = ranks[task.type] = ranks.get(task.type, -1) + 1
         ranked.append((rank, place, task))
     return [task for _, _, task in sorted(ranked, key=lambda item: item[:2])[:EPISODES]]
 

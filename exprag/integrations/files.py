@@ -34,11 +34,11 @@ _BATCH = 1024
 def export_bank(bank: Bank, path: str | Path, format: str = "", where: Filter | None = None) -> int:
     """Write the trajectories that fit the filter; returns how many. `format`: jsonl, parquet or dataset (a folder, as
     `Dataset.save_to_disk` writes it); default: by the name's ending, without one a dataset."""
-    chosen = format or {".jsonl": "jsonl", ".json": "jsonl", ".parquet": "parquet", "": "dataset"}.get(Path(path).suffix, "")
+    kind = format or {".jsonl": "jsonl", ".json": "jsonl", ".parquet": "parquet", "": "dataset"}.get(Path(path).suffix, "")
     writers: dict[str, Callable[..., int]] = {"parquet": export_parquet, "dataset": export_dataset}
-    if chosen not in FORMATS:
+    if kind not in FORMATS:
         raise ConfigError(f"{path}: no format of this name.", cure=f"Give --format: {', '.join(FORMATS)}.")
-    return bank.export_jsonl(path, where) if chosen == "jsonl" else writers[chosen](bank, path, where)
+    return bank.export_jsonl(path, where) if kind == "jsonl" else writers[kind](bank, path, where)
 
 
 def import_file(bank: Bank, path: str | Path, *, trust: bool | None = False) -> ImportReport:

@@ -64,14 +64,14 @@ class BankVectorStore(VectorStore):
         ids: Sequence[str | None] | None = None,
         **kwargs: Any,
     ) -> list[str]:
-        given = list(texts)
-        about, names = metadatas or [{} for _ in given], ids or [None for _ in given]
-        if not len(given) == len(about) == len(names):
+        contents = list(texts)
+        about, names = metadatas or [{} for _ in contents], ids or [None for _ in contents]
+        if not len(contents) == len(about) == len(names):
             raise ConfigError(
-                f"{len(given)} texts came with {len(about)} metadatas and {len(names)} ids: the numbers must agree."
+                f"{len(contents)} texts came with {len(about)} metadatas and {len(names)} ids: the numbers must agree."
             )
         return self.add_documents(
-            [Document(text, metadata=data, id=id) for text, data, id in zip(given, about, names, strict=True)]
+            [Document(text, metadata=data, id=id) for text, data, id in zip(contents, about, names, strict=True)]
         )
 
     def add_documents(self, documents: list[Document], **kwargs: Any) -> list[str]:
@@ -89,8 +89,8 @@ class BankVectorStore(VectorStore):
         return True
 
     def get_by_ids(self, ids: Sequence[str], /) -> list[Document]:
-        found = self.documents.find(ids)
-        return [found[id] for id in ids if id in found]
+        documents = self.documents.find(ids)
+        return [documents[id] for id in ids if id in documents]
 
     def similarity_search(self, query: str, k: int = 4, filter: Mapping[str, Any] | None = None, **kwargs: Any) -> list[Document]:
         return [document for document, _ in self.similarity_search_with_score(query, k, filter=filter)]
@@ -188,16 +188,16 @@ class ExperienceRetriever(BaseRetriever):
     def _get_relevant_documents(
         self, query: str, *, run_manager: CallbackManagerForRetrieverRun, k: int | None = None, **kwargs: Any
     ) -> list[Document]:
-        return self._found(query, k)
+        return self._documents(query, k)
 
     async def _aget_relevant_documents(
         self, query: str, *, run_manager: AsyncCallbackManagerForRetrieverRun, k: int | None = None, **kwargs: Any
     ) -> list[Document]:
-        return await asyncio.to_thread(self._found, query, k)
+        return await asyncio.to_thread(self._documents, query, k)
 
-    def _found(self, query: str, k: int | None) -> list[Document]:
-        found = recall(self._asking(self.k if k is None else k), query)
-        return [self._document(candidate) for candidate in found.candidates]
+    def _documents(self, query: str, k: int | None) -> list[Document]:
+        retrieval = recall(self._asking(self.k if k is None else k), query)
+        return [self._document(candidate) for candidate in retrieval.candidates]
 
     def _document(self, candidate: Candidate) -> Document:
         trajectory, task = candidate.trajectory, candidate.trajectory.task

@@ -55,11 +55,11 @@ class BankStore(BaseStore):
 
     def batch(self, ops: Iterable[Op]) -> list[Result]:
         """All reads see the store as it was before the writes, which are one commit; of several of one key the last counts."""
-        asked = list(ops)
-        results: list[Result] = [None] * len(asked)
+        operations = list(ops)
+        results: list[Result] = [None] * len(operations)
         puts: dict[str, PutOp] = {}
         gets: dict[int, str] = {}
-        for place, op in enumerate(asked):
+        for place, op in enumerate(operations):
             if isinstance(op, GetOp):
                 gets[place] = _id(op.namespace, op.key)
             elif isinstance(op, SearchOp):
@@ -70,26 +70,26 @@ class BankStore(BaseStore):
                 puts[_id(op.namespace, op.key)] = op
             else:
                 raise ConfigError(f"A store takes get, put, search and list operations, not {type(op).__name__}.")
-        found = self.items.find([*gets.values(), *puts])
+        documents = self.items.find([*gets.values(), *puts])
         for place, id in gets.items():
-            results[place] = Item(**_fields(found[id])) if id in found else None
-        self._put(puts, found)
+            results[place] = Item(**_fields(documents[id])) if id in documents else None
+        self._put(puts, documents)
         return results
 
     async def abatch(self, ops: Iterable[Op]) -> list[Result]:
         return await asyncio.to_thread(self.batch, list(ops))
 
-    def _put(self, puts: Mapping[str, PutOp], found: Mapping[str, Document]) -> None:
+    def _put(self, puts: Mapping[str, PutOp], documents: Mapping[str, Document]) -> None:
         now = datetime.now(UTC).isoformat()
         written = []
         for id, op in puts.items():
             if op.value is not None:
-                created = found[id].metadata["created_at"] if id in found else now
+                created = documents[id].metadata["created_at"] if id in documents else now
                 value = valid_json(op.value, f"The value of {op.key!r}")
                 about = {"namespace": list(op.namespace), "key": op.key, "value": value}
                 about |= {"created_at": created, "updated_at": now, "within": _prefixes(op.namespace)}
                 written.append(Document(self._text(op, value), id=id, metadata=about))
-        removed = [id for id, op in puts.items() if op.value is None and id in found]
+        removed = [id for id, op in puts.items() if op.value is None and id in documents]
         if written:
             self.items.add(written)
         if removed:
@@ -100,27 +100,27 @@ class BankStore(BaseStore):
         return "\n".join(text for path in paths for text in get_text_at_path(value, path))
 
     def _search(self, op: SearchOp) -> list[SearchItem]:
-        wanted = op.filter or {}
+        filters = op.filter or {}
         where: dict[str, Any] = {"within": json.dumps(op.namespace_prefix)} if op.namespace_prefix else {}
-        if equal := {name: value for name, value in wanted.items() if isinstance(value, str | int | float | bool)}:
+        if equal := {name: value for name, value in filters.items() if isinstance(value, str | int | float | bool)}:
             where["value"] = equal
         end = op.offset + op.limit
         if not op.query:
-            fitting = [d for d in self.items.documents(where) if _fits(d.metadata["value"], wanted)]
+            fitting = [d for d in self.items.documents(where) if _fits(d.metadata["value"], filters)]
             fitting.sort(key=lambda d: (d.metadata["updated_at"], d.id), reverse=True)
             return [SearchItem(**_fields(document)) for document in fitting[op.offset : end]]
-        asked = end
+        limit = end
         while True:
-            hits = self.items.search(op.query, asked, where)
-            kept = [hit for hit in hits if _fits(hit.document.metadata["value"], wanted)]
-            if len(kept) >= end or len(hits) < asked:
-                return [SearchItem(**_fields(hit.document), score=hit.score) for hit in kept[op.offset : end]]
-            asked *= _GROWTH
+            hits = self.items.search(op.query, limit, where)
+            fitting = [hit for hit in hits if _fits(hit.document.metadata["value"], filters)]
+            if len(fitting) >= end or len(hits) < limit:
+                return [SearchItem(**_fields(hit.document), score=hit.score) for hit in fitting[op.offset : end]]
+            limit *= _GROWTH
 
     def _namespaces(self, op: ListNamespacesOp) -> list[tuple[str, ...]]:
         every = {tuple(document.metadata["namespace"]) for document in self.items}
-        matching = {found for found in every if all(_matches(found, rule) for rule in op.match_conditions or ())}
-        return sorted({found[: op.max_depth] for found in matching})[op.offset : op.offset + op.limit]
+        matching = {namespace for namespace in every if all(_matches(namespace, rule) for rule in op.match_conditions or ())}
+        return sorted({namespace[: op.max_depth] for namespace in matching})[op.offset : op.offset + op.limit]
 
 
 def _id(namespace: tuple[str, ...], key: str) -> str:
@@ -150,13 +150,13 @@ def _matches(namespace: tuple[str, ...], rule: MatchCondition) -> bool:
     return all(want in ("*", have) for want, have in zip(path, part, strict=True))
 
 
-def _fits(value: Any, wanted: Any) -> bool:
+def _fits(value: Any, condition: Any) -> bool:
     """Whether a value has what a filter asks for: equal, field by field, or as compared by $eq, $ne, $gt, $gte, $lt, $lte."""
-    if not isinstance(wanted, Mapping):
-        return bool(value == (list(wanted) if isinstance(wanted, tuple) else wanted))
-    if any(str(name).startswith("$") for name in wanted):
-        return all(_compare(value, name, limit) for name, limit in wanted.items())
-    return isinstance(value, Mapping) and all(_fits(value.get(name), part) for name, part in wanted.items())
+    if not isinstance(condition, Mapping):
+        return bool(value == (list(condition) if isinstance(condition, tuple) else condition))
+    if any(str(name).startswith("$") for name in condition):
+        return all(_compare(value, name, limit) for name, limit in condition.items())
+    return isinstance(value, Mapping) and all(_fits(value.get(name), part) for name, part in condition.items())
 
 
 def _compare(value: Any, operator: str, limit: Any) -> bool:

@@ -162,10 +162,10 @@ class ExperienceMiddleware(AgentMiddleware[ExperienceState, Any, Any]):
     def _only_environment(self) -> str:
         if self.retriever.where.environment:
             return self.retriever.where.environment
-        known = list(self.retriever.bank.info().environments)
-        if len(known) > 1:
-            raise ConfigError(f"The bank holds several environments: {', '.join(known)}.", cure="Say which: environment=…")
-        return known[0] if known else ENVIRONMENT
+        environments = list(self.retriever.bank.info().environments)
+        if len(environments) > 1:
+            raise ConfigError(f"The bank holds several environments: {', '.join(environments)}.", cure="Say which: environment=…")
+        return environments[0] if environments else ENVIRONMENT
 
 
 def memory_in(experience: Any) -> MemoryState | None:

@@ -57,6 +57,6 @@ def recall_block(
 
     `options` are those of `Retriever`, where `source` is a bank. The text is "" where nothing was found.
     """
-    found = recall(source, about, **options)
+    retrieval = recall(source, about, **options)
     written = create("formatter", formatter) if isinstance(formatter, str) else formatter
-    return build_block(found.candidates, written, memory, count_tokens)
+    return build_block(retrieval.candidates, written, memory, count_tokens)

@@ -46,9 +46,9 @@ class History:
             return 0, ""
         after = [step.observation for step in steps[1 : first + 1]]
         after += [""] * (first - len(after))
-        return first, "\n".join([EARLIER, *(_line(step.action, seen) for step, seen in zip(steps[:first], after, strict=True))])
+        return first, "\n".join([EARLIER, *(_line(step.action, text) for step, text in zip(steps[:first], after, strict=True))])
 
 
 def _line(action: str, led_to: str) -> str:
-    seen = " ".join(led_to.split())
-    return f"- {' '.join(action.split())}: {seen[:_SEEN]}{'…' if len(seen) > _SEEN else ''}"
+    text = " ".join(led_to.split())
+    return f"- {' '.join(action.split())}: {text[:_SEEN]}{'…' if len(text) > _SEEN else ''}"

@@ -69,10 +69,10 @@ def write_utilities(path: str | Path, utilities: Mapping[str, Utility]) -> None:
     """Write a JSON file as a whole: whoever reads meanwhile sees the old one or the new."""
     target = Path(path)
     partial = target.with_name(f"{target.name}.{os.getpid()}.partial")
-    told = {"format": FORMAT, "utilities": {id: asdict(utility) for id, utility in utilities.items()}}
+    document = {"format": FORMAT, "utilities": {id: asdict(utility) for id, utility in utilities.items()}}
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        partial.write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
+        partial.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
         partial.replace(target)
     except OSError as error:
         partial.unlink(missing_ok=True)
@@ -83,15 +83,15 @@ def read_utilities(path: str | Path) -> dict[str, Utility]:
     """What `write_utilities` wrote. Raises ConfigError for a file that is missing, damaged, or something else."""
     cure = "Make one from runs with a memory: exprag bank utilities RUN -o FILE"
     try:
-        told = json.loads(Path(path).read_text(encoding="utf-8"))
+        document = json.loads(Path(path).read_text(encoding="utf-8"))
     except OSError as error:
         raise ConfigError(f"The utilities {path} cannot be read: {error.strerror}.", cure=cure) from error
     except ValueError as error:
         raise ConfigError(f"The utilities {path} are not JSON: {error}.", cure=cure) from error
-    if not isinstance(told, dict) or told.get("format") != FORMAT:
+    if not isinstance(document, dict) or document.get("format") != FORMAT:
         raise ConfigError(f"{path} is no file of utilities ({FORMAT!r}).", cure=cure)
     try:
-        return _UTILITIES.validate_python(told.get("utilities"))
+        return _UTILITIES.validate_python(document.get("utilities"))
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         where = ".".join(str(part) for part in first["loc"])
