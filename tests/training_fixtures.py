@@ -1,4 +1,4 @@
-"""What tests of rows, of training and of adapters share: tokenizers, episodes of the toy, a bank of them, a base and rows for it."""
+"""What tests of rows, training and adapters share: tokenizers, episodes of the toy and a bank of them, a base and its rows."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def trained(base: str) -> Any:
     """A TrainResult, beside its base: three epochs on rows that can be learnt. To be copied before it is changed."""
     from exprag.training import train
 
-    settings = {"epochs": 3, "batch_size": 4, "learning_rate": 3e-2, "rank": 16, "validation": 0.2}
+    settings = {"num_train_epochs": 3, "batch_size": 4, "learning_rate": 3e-2, "r": 16, "validation": 0.2}
     return train(make_rows(), base, Path(base).parent / "out", **settings)
 
 

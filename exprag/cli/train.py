@@ -56,10 +56,10 @@ def train(
     from exprag.training.sft.lora import main_process
 
     chosen = {
-        "epochs": epochs,
+        "num_train_epochs": epochs,
         "learning_rate": learning_rate,
         "batch_size": batch_size,
-        "device_batch_size": device_batch_size,
+        "per_device_train_batch_size": device_batch_size,
         "packing": packing,
         "qlora": qlora,
         "seed": seed,
@@ -148,10 +148,10 @@ def _validation(told: list[str] | None) -> Any:
 
 def _sets(files: list[Path] | None, source: Path) -> dict[str, RunConfig]:
     """Run configurations by the names of their files; what they leave open is as the source was made."""
+    from exprag.config import read_settings
     from exprag.training import rollout_config
-    from exprag.training.sft.recipes import read_toml
 
-    return {file.stem: rollout_config(source, **read_toml(file)) for file in files or ()}
+    return {file.stem: rollout_config(source, **read_settings(file)) for file in files or ()}
 
 
 @contextmanager

@@ -25,7 +25,7 @@ def adapter(base: str, toy_dataset: Path, tmp_path_factory: pytest.TempPathFacto
     """Trained on rows with memory, beside its base."""
     place = tmp_path_factory.mktemp("served")
     moved = shutil.copytree(base, place / "base")
-    return train(toy_dataset, str(moved), place / "out", epochs=1, batch_size=4).adapter
+    return train(toy_dataset, str(moved), place / "out", num_train_epochs=1, batch_size=4).adapter
 
 
 @pytest.fixture

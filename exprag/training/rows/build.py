@@ -217,7 +217,8 @@ class Rows:
             environment = self._environment(name)
             self.environments[name] = environment.fingerprint()
             prompt = config.agent.make_prompt(environment, self.bank, self._count, self._inert)
-            self._replays[name] = Replay(prompt, None, config.agent.make_formatter(), config.agent.memory_options(self._inert), self._count)
+            options = config.agent.memory_options(self._inert)
+            self._replays[name] = Replay(prompt, None, config.agent.make_formatter(), options, self._count)
         if trajectory.fingerprint != self.environments[name]:
             if not config.other_versions:
                 raise ConfigError(

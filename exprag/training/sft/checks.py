@@ -1,4 +1,5 @@
-"""What can be known before hours are spent: extras, device, tokenizer, layers, rows, disk. Each check raises, or is silent."""
+"""What can be known before hours are spent: extras, device, tokenizer, rows, disk. Each check raises, or is silent. For checks of
+the base see `exprag.training.sft.base`."""
 
 from __future__ import annotations
 
@@ -52,27 +53,6 @@ def check_tokenizer(tokenizer: Any, base: str) -> None:
         tokenizer.pad_token = tokenizer.eos_token  # padding is masked in attention and loss alike, so any token serves
 
 
-def check_targets(config: Any, recipe: Recipe) -> None:
-    """Every target module of the recipe is a linear layer of the base. No weight is loaded for it."""
-    import torch
-    from transformers import AutoModelForCausalLM
-    from transformers.pytorch_utils import Conv1D
-
-    if recipe.target_modules == "all-linear":
-        return
-    with torch.device("meta"):
-        model = AutoModelForCausalLM.from_config(config)
-    linear = [name for name, module in model.named_modules() if isinstance(module, torch.nn.Linear | Conv1D)]
-    unmet = [t for t in recipe.target_modules if not any(name == t or name.endswith(f".{t}") for name in linear)]
-    if unmet:
-        head = {name for name, module in model.named_modules() if module is model.get_output_embeddings()}
-        there = sorted({name.rpartition(".")[2] for name in linear if name not in head})
-        raise ConfigError(
-            f"The base ({config.model_type}) has no linear layers {', '.join(unmet)}, which recipe {recipe.name!r} trains.",
-            cure=f'Set target_modules to some of {", ".join(there)}, or to "all-linear".',
-        )
-
-
 def check_rows(rows: Dataset, config: Any, *, what: str = "training") -> None:
     """Rows with `input_ids` and `labels` fit the base: length, vocabulary, and something to learn in each.
 
@@ -108,10 +88,10 @@ def check_rows(rows: Dataset, config: Any, *, what: str = "training") -> None:
 
 def check_disk(out: Path, trainable: int, checkpoints: int) -> None:
     """There is room for the checkpoints: weights and two moments of AdamW for each trainable parameter, 4 bytes each."""
-    wanted, free = trainable * 12 * checkpoints, shutil.disk_usage(out).free
-    if wanted > free:
+    size, free = trainable * 12 * checkpoints, shutil.disk_usage(out).free
+    if size > free:
         raise RunError(
-            f"{checkpoints} checkpoints take some {wanted / 1e9:.1f} GB, and {out} has {free / 1e9:.1f} GB free.",
+            f"{checkpoints} checkpoints take some {size / 1e9:.1f} GB, and {out} has {free / 1e9:.1f} GB free.",
             cure="Free space, choose another --out, or keep only the last few: save_total_limit.",
         )
 
@@ -129,8 +109,8 @@ def trained_tokens(rows: Dataset) -> Any:
 
     lengths = row_lengths(rows)
     ends = np.cumsum(lengths)
-    seen = np.concatenate([[0], np.cumsum(flat(rows, "labels") != UNTRAINED)])
-    return seen[ends] - seen[ends - lengths]
+    totals = np.concatenate([[0], np.cumsum(flat(rows, "labels") != UNTRAINED)])
+    return totals[ends] - totals[ends - lengths]
 
 
 def flat(rows: Dataset, name: str) -> Any:
@@ -144,5 +124,4 @@ def _column(rows: Dataset, name: str) -> Any:
 
 
 def _some(numbers: Any) -> str:
-    shown = ", ".join(str(number) for number in numbers[:5])
-    return shown + (" …" if len(numbers) > 5 else "")
+    return ", ".join(str(number) for number in numbers[:5]) + (" …" if len(numbers) > 5 else "")

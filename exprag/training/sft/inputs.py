@@ -24,11 +24,14 @@ TOKENS = ["input_ids", "labels"]
 
 @dataclass(frozen=True)
 class Source:
-    """Rows and, where they were read from a file, its path and description."""
+    """The rows of a training, and where they come from."""
 
     rows: Dataset
+    """The rows, with whatever columns they have."""
     path: str = ""
+    """Where they were read from; "" for rows that were handed over."""
     about: Description | None = None
+    """What the dataset says about itself; None for rows that were handed over."""
 
     @property
     def environment(self) -> str:
@@ -39,7 +42,7 @@ class Source:
         """`input_ids` and `labels` alone, checked against the base."""
         rows = self.rows
         if self.about is not None and self.about.tokenizer is not None:
-            from exprag.training import check_tokenizer
+            from exprag.training.rows.tokens import check_tokenizer
 
             check_tokenizer(self.about, tokenizer)
         if "input_ids" not in rows.column_names:
@@ -48,7 +51,7 @@ class Source:
                     f"The {what} rows have columns {', '.join(rows.column_names)}.",
                     cure="Rows have `messages` and `train`, or `input_ids` and `labels`: see `exprag data`.",
                 )
-            from exprag.training import tokenize_rows
+            from exprag.training.rows.dataset import tokenize_rows
 
             rows, _ = tokenize_rows(rows, tokenizer)
         elif "labels" not in rows.column_names:
@@ -67,7 +70,7 @@ def open_source(dataset: str | Path | Dataset) -> Source:
     """Rows of a folder or file that `exprag data` wrote, or rows as they are."""
     if not isinstance(dataset, str | Path):
         return Source(dataset)
-    from exprag.training import describe_dataset, load_dataset
+    from exprag.training.rows.dataset import describe_dataset, load_dataset
 
     return Source(load_dataset(dataset), str(dataset), describe_dataset(dataset))
 
@@ -88,10 +91,10 @@ def open_validation(source: Source, validation: Any, seed: int) -> tuple[Source,
     if validation is None:
         return source, {}
     if isinstance(validation, float | int):
-        kept, held = hold_out(source.rows, float(validation), seed)
-        return Source(kept, source.path, source.about), {"": Source(held, source.path, source.about)}
-    named = validation if isinstance(validation, Mapping) else {"": validation}
-    return source, {name: open_source(rows) for name, rows in named.items()}
+        training_rows, validation_rows = hold_out(source.rows, float(validation), seed)
+        return Source(training_rows, source.path, source.about), {"": Source(validation_rows, source.path, source.about)}
+    sets = validation if isinstance(validation, Mapping) else {"": validation}
+    return source, {name: open_source(rows) for name, rows in sets.items()}
 
 
 def hold_out(rows: Dataset, share: float, seed: int) -> tuple[Dataset, Dataset]:
@@ -99,14 +102,17 @@ def hold_out(rows: Dataset, share: float, seed: int) -> tuple[Dataset, Dataset]:
     tasks, at least one."""
     if not 0 < share < 1:
         raise ConfigError(f"A share of {share:g} cannot be held out.", cure="Give a number between 0 and 1, or rows.")
-    tasks = [_task(told) for told in rows["task"]] if "task" in rows.column_names else [str(i) for i in range(len(rows))]
+    if "task" in rows.column_names:
+        tasks = [_task_or_group(record) for record in rows["task"]]
+    else:
+        tasks = [str(i) for i in range(len(rows))]
     names = sorted(set(tasks))
     random.Random(seed).shuffle(names)
     number = max(1, round(share * len(names)))
     if number >= len(names):
         raise ConfigError(f"{share:g} of {len(names)} tasks leaves none to train on.", cure="Give more rows, or another share.")
-    held = set(names[:number])
-    sides = [[i for i, task in enumerate(tasks) if (task in held) is side] for side in (False, True)]
+    held_out = set(names[:number])
+    sides = [[i for i, task in enumerate(tasks) if (task in held_out) is side] for side in (False, True)]
     return rows.select(sides[0]), rows.select(sides[1])
 
 
@@ -119,6 +125,6 @@ def content_hash(rows: Dataset) -> str:
     return digest.hexdigest()
 
 
-def _task(told: str) -> str:
-    task = json.loads(told)
+def _task_or_group(record: str) -> str:
+    task = json.loads(record)
     return f"{task['environment']}/{task.get('group') or task['id']}"

@@ -1,76 +1,108 @@
 """Recipes: everything that is chosen about one training besides its rows and its base model, as plain data.
 
-The recipes that come with the package stand in recipes.toml; a TOML file of one's own is read the same way:
+Fields that TRL (`SFTConfig`) or PEFT (`LoraConfig`) have too bear the names that they have there. The recipes that come with the
+package stand in recipes.toml; a TOML file of your own is read the same way:
 
     base = "exprag-lora"     # optional: start from another recipe
-    rank = 16
+    r = 16
     [on.alfworld]            # optional: for rows of that environment
-    epochs = 12
+    num_train_epochs = 12
 """
 
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Mapping
 from functools import lru_cache
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BeforeValidator, Field
 
+from exprag.config import Settings, read_settings
 from exprag.errors import ConfigError, closest
 from exprag.models.cards import Card
 
 DEFAULT = "exprag-lora"
+_ADAMW = "adamw_torch_fused"
 
 
-class Recipe(BaseModel):
-    """One recipe. Learning rates are per optimizer step, lengths in tokens.
+def _optimizer(name: Any) -> Any:
+    return _ADAMW if name == "adamw" else name  # as version 0.1 called it
 
-    name                          the recipe that this one came from
-    rank, alpha, dropout          LoRA (arXiv 2106.09685); `rank_stabilised` scales by alpha/√rank (arXiv 2312.03732)
-    target_modules                names of linear layers, or "all-linear"
-    qlora                         the base in 4 bits (NF4, arXiv 2305.14314); needs a GPU and bitsandbytes
-    optimizer                     the 8-bit ones need a GPU and bitsandbytes, and are plain AdamW elsewhere
-    schedule, warmup              of the learning rate; `warmup` is a share of all steps
-    epochs, batch_size            `batch_size` rows (packs, with `packing`) make an optimizer step, over all processes
-    device_batch_size             rows in one forward pass; the gradient is accumulated over the rest of the batch
-    loss                          "assistant": the tokens that the rows mark as trained; "all": every token
-    packing, pack_length          several episodes in one sequence, none seeing another; default length: that of the longest row
-    precision                     "auto": bf16 where the GPU has it
-    gradient_checkpointing        None: where there is a GPU
-    save_steps                    also keep a checkpoint every so many steps, to resume from; one is kept after every epoch
-    save_total_limit              keep the last so many checkpoints only; None: all, so that they can be chosen from
-    """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+class Recipe(Settings):
+    """The settings of one training. Learning rates are per optimizer step, lengths in tokens."""
+
+    old_names: ClassVar[Mapping[str, str]] = {
+        "rank": "r",
+        "alpha": "lora_alpha",
+        "dropout": "lora_dropout",
+        "rank_stabilised": "use_rslora",
+        "schedule": "lr_scheduler_type",
+        "warmup": "warmup_steps",
+        "optimizer": "optim",
+        "epochs": "num_train_epochs",
+        "device_batch_size": "per_device_train_batch_size",
+        "label_smoothing": "label_smoothing_factor",
+        "log_steps": "logging_steps",
+    }
 
     name: str = ""
-    rank: int = Field(8, ge=1)
-    alpha: int = Field(16, ge=1)
-    dropout: float = Field(0.0, ge=0, lt=1)
-    rank_stabilised: bool = False
+    """The recipe that this one came from."""
+    r: int = Field(8, ge=1)
+    """Rank of the LoRA matrices (arXiv 2106.09685)."""
+    lora_alpha: int = Field(16, ge=1)
+    """Scale of LoRA: what is learnt is multiplied by lora_alpha / r."""
+    lora_dropout: float = Field(0.0, ge=0, lt=1)
+    """Share of LoRA's inputs that are dropped in training."""
+    use_rslora: bool = False
+    """Rank-stabilised LoRA: scale by lora_alpha / √r instead (arXiv 2312.03732)."""
     target_modules: Literal["all-linear"] | tuple[str, ...] = ("q_proj", "k_proj", "v_proj", "o_proj")
+    """Names of the linear layers that get LoRA, or "all-linear"; of the language model alone, whatever else the base holds."""
     qlora: bool = False
-    optimizer: Literal["adamw", "adamw_8bit", "paged_adamw_8bit"] = "adamw"
+    """Hold the base in 4 bits (NF4, arXiv 2305.14314); needs a GPU and bitsandbytes."""
+    optim: Annotated[
+        Literal["adamw_torch", "adamw_torch_fused", "adamw_8bit", "paged_adamw_8bit"], BeforeValidator(_optimizer)
+    ] = "adamw_torch_fused"
+    """Optimizer; the 8-bit ones need a GPU and bitsandbytes, and are adamw_torch_fused elsewhere."""
     learning_rate: float = Field(5e-5, gt=0)
-    schedule: Literal["constant", "linear", "cosine"] = "constant"
-    warmup: float = Field(0.0, ge=0, lt=1)
+    """Learning rate at its highest."""
+    lr_scheduler_type: Literal["constant", "constant_with_warmup", "linear", "cosine"] = "constant"
+    """Course of the learning rate; "constant" too is warmed up where warmup_steps says so."""
+    warmup_steps: float = Field(0.0, ge=0)
+    """Optimizer steps over which the learning rate rises; below 1: a share of all steps."""
     weight_decay: float = Field(0.0, ge=0)
+    """Weight decay of AdamW."""
     max_grad_norm: float = Field(1.0, ge=0)
-    label_smoothing: float = Field(0.0, ge=0, lt=1)
-    epochs: int = Field(9, ge=1)
+    """Limit of the gradient's norm; 0: none."""
+    label_smoothing_factor: float = Field(0.0, ge=0, lt=1)
+    """Share of the target's probability that is spread over all tokens."""
+    num_train_epochs: int = Field(9, ge=1)
+    """Passes over the rows."""
     batch_size: int = Field(8, ge=1)
-    device_batch_size: int = Field(1, ge=1)
+    """Rows (packs, with packing) of an optimizer step, over all processes."""
+    per_device_train_batch_size: int = Field(1, ge=1)
+    """Rows of a forward pass; the gradient is accumulated over the rest of the batch."""
     loss: Literal["assistant", "all"] = "assistant"
+    """What is learnt: the tokens that the rows mark as trained, or all of them."""
     packing: bool = False
+    """Several episodes in one sequence, none seeing another; not for bases whose layers carry a state (Mamba hybrids)."""
     pack_length: int | None = Field(None, ge=2)
+    """Tokens of a pack; default: those of the longest row."""
     precision: Literal["auto", "bf16", "fp32"] = "auto"
+    """Number format; auto: bf16 where the GPU has it."""
     gradient_checkpointing: bool | None = None
+    """Compute activations again instead of keeping them; default: where there is a GPU."""
     save_steps: int | None = Field(None, ge=1)
+    """Keep a checkpoint every N steps too, to resume from; one is kept after every epoch."""
     save_total_limit: int | None = Field(None, ge=1)
-    log_steps: int = Field(10, ge=1)
+    """Keep the last N checkpoints only; default: all, so that they can be chosen from."""
+    logging_steps: int = Field(10, ge=1)
+    """Write losses every N optimizer steps."""
     seed: int = 2025
+    """Seed of the adapter's first weights, of the order of rows and of dropout."""
 
 
 def load_recipe(name: str | Path = DEFAULT, environment: str = "", **overrides: Any) -> Recipe:
@@ -78,17 +110,16 @@ def load_recipe(name: str | Path = DEFAULT, environment: str = "", **overrides: 
 
     Raises ConfigError for an unknown recipe or field, and for a value out of range.
     """
-    return _validated(_fields(str(name), environment) | overrides)
-
-
-def change_recipe(recipe: Recipe, **overrides: Any) -> Recipe:
-    """The recipe with single fields changed."""
-    return _validated(recipe.model_dump() | overrides)
+    fields = _fields(str(name), environment) | _current(overrides)
+    try:
+        return Recipe.make(**fields)
+    except ConfigError as error:
+        raise ConfigError(f"The recipe {fields['name']!r}: {error.message}", cure=error.cure) from error
 
 
 def recipe_of(card: Card) -> Recipe:
-    """The recipe that an adapter's card holds."""
-    return _validated(dict(card.recipe))
+    """The recipe that an adapter's card holds; cards of version 0.1 are read too."""
+    return Recipe.make(**card.recipe)
 
 
 def recipe_names() -> list[str]:
@@ -96,40 +127,25 @@ def recipe_names() -> list[str]:
     return list(_built_in())
 
 
-def _validated(fields: dict[str, Any]) -> Recipe:
-    try:
-        return Recipe.model_validate(fields)
-    except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        where = str(first["loc"][0])
-        cure = "" if where in Recipe.model_fields else closest(where, list(Recipe.model_fields))
-        raise ConfigError(f"The recipe {fields.get('name', '')!r}: {where}: {first['msg']}.", cure=cure) from error
+def _current(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields under the names that they have now, so that one layer of settings covers another."""
+    return {Recipe.old_names.get(name, name): value for name, value in fields.items()}
 
 
-def _fields(name: str, environment: str, seen: tuple[str, ...] = ()) -> dict[str, Any]:
-    if name in seen:
+def _fields(name: str, environment: str, above: tuple[str, ...] = ()) -> dict[str, Any]:
+    """The fields of a recipe over those of its bases; `above` are the recipes that start from it."""
+    if name in above:
         raise ConfigError(f"The recipe {name!r} starts from itself.")
     if name in _built_in():
-        told = dict(_built_in()[name])
+        table = dict(_built_in()[name])
     elif name.endswith(".toml"):
-        told = read_toml(Path(name))
+        table = read_settings(name)
     else:
-        known = list(_built_in())
-        raise ConfigError(f"There is no recipe {name!r}.", cure=f"{closest(name, known)} Or name a TOML file.")
-    here = told.pop("on", {}).get(environment, {})
-    base = told.pop("base", None)
-    under = _fields(str(base), environment, (*seen, name)) if base else {}
-    return under | {"name": name.removesuffix(".toml").rpartition("/")[2]} | told | here
-
-
-def read_toml(path: Path) -> dict[str, Any]:
-    """Raises ConfigError where it cannot be read."""
-    try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ConfigError(f"Cannot read {path}: {error.strerror}.") from error
-    except ValueError as error:
-        raise ConfigError(f"{path} is not valid TOML: {error}.") from error
+        raise ConfigError(f"There is no recipe {name!r}.", cure=f"{closest(name, recipe_names())} Or name a TOML file.")
+    on_environment = table.pop("on", {}).get(environment, {})
+    base = table.pop("base", None)
+    base_fields = _fields(str(base), environment, (*above, name)) if base else {}
+    return base_fields | {"name": Path(name).stem} | _current(table) | _current(on_environment)
 
 
 @lru_cache

@@ -1,4 +1,4 @@
-"""TRL's SFTTrainer with what long trainings need: a stop at a loss that is no number, and checkpoints that are whole or absent.
+"""TRL's SFTTrainer with what long trainings need: a stop at a loss that is not a number, checkpoints that are whole or absent.
 
 A checkpoint counts once its card stands in it, which is written last (`exprag.models.cards`). Heavy: imported late.
 """
@@ -22,15 +22,16 @@ from transformers.trainer_callback import PrinterCallback
 from trl import SFTConfig, SFTTrainer
 
 from exprag.errors import ConfigError, ModelError, RunError
+from exprag.files import append_line, write_whole
 from exprag.models.cards import Card, finish_adapter
 from exprag.training.sft.checkpoints import whole_checkpoints
-from exprag.training.sft.recipes import Recipe, change_recipe, recipe_of
+from exprag.training.sft.recipes import Recipe, recipe_of
 
 Progress = Callable[[int, int, dict[str, float]], None]
 """Called with (optimizer steps done, steps in all, the latest logged values)."""
 
 METRICS = "metrics.jsonl"
-OPTIMIZERS = {"adamw": "adamw_torch_fused", "adamw_8bit": "adamw_8bit", "paged_adamw_8bit": "paged_adamw_8bit"}
+EIGHT_BIT = ("adamw_8bit", "paged_adamw_8bit")
 
 
 class EpisodeTrainer(SFTTrainer):
@@ -51,7 +52,7 @@ class EpisodeTrainer(SFTTrainer):
         loss: torch.Tensor = super().training_step(model, inputs, num_items_in_batch)
         if not math.isfinite(loss.item()):
             raise ModelError(
-                f"The loss is {loss.item()} at step {self.state.global_step + 1}. {_kept(self._out)}",
+                f"The loss is {loss.item()} at step {self.state.global_step + 1}. {_last_checkpoint(self._out)}",
                 cure="Lower learning_rate or max_grad_norm, or set precision to fp32, and train to another --out.",
             )
         return loss
@@ -68,7 +69,7 @@ class EpisodeTrainer(SFTTrainer):
                 finish_adapter(folder, self._card.model_copy(update=about))
                 self._drop_old()
             self.accelerator.wait_for_everyone()
-        except (OSError, RuntimeError, SafetensorError) as error:
+        except (OSError, RuntimeError, SafetensorError, RunError) as error:
             if self.is_world_process_zero():
                 shutil.rmtree(folder, ignore_errors=True)
             raise _unwritten(folder, error, self._out) from error
@@ -87,7 +88,7 @@ class EpisodeTrainer(SFTTrainer):
 
 
 class Watch(TrainerCallback):
-    """Writes metrics.jsonl, tells the caller, and keeps checkpoints between epochs."""
+    """Writes metrics.jsonl, reports to the caller, and keeps checkpoints between epochs."""
 
     def __init__(self, out: Path, recipe: Recipe, progress: Progress | None) -> None:
         self._out, self._every, self._progress = out, recipe.save_steps, progress
@@ -96,49 +97,49 @@ class Watch(TrainerCallback):
     def on_train_begin(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
         if state.is_world_process_zero:
             _cut_metrics(self._out / METRICS, state.global_step)
-            self._tell(state)
+            self._report(state)
 
-    def on_log(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **told: Any) -> None:
-        logs: dict[str, float] = told["logs"]
+    def on_log(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **context: Any) -> None:
+        logs: dict[str, float] = context["logs"]
         if state.is_world_process_zero and "train_runtime" not in logs:
             self._latest |= logs
             try:
-                with open(self._out / METRICS, "a", encoding="utf-8") as out:
-                    out.write(json.dumps({"step": state.global_step, "epoch": state.epoch, **logs}) + "\n")
-            except OSError as error:
+                append_line(self._out / METRICS, json.dumps({"step": state.global_step, "epoch": state.epoch, **logs}))
+            except RunError as error:
                 raise _unwritten(self._out / METRICS, error, self._out) from error
 
     def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
         if self._every and state.global_step % self._every == 0:
             control.should_save = True
         if state.is_world_process_zero:
-            self._tell(state)
+            self._report(state)
 
     def on_epoch_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
         control.should_log = True
 
-    def _tell(self, state: TrainerState) -> None:
+    def _report(self, state: TrainerState) -> None:
         if self._progress:
             self._progress(state.global_step, state.max_steps, dict(self._latest))
 
 
 def arguments(recipe: Recipe, out: Path, *, longest: int, validated: bool) -> SFTConfig:
-    """The recipe in TRL's words. `longest` is the longest row: nothing is ever cut."""
+    """The recipe as TRL takes it. `longest` is the longest row: nothing is ever cut."""
     gpu, bf16 = torch.cuda.is_available(), recipe.precision == "bf16"
+    constant = recipe.lr_scheduler_type == "constant"
     with warnings.catch_warnings(action="ignore", category=FutureWarning):  # newer names for settings that older versions lack
         return SFTConfig(
             output_dir=str(out),
-            per_device_train_batch_size=recipe.device_batch_size,
-            per_device_eval_batch_size=recipe.device_batch_size,
+            per_device_train_batch_size=recipe.per_device_train_batch_size,
+            per_device_eval_batch_size=recipe.per_device_train_batch_size,
             gradient_accumulation_steps=_accumulation(recipe),
-            num_train_epochs=recipe.epochs,
+            num_train_epochs=recipe.num_train_epochs,
             learning_rate=recipe.learning_rate,
-            lr_scheduler_type="constant_with_warmup" if recipe.warmup and recipe.schedule == "constant" else recipe.schedule,
-            warmup_steps=recipe.warmup,  # below 1: a share of all steps
-            optim=OPTIMIZERS[recipe.optimizer],
+            lr_scheduler_type="constant_with_warmup" if constant and recipe.warmup_steps else recipe.lr_scheduler_type,
+            warmup_steps=recipe.warmup_steps,  # below 1: a share of all steps, rounded up
+            optim=recipe.optim,
             weight_decay=recipe.weight_decay,
             max_grad_norm=recipe.max_grad_norm,
-            label_smoothing_factor=recipe.label_smoothing,
+            label_smoothing_factor=recipe.label_smoothing_factor,
             bf16=bf16,
             fp16=False,
             gradient_checkpointing=bool(recipe.gradient_checkpointing),
@@ -146,12 +147,12 @@ def arguments(recipe: Recipe, out: Path, *, longest: int, validated: bool) -> SF
             seed=recipe.seed,
             max_length=max(longest, recipe.pack_length or 0) if recipe.packing else None,
             packing=recipe.packing,
-            packing_strategy="bfd",  # position ids begin anew with each episode, and attention stays within it
+            packing_strategy="bfd",  # position ids begin again with each episode, and attention stays within it
             eval_packing=False,
             dataset_kwargs=None if recipe.packing else {"skip_prepare_dataset": True},
             eval_strategy="epoch" if validated else "no",
             save_strategy="epoch",
-            logging_steps=recipe.log_steps,
+            logging_steps=recipe.logging_steps,
             logging_first_step=True,
             logging_nan_inf_filter=False,
             dataloader_pin_memory=gpu,
@@ -164,15 +165,14 @@ def arguments(recipe: Recipe, out: Path, *, longest: int, validated: bool) -> SF
 
 
 def on_this_machine(recipe: Recipe) -> Recipe:
-    """The recipe with what it leaves to the machine decided."""
+    """The recipe with everything decided that it leaves to the machine."""
     gpu = torch.cuda.is_available()
     precision, checkpointing = recipe.precision, recipe.gradient_checkpointing
     if precision == "auto":
         precision = "bf16" if gpu and torch.cuda.is_bf16_supported() else "fp32"
     eight_bits = gpu and find_spec("bitsandbytes") is not None
-    return change_recipe(
-        recipe,
-        optimizer=recipe.optimizer if eight_bits else "adamw",
+    return recipe.changed(
+        optim=recipe.optim if eight_bits or recipe.optim not in EIGHT_BIT else "adamw_torch_fused",
         precision=precision,
         gradient_checkpointing=gpu if checkpointing is None else checkpointing,
     )
@@ -189,41 +189,43 @@ def quantisation(recipe: Recipe) -> BitsAndBytesConfig | None:
 
 def _accumulation(recipe: Recipe) -> int:
     """Forward passes for one optimizer step of `batch_size` rows over all processes."""
-    at_once = recipe.device_batch_size * int(os.environ.get("WORLD_SIZE", 1))
-    if recipe.batch_size % at_once:
+    rows = recipe.per_device_train_batch_size * int(os.environ.get("WORLD_SIZE", 1))
+    if recipe.batch_size % rows:
         raise ConfigError(
-            f"A batch of {recipe.batch_size} rows cannot be split into passes of {at_once} (device_batch_size times processes).",
+            f"A batch of {recipe.batch_size} rows cannot be split into passes of {rows} "
+            "(per_device_train_batch_size × processes).",
             cure="Choose a batch_size that is a multiple.",
         )
-    return recipe.batch_size // at_once
+    return recipe.batch_size // rows
 
 
 def _unwritten(path: Path, error: Exception, out: Path) -> RunError:
+    reason = error.message.rstrip(".") if isinstance(error, RunError) else str(error)
     return RunError(
-        f"{path} could not be written ({error}). {_kept(out)}",
+        f"{path} could not be written ({reason}). {_last_checkpoint(out)}",
         cure="Free space on the disk and run the same command again: it goes on from there.",
     )
 
 
-def _kept(out: Path) -> str:
-    good = whole_checkpoints(out)
-    return f"The last good checkpoint is {good[-1]}." if good else "There is no checkpoint yet."
+def _last_checkpoint(out: Path) -> str:
+    checkpoints = whole_checkpoints(out)
+    return f"The last good checkpoint is {checkpoints[-1]}." if checkpoints else "There is no checkpoint yet."
 
 
 def _results(history: list[dict[str, float]]) -> dict[str, float]:
     """The latest training loss, and every validation loss of the latest evaluation."""
-    found: dict[str, float] = {}
+    results: dict[str, float] = {}
     for logs in history:
-        found |= {name: value for name, value in logs.items() if name.endswith("loss") and name != "train_loss"}
-    return found
+        results |= {name: value for name, value in logs.items() if name.endswith("loss") and name != "train_loss"}
+    return results
 
 
 def _cut_metrics(path: Path, step: int) -> None:
-    """Forget what an interrupted training logged behind the checkpoint that it is taken up from."""
+    """Forget what an interrupted training logged after the checkpoint that it continues from."""
     if not path.exists():
         return
-    kept = [line for line in path.read_text(encoding="utf-8").splitlines() if _step_of(line) <= step]
-    path.write_text("".join(line + "\n" for line in kept), encoding="utf-8")
+    lines = [line for line in path.read_text(encoding="utf-8").splitlines() if _step_of(line) <= step]
+    write_whole(path, "".join(line + "\n" for line in lines))
 
 
 def _step_of(line: str) -> float:

@@ -96,10 +96,10 @@ def test_rollouts_during_training_change_no_weight_and_choose(trained: TrainResu
         tmp_path / "out",
         rollouts={"easy": one},
         model_options={"max_new_tokens": 2},
-        epochs=3,
+        num_train_epochs=3,
         batch_size=4,
         learning_rate=3e-2,
-        rank=16,
+        r=16,
         validation=0.2,
     )
     assert result.adapter == tmp_path / "out" / "best"

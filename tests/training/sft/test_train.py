@@ -20,7 +20,7 @@ from exprag.models.cards import Card
 from exprag.training import TrainResult, load_recipe, train
 
 pytest.importorskip("trl")
-FAST = {"epochs": 2, "batch_size": 4, "learning_rate": 1e-2}
+FAST = {"num_train_epochs": 2, "batch_size": 4, "learning_rate": 1e-2}
 
 
 def weights(adapter: Path) -> dict[str, Any]:
@@ -52,7 +52,7 @@ def test_checkpoints_hold_no_pickle_of_settings_and_say_where_they_come_from(tra
     card = Card.read(trained.adapter)
     assert card.base.name == base
     assert (card.step, card.epoch) == (9, 3.0)
-    assert card.recipe["rank"] == 16
+    assert card.recipe["r"] == 16
     assert card.packages["trl"]
     assert "eval_loss" in (trained.adapter / "README.md").read_text()
 
@@ -65,10 +65,10 @@ def test_a_finished_training_is_not_repeated_and_can_be_carried_on(base: str, tm
     again = train(rows, base, tmp_path / "out", **FAST)
     assert again.resumed == first.steps
     assert (again.adapter / "adapter_model.safetensors").stat().st_mtime_ns == before
-    longer = train(rows, base, tmp_path / "out", **FAST | {"epochs": 3})
+    longer = train(rows, base, tmp_path / "out", **FAST | {"num_train_epochs": 3})
     assert longer.epochs == 3
     assert longer.resumed == first.steps
-    assert same(longer.adapter, train(rows, base, tmp_path / "at_once", **FAST | {"epochs": 3}).adapter)
+    assert same(longer.adapter, train(rows, base, tmp_path / "at_once", **FAST | {"num_train_epochs": 3}).adapter)
 
 
 def test_packed_episodes_do_not_see_each_other(base: str, tmp_path: Path) -> None:
@@ -80,10 +80,11 @@ def test_packed_episodes_do_not_see_each_other(base: str, tmp_path: Path) -> Non
     from exprag.training.sft.lora import make_trainer
 
     rows = tiny.make_rows(8)
-    recipe = load_recipe(packing=True, pack_length=160, precision="fp32", gradient_checkpointing=False, optimizer="adamw")
+    recipe = load_recipe(packing=True, pack_length=160, precision="fp32", gradient_checkpointing=False, optim="adamw_torch")
     tokenizer = AutoTokenizer.from_pretrained(base)
     held = tiny.make_rows(2, longest=400, seed=1)
-    trainer = make_trainer(rows, {"": held}, tokenizer, tmp_path, Card(base=Base(name=base), recipe=recipe.model_dump(mode="json")))
+    card = Card(base=Base(name=base), recipe=recipe.model_dump(mode="json"))
+    trainer = make_trainer(rows, {"": held}, tokenizer, tmp_path, card)
     assert list(trainer.eval_dataset["input_ids"]) == list(held["input_ids"])  # not cut to the length of a pack
     model = AutoModelForCausalLM.from_pretrained(base, dtype=torch.float32).eval()
     seen = 0
@@ -108,14 +109,14 @@ def test_packed_episodes_do_not_see_each_other(base: str, tmp_path: Path) -> Non
 
 
 @pytest.mark.slow
-def test_the_loss_of_a_profile_may_be_that_of_every_token(base: str, tmp_path: Path) -> None:
-    result = train(tiny.make_rows(), base, tmp_path, **FAST, loss="all", label_smoothing=0.1, packing=True)
+def test_the_loss_of_a_recipe_may_be_that_of_every_token(base: str, tmp_path: Path) -> None:
+    result = train(tiny.make_rows(), base, tmp_path, **FAST, loss="all", label_smoothing_factor=0.1, packing=True)
     assert result.epochs == 2
 
 
-def test_a_loss_that_is_no_number_stops_and_keeps_the_last_good_checkpoint(base: str, tmp_path: Path) -> None:
+def test_a_loss_that_is_not_a_number_stops_and_keeps_the_last_good_checkpoint(base: str, tmp_path: Path) -> None:
     with pytest.raises(ModelError, match=r"loss is (nan|inf).*checkpoint-1") as caught:
-        train(tiny.make_rows(4), base, tmp_path, epochs=5, batch_size=4, learning_rate=1e38, max_grad_norm=0)
+        train(tiny.make_rows(4), base, tmp_path, num_train_epochs=5, batch_size=4, learning_rate=1e38, max_grad_norm=0)
     assert "learning_rate" in caught.value.cure
     assert [p.name for p in tmp_path.glob("checkpoint-*")] == ["checkpoint-1"]
 
@@ -133,14 +134,14 @@ def test_a_full_disk_keeps_the_last_good_checkpoint_and_training_goes_on_later(b
 
     try:
         with pytest.raises(RunError, match=r"checkpoint-4 could not be written.*checkpoint-2") as caught:
-            train(rows, base, out, **FAST | {"epochs": 3}, progress=fill)
+            train(rows, base, out, **FAST | {"num_train_epochs": 3}, progress=fill)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert "same command" in caught.value.cure
     assert [p.name for p in out.glob("checkpoint-*")] == ["checkpoint-2"]
-    resumed = train(rows, base, out, **FAST | {"epochs": 3})
+    resumed = train(rows, base, out, **FAST | {"num_train_epochs": 3})
     assert resumed.resumed == 2
-    assert same(resumed.adapter, train(rows, base, tmp_path / "whole", **FAST | {"epochs": 3}).adapter)
+    assert same(resumed.adapter, train(rows, base, tmp_path / "whole", **FAST | {"num_train_epochs": 3}).adapter)
 
 
 KILLED = """
@@ -153,7 +154,7 @@ def kill(step, steps, logs):
     if step == 8:
         os.kill(os.getpid(), signal.SIGKILL)
 
-train(tiny.make_rows(), sys.argv[1], sys.argv[2], epochs=4, batch_size=4, learning_rate=1e-2, progress=kill)
+train(tiny.make_rows(), sys.argv[1], sys.argv[2], num_train_epochs=4, batch_size=4, learning_rate=1e-2, progress=kill)
 """
 
 
@@ -169,7 +170,7 @@ def test_killed_and_resumed_gives_the_same_weights(base: str, tmp_path: Path, ro
     (half / "exprag.json").unlink()
     (half / "adapter_model.safetensors").write_bytes((half / "adapter_model.safetensors").read_bytes()[:1000])
 
-    settings = {"epochs": 4, "batch_size": 4, "learning_rate": 1e-2}
+    settings = {"num_train_epochs": 4, "batch_size": 4, "learning_rate": 1e-2}
     resumed = train(tiny.make_rows(), base, tmp_path / "out", **settings)
     whole = train(tiny.make_rows(), base, tmp_path / "whole", **settings)
     assert (resumed.resumed, whole.resumed) == (6, 0)
@@ -186,7 +187,7 @@ def test_a_checkpoint_between_epochs_is_resumed_from(base: str, tmp_path: Path) 
         if step == 3:
             raise KeyboardInterrupt
 
-    rows, settings = tiny.make_rows(), FAST | {"epochs": 1, "batch_size": 3, "save_steps": 2}
+    rows, settings = tiny.make_rows(), FAST | {"num_train_epochs": 1, "batch_size": 3, "save_steps": 2}
     with pytest.raises(KeyboardInterrupt):
         train(rows, base, tmp_path / "out", **settings, progress=stop)
     resumed = train(rows, base, tmp_path / "out", **settings)
@@ -200,10 +201,10 @@ def test_a_checkpoint_between_epochs_is_resumed_from(base: str, tmp_path: Path) 
     [
         ({"target_modules": ("query_key_value",)}, r"no linear layers query_key_value.*q_proj"),
         ({"qlora": True}, r"4 bits, which needs a GPU"),
-        ({"rank": 0}, r"rank: .*greater than or equal to 1"),
+        ({"r": 0}, r"r: .*greater than or equal to 1"),
         ({"lerning_rate": 1}, r"lerning_rate: Extra.*'learning_rate'"),
         ({"recipe": "exprag-lroa"}, r"no recipe 'exprag-lroa'.*exprag-lora"),
-        ({"batch_size": 3, "device_batch_size": 2}, r"batch of 3 rows cannot be split"),
+        ({"batch_size": 3, "per_device_train_batch_size": 2}, r"batch of 3 rows cannot be split"),
         ({"validation": 1.5}, r"1\.5 cannot be held out"),
     ],
 )
@@ -267,15 +268,15 @@ def test_bad_bases_are_told(tmp_path: Path) -> None:
 def test_a_missing_pad_token_changes_nothing(base: str, tmp_path: Path) -> None:
     """Padding is masked, so that the end token serves as well."""
     unpadded = tiny.make_model(tmp_path / "unpadded", tiny.make_tokenizer(pad_token=None))
-    settings = FAST | {"epochs": 1, "device_batch_size": 4}
+    settings = FAST | {"num_train_epochs": 1, "per_device_train_batch_size": 4}
     one = train(tiny.make_rows(), str(unpadded), tmp_path / "one", **settings)
     assert same(one.adapter, train(tiny.make_rows(), base, tmp_path / "other", **settings).adapter)
 
 
 def test_a_folder_of_another_training_is_left_alone(trained: TrainResult, base: str, tmp_path: Path) -> None:
-    settings = {"epochs": 3, "batch_size": 4, "learning_rate": 3e-2, "rank": 16, "validation": 0.2}
-    with pytest.raises(RunError, match=r"another training: rank \(16 there, 8 now\)"):
-        train(tiny.make_rows(), base, trained.out, **settings | {"rank": 8})
+    settings = {"num_train_epochs": 3, "batch_size": 4, "learning_rate": 3e-2, "r": 16, "validation": 0.2}
+    with pytest.raises(RunError, match=r"another training: r \(16 there, 8 now\)"):
+        train(tiny.make_rows(), base, trained.out, **settings | {"r": 8})
     with pytest.raises(RunError, match="other rows"):
         train(tiny.make_rows(seed=1), base, trained.out, **settings)
     (tmp_path / "thesis.txt").write_text("mine")
@@ -283,35 +284,36 @@ def test_a_folder_of_another_training_is_left_alone(trained: TrainResult, base: 
         train(tiny.make_rows(), base, tmp_path, **settings)
 
 
-def test_profiles_are_the_papers_and_can_be_changed(tmp_path: Path) -> None:
+def test_recipes_are_the_papers_and_can_be_changed(tmp_path: Path) -> None:
     paper = load_recipe("exprag-lora", "scienceworld")
-    assert (paper.rank, paper.alpha, paper.dropout, paper.learning_rate, paper.epochs) == (8, 16, 0.1, 5e-5, 29)
-    assert (paper.schedule, paper.optimizer, paper.weight_decay) == ("constant", "paged_adamw_8bit", 0)
-    assert load_recipe("exprag-lora", "alfworld").epochs == 9
+    assert (paper.r, paper.lora_alpha, paper.lora_dropout, paper.learning_rate, paper.num_train_epochs) == (8, 16, 0.1, 5e-5, 29)
+    assert (paper.lr_scheduler_type, paper.optim, paper.weight_decay) == ("constant", "paged_adamw_8bit", 0)
+    assert load_recipe("exprag-lora", "alfworld").num_train_epochs == 9
     rslora = load_recipe("rslora-128")
-    assert (rslora.rank, rslora.alpha, rslora.rank_stabilised, rslora.target_modules) == (128, 256, True, "all-linear")
-    assert (rslora.learning_rate, rslora.warmup, rslora.schedule) == (1e-5, 0.1, "linear")
+    assert (rslora.r, rslora.lora_alpha, rslora.use_rslora, rslora.target_modules) == (128, 256, True, "all-linear")
+    assert (rslora.learning_rate, rslora.warmup_steps, rslora.lr_scheduler_type) == (1e-5, 0.1, "linear")
     hints, shop = load_recipe("hint-distill", "alfworld"), load_recipe("hint-distill", "webshop")
-    assert (hints.rank, hints.alpha, hints.weight_decay, hints.loss, hints.qlora) == (64, 128, 0.01, "all", True)
-    assert (shop.rank, shop.alpha, shop.dropout, shop.weight_decay, shop.label_smoothing) == (16, 32, 0.2, 0.05, 0.1)
-    assert (shop.learning_rate, shop.epochs, shop.batch_size) == (2e-4, 1, 8)
+    assert (hints.r, hints.lora_alpha, hints.weight_decay, hints.loss, hints.qlora) == (64, 128, 0.01, "all", True)
+    assert (shop.r, shop.lora_alpha, shop.lora_dropout) == (16, 32, 0.2)
+    assert (shop.weight_decay, shop.label_smoothing_factor) == (0.05, 0.1)
+    assert (shop.learning_rate, shop.num_train_epochs, shop.batch_size) == (2e-4, 1, 8)
 
     mine = tmp_path / "mine.toml"
-    mine.write_text('base = "hint-distill"\nrank = 4\n[on.webshop]\ndropout = 0.3\n')
-    recipe = load_recipe(mine, "webshop", epochs=2)
-    assert (recipe.name, recipe.rank, recipe.alpha, recipe.dropout, recipe.epochs) == ("mine", 4, 32, 0.3, 2)
+    mine.write_text('base = "hint-distill"\nr = 4\n[on.webshop]\nlora_dropout = 0.3\n')
+    recipe = load_recipe(mine, "webshop", num_train_epochs=2)
+    assert (recipe.name, recipe.r, recipe.lora_alpha, recipe.lora_dropout, recipe.num_train_epochs) == ("mine", 4, 32, 0.3, 2)
     mine.write_text("base = 'mine.toml'")
     with pytest.raises(ConfigError, match=r"no recipe|Cannot read"):
         load_recipe(mine)
-    mine.write_text("rank = = 4")
+    mine.write_text("r = = 4")
     with pytest.raises(ConfigError, match="not valid TOML"):
         load_recipe(mine)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("recipe", ["exprag-lora", "rslora-128", "hint-distill"])
-def test_every_profile_trains(base: str, tmp_path: Path, recipe: str) -> None:
-    result = train(tiny.make_rows(), base, tmp_path, recipe, epochs=1, qlora=False)
+def test_every_recipe_trains(base: str, tmp_path: Path, recipe: str) -> None:
+    result = train(tiny.make_rows(), base, tmp_path, recipe, num_train_epochs=1, qlora=False)
     assert result.losses["loss"] > 0
     config = json.loads((result.adapter / "adapter_config.json").read_text())
     assert config["use_rslora"] is (recipe == "rslora-128")

@@ -29,16 +29,16 @@ def run(*arguments: str) -> str:
 @pytest.mark.slow
 def test_from_rows_to_a_chosen_adapter(base: str, toy_dataset: Path, tmp_path: Path) -> None:
     out, mine = tmp_path / "out", tmp_path / "mine.toml"
-    mine.write_text('base = "rslora-128"\nrank = 4\n')
+    mine.write_text('base = "rslora-128"\nr = 4\n')
     easy = tmp_path / "easy.toml"
     easy.write_text('environment = "toy:Toy"\ntypes = ["fetch"]\nlimit = 1\nmax_steps = 1\nworkers = 0\n')
     told = run(
-        *("train", str(toy_dataset), "--model", base, "-o", str(out), "--recipe", str(mine), *SETTINGS, "--set", "alpha=8"),
+        *("train", str(toy_dataset), "--model", base, "-o", str(out), "--recipe", str(mine), *SETTINGS, "--set", "lora_alpha=8"),
         *("--validation", "0.25", "--rollout", str(easy), "--max-new-tokens", "2"),
     )
     assert f"{out / 'best'}: 2 epochs, 4 steps" in told
     card = Card.read(out / "best")
-    assert (card.recipe["name"], card.recipe["rank"], card.recipe["alpha"]) == ("mine", 4, 8)
+    assert (card.recipe["name"], card.recipe["r"], card.recipe["lora_alpha"]) == ("mine", 4, 8)
     assert "easy" in card.results["rollouts"]  # type: ignore[operator]
 
     fields = ["--arm", "max_steps=1", "--arm", "environment=toy:Toy", "--limit", "1", "--max-new-tokens", "2"]
