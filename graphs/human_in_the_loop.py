@@ -35,7 +35,8 @@ def approve(state: State, runtime: Runtime[Context]) -> dict[str, Any]:
                 note = f"A person does not want this action, choose another: {proposal['action']}"
                 return {"action": None, "hints": [*(state.get("hints") or []), note]}
             case answer:
-                question = {**question, "problem": f"{answer!r} is not an answer: give a type, accept, edit (with action) or skip."}
+                problem = f"{answer!r} is not an answer: give a type: accept, edit (with action) or skip."
+                question = {**question, "problem": problem}
 
 
 def make(**settings: Any) -> CompiledStateGraph:
