@@ -107,14 +107,14 @@ class BankStore(BaseStore):
         end = op.offset + op.limit
         if not op.query:
             fitting = [d for d in self.items.documents(where) if _fits(d.metadata["value"], filters)]
-            fitting.sort(key=lambda d: (d.metadata["updated_at"], d.id), reverse=True)
-            return [SearchItem(**_fields(document)) for document in fitting[op.offset : end]]
+            matches.sort(key=lambda d: (d.metadata["updated_at"], d.id), reverse=True)
+            return [SearchItem(**_fields(document)) for document in matches[op.offset : end]]
         limit = end
         while True:
             hits = self.items.search(op.query, limit, where)
-            fitting = [hit for hit in hits if _fits(hit.document.metadata["value"], filters)]
-            if len(fitting) >= end or len(hits) < limit:
-                return [SearchItem(**_fields(hit.document), score=hit.score) for hit in fitting[op.offset : end]]
+            matches = [hit for hit in hits if _fits(hit.document.metadata["value"], filters)]
+            if len(matches) >= end or len(hits) < limit:
+                return [SearchItem(**_fields(hit.document), score=hit.score) for hit in matches[op.offset : end]]
             limit *= _GROWTH
 
     def _namespaces(self, op: ListNamespacesOp) -> list[tuple[str, ...]]:
