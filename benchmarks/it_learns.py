@@ -32,11 +32,11 @@ from _it_learns_report import write_report
 
 from exprag.bank import Bank
 from exprag.environments.expert import play
+from exprag.files import read_jsonl, write_jsonl
 from exprag.plugins import create
 from exprag.runs import RunConfig, run
 from exprag.training import DataConfig, build_rows, train, write_dataset
 from exprag.trajectory import Task, Trajectory
-from exprag.files import read_jsonl, write_jsonl
 
 K = 1
 TIMES = 3  # how often an easy game is played to be learnt from

@@ -24,11 +24,11 @@ from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
+from _arguments import name_values
 from langchain_core.language_models import BaseChatModel
 
 from exprag.bank import Bank, Filter
 from exprag.bank.exclusion import Exclusion
-from exprag.cli.run import name_values
 from exprag.contracts.environment import TextEnvironment
 from exprag.contracts.query_strategy import Moment
 from exprag.contracts.selector import Candidate
@@ -36,9 +36,9 @@ from exprag.contracts.style import load_style
 from exprag.environments.expert import play_expert
 from exprag.environments.sessions import Sessions
 from exprag.graph import build_agent
+from exprag.memory import MemoryState
 from exprag.models import load_model
 from exprag.plugins import create
-from exprag.memory import MemoryState
 from exprag.prompt import Prompt
 from exprag.prompt.block import build_block
 from exprag.retrieval import Retriever

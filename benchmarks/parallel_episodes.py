@@ -25,8 +25,8 @@ import time
 from typing import Any
 
 import psutil
+from _arguments import name_values
 
-from exprag.cli.run import _options
 from exprag.runs import RunConfig, run
 from exprag.trajectory import Trajectory
 
@@ -111,7 +111,7 @@ def main() -> None:
     parser.add_argument("--set", action="append", default=[])
     args = parser.parse_args()
     names = args.env or ["alfworld-generated", "scienceworld"]
-    result = {"quick": args.quick, "environments": [measure(name, _options(args.set), args.quick) for name in names]}
+    result = {"quick": args.quick, "environments": [measure(name, name_values(args.set), args.quick) for name in names]}
     print(json.dumps(result) if args.json else json.dumps(result, indent=2))
 
 

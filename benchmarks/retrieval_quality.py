@@ -14,9 +14,9 @@ Rank measures are hits: the share of moments at which one of the k kept trajecto
 at the `start` of the episode and, where a strategy asks again, `later`: after 1/4, 1/2 and 3/4 of the expert's own steps. The
 interval at the start is Wilson's; later, a bootstrap over tasks.
 
-Success is that of the case-based baseline, played in the graph with this arm, with Wilson's interval; the difference to `task` and
-`top_k` is over the same tasks, with Newcombe's. The baseline was developed on these games: its success compares arms of
-retrieval with each other, and says nothing about what a language model would make of them.
+Success is that of the case-based baseline, played in the graph with this arm, with Wilson's interval; the difference to
+`task` and `top_k` is over the same tasks, with Newcombe's. The baseline was developed on these games: its success compares
+arms of retrieval with each other, and says nothing about what a language model would make of them.
 
 `success_weighted+learned` first plays `task` and `top_k` on train tasks (each without its own group's episodes, as always) and
 learns utilities from them. `rerank` needs a

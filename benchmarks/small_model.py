@@ -25,8 +25,8 @@ from _errands import SENTENCES, Errand, errands
 
 from exprag.contracts.selector import Candidate
 from exprag.contracts.style import load_style
-from exprag.plugins import create
 from exprag.memory import MemoryState
+from exprag.plugins import create
 from exprag.prompt import Prompt
 from exprag.prompt.block import build_block
 from exprag.trajectory import Trajectory
