@@ -19,9 +19,17 @@ def load(
     max_tokens: int | None = None,
     timeout: float = 120.0,
     max_retries: int = 2,
+    chat_template_kwargs: dict[str, Any] | None = None,
+    extra_body: dict[str, Any] | None = None,
 ) -> Any:
-    """The model of a server. The key is read from OPENAI_API_KEY. Raises ModelError where there is neither server nor key."""
-    from langchain_openai import ChatOpenAI
+    """The model of a server. The key is read from OPENAI_API_KEY. Raises ModelError where there is neither server nor key.
+
+    temperature, seed     None leaves them out, for servers that refuse them
+    timeout               seconds that one attempt may take in all
+    chat_template_kwargs  for the server's chat template, such as {"enable_thinking": false}
+    extra_body            any other field of the request
+    """
+    from exprag_models.server import ServerChat, limited_clients
 
     url = base_url or os.environ.get("OPENAI_BASE_URL") or None
     key = os.environ.get("OPENAI_API_KEY") or ("none" if url else "")  # your own server rarely asks for a key
@@ -30,6 +38,15 @@ def load(
             f"The model 'openai:{name}' has neither a server nor a key.",
             cure="Set OPENAI_API_KEY, or name your own server: ?base_url=http://localhost:8000/v1 (or OPENAI_BASE_URL).",
         )
-    optional = {"temperature": temperature, "seed": seed, "max_tokens": max_tokens}
+    body = {**(extra_body or {}), **({"chat_template_kwargs": chat_template_kwargs} if chat_template_kwargs is not None else {})}
+    optional = {"temperature": temperature, "seed": seed, "max_tokens": max_tokens, "extra_body": body or None}
     settings = {option: value for option, value in optional.items() if value is not None}
-    return ChatOpenAI(model=name, base_url=url, api_key=SecretStr(key), timeout=timeout, max_retries=max_retries, **settings)
+    return ServerChat(
+        model=name,
+        base_url=url,
+        api_key=SecretStr(key),
+        timeout=timeout,
+        max_retries=max_retries,
+        **limited_clients(timeout),
+        **settings,
+    )

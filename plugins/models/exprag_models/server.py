@@ -1,0 +1,149 @@
+"""LangChain's ChatOpenAI for servers of every kind: limits on what a server may send, and what else it says.
+
+What ChatOpenAI leaves open is closed here: a server that sends a byte now and then for ever (the timeout of an HTTP client is per
+read), an answer without end, reasoning in a field of its own, which it drops, and usage that is no count, which it raises on.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator, Iterator
+from importlib import import_module
+from typing import Any
+
+from langchain_core.outputs import ChatResult
+from langchain_openai import ChatOpenAI
+from openai import DefaultAsyncHttpxClient, DefaultHttpxClient
+
+from exprag.errors import ModelError
+
+# openai brings httpx or, in later versions, httpx2: its clients say which.
+_http: Any = import_module(DefaultHttpxClient.__mro__[1].__module__.partition(".")[0])
+
+MAX_BYTES = 64 * 2**20
+"""Bytes of an answer that are taken; a server that sends more is given up."""
+_REASONING = ("reasoning_content", "reasoning")
+
+
+class ServerChat(ChatOpenAI):
+    """A chat model behind an OpenAI-compatible server; reasoning goes to `additional_kwargs["reasoning_content"]`."""
+
+    def _create_chat_result(self, response: Any, generation_info: dict[str, Any] | None = None) -> ChatResult:
+        answer = response if isinstance(response, dict) else _plain(response)
+        broken = isinstance(answer, dict) and not _counts(answer.get("usage"))
+        if broken:
+            answer = {**answer, "usage": None}
+            response = answer if isinstance(response, dict) else response.model_copy(update={"usage": None})
+        result = super()._create_chat_result(response, generation_info)
+        choices = answer.get("choices") or [] if isinstance(answer, dict) else []
+        for generation, choice in zip(result.generations, choices, strict=False):
+            message = choice.get("message") or {}
+            reasoning = next((message[name] for name in _REASONING if isinstance(message.get(name), str)), "")
+            if reasoning:
+                generation.message.additional_kwargs["reasoning_content"] = reasoning
+            if broken:
+                generation.message.response_metadata["broken_usage"] = True
+        return result
+
+
+def _plain(response: Any) -> Any:
+    dump = getattr(response, "model_dump", None)
+    return dump(exclude={"choices": {"__all__": {"message": {"parsed"}}}}, warnings=False) if dump else None
+
+
+def _counts(usage: Any) -> bool:
+    """Whether the usage is missing, or counts of tokens."""
+    if usage is None:
+        return True
+    if not isinstance(usage, dict):
+        return False
+    numbers = [usage.get(name) or 0 for name in ("prompt_tokens", "completion_tokens", "total_tokens")]
+    return all(isinstance(number, int) and number >= 0 for number in numbers)
+
+
+class Limits:
+    """What one response may take: seconds from the request on, and bytes. Raises ModelError beyond either."""
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds, self.end, self.size = seconds, time.monotonic() + seconds, 0
+
+    def take(self, part: bytes) -> bytes:
+        self.size += len(part)
+        if time.monotonic() > self.end:
+            raise ModelError(
+                f"The server was still sending its answer after {self.seconds:g} s.", cure="Allow more: ?timeout=SECONDS."
+            )
+        if self.size > MAX_BYTES:
+            raise ModelError(f"The server's answer is longer than {MAX_BYTES // 2**20} MB.", cure="Look at the server.")
+        return part
+
+
+class _Stream(_http.SyncByteStream):
+    """The byte stream of a response, within limits."""
+
+    def __init__(self, stream: Any, limits: Limits) -> None:
+        self._stream, self._limits = stream, limits
+
+    def __iter__(self) -> Iterator[bytes]:
+        for part in self._stream:
+            yield self._limits.take(part)
+
+    def close(self) -> None:
+        self._stream.close()
+
+
+class _AsyncStream(_http.AsyncByteStream):
+    """`_Stream` for coroutines."""
+
+    def __init__(self, stream: Any, limits: Limits) -> None:
+        self._stream, self._limits = stream, limits
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        async for part in self._stream:
+            yield self._limits.take(part)
+
+    async def aclose(self) -> None:
+        await self._stream.aclose()
+
+
+class LimitedClient(DefaultHttpxClient):
+    """An HTTP client whose responses are limited in time and size as a whole."""
+
+    seconds: float = 120.0
+
+    def send(self, request: Any, *, stream: bool = False, **kwargs: Any) -> Any:
+        limits = Limits(self.seconds)
+        response = super().send(request, stream=True, **kwargs)
+        response.stream = _Stream(response.stream, limits)
+        if not stream:
+            try:
+                response.read()
+            except BaseException:
+                response.close()
+                raise
+        return response
+
+
+class LimitedAsyncClient(DefaultAsyncHttpxClient):
+    """`LimitedClient` for coroutines."""
+
+    seconds: float = 120.0
+
+    async def send(self, request: Any, *, stream: bool = False, **kwargs: Any) -> Any:
+        limits = Limits(self.seconds)
+        response = await super().send(request, stream=True, **kwargs)
+        response.stream = _AsyncStream(response.stream, limits)
+        if not stream:
+            try:
+                await response.aread()
+            except BaseException:
+                await response.aclose()
+                raise
+        return response
+
+
+def limited_clients(seconds: float) -> dict[str, Any]:
+    """The HTTP clients of a `ServerChat`, sync and async, whose answers may take this many seconds each."""
+    sync, asynchronous = LimitedClient(), LimitedAsyncClient()
+    sync.seconds = asynchronous.seconds = seconds
+    return {"http_client": sync, "http_async_client": asynchronous}
