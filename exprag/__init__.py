@@ -13,7 +13,9 @@ from exprag.trajectory import Step, Task, Trajectory
 
 if TYPE_CHECKING:
     from exprag.bank import Bank
+    from exprag.config import AgentConfig
     from exprag.graph import build_agent
+    from exprag.memory import MemoryState
     from exprag.models import load_model
     from exprag.retrieval import Retriever
 
@@ -23,8 +25,10 @@ except PackageNotFoundError:  # a source tree that was never installed
     __version__ = "0"
 
 __all__ = [
+    "AgentConfig",
     "Bank",
     "ExpragError",
+    "MemoryState",
     "Retriever",
     "Step",
     "Task",
@@ -36,6 +40,8 @@ __all__ = [
 ]
 
 _LATE = {
+    "AgentConfig": "exprag.config",
+    "MemoryState": "exprag.memory",
     "Bank": "exprag.bank",
     "Retriever": "exprag.retrieval",
     "build_agent": "exprag.graph",
