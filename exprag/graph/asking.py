@@ -14,7 +14,7 @@ from exprag import telemetry
 from exprag.contracts.style import AgentStyle, Turn
 from exprag.errors import ConfigError, PluginError, boundary
 from exprag.models.answers import Answer, read_answer
-from exprag.models.calls import invoke
+from exprag.models.calls import call_guarded
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,10 @@ def _call_structured(
 
 
 def _call(model: BaseChatModel, runnable: Any, messages: Sequence[BaseMessage]) -> Any:
-    with telemetry.model_call(model) as record:
-        reply = invoke(model, runnable, messages)
-        record(reply["raw"] if isinstance(reply, dict) else reply)
-    return reply
+    def call(prompt: list[BaseMessage]) -> Any:
+        with telemetry.model_call(model) as record:
+            reply = runnable.invoke(prompt)
+            record(reply["raw"] if isinstance(reply, dict) else reply)
+        return reply
+
+    return call_guarded(model, call, messages)

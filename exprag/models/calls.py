@@ -6,7 +6,7 @@ import contextvars
 import re
 import threading
 from collections.abc import Callable, Sequence
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import BaseMessage
@@ -20,8 +20,8 @@ _TIMEOUTS = ("request_timeout", "timeout", "default_request_timeout")
 _BACKOFF = 8.0  # seconds that SDKs wait at most before a retry
 
 
-def invoke(model: BaseChatModel, runnable: Any, messages: Sequence[BaseMessage]) -> Any:
-    """What `runnable` (the model, or the model bound to something) answers. Raises ModelError for whatever it raises.
+def call_guarded(model: BaseChatModel, call: Callable[[list[BaseMessage]], T], messages: Sequence[BaseMessage]) -> T:
+    """What `call` gives for the messages; it asks the model. Raises ModelError for whatever it raises.
 
     A model with a timeout is given up after it, once per attempt, even where the server sends a byte now and then for ever:
     the timeouts of HTTP clients are per read.
@@ -29,7 +29,7 @@ def invoke(model: BaseChatModel, runnable: Any, messages: Sequence[BaseMessage])
     prompt = [_sendable(message) for message in messages]
     limit = time_limit(model)
     try:
-        return runnable.invoke(prompt) if limit is None else within(limit, lambda: runnable.invoke(prompt))
+        return call(prompt) if limit is None else within(limit, lambda: call(prompt))
     except ExpragError:
         raise
     except Exception as error:

@@ -247,7 +247,8 @@ def test_hostile_memory_stays_data(rake_episode: Trajectory) -> None:
 @pytest.mark.parametrize("templates", [(), ("{x}",), ("{x} {y}",), ("(unbalanced [{x}",), ("walk to {spot}",)])
 def test_odd_templates(rake_episode: Trajectory, templates: tuple[str, ...]) -> None:
     for memory in ("", remembered(rake_episode)):
-        messages = Prompt(Act(), tuple(templates)).messages(rake_episode.task, [], "a crate 1, a trough 1", MemoryState.from_text(memory))
+        state = MemoryState.from_text(memory)
+        messages = Prompt(Act(), tuple(templates)).messages(rake_episode.task, [], "a crate 1, a trough 1", state)
         assert CaseBased().invoke(messages).text.strip()
 
 
