@@ -114,6 +114,7 @@ class Clipped(Toy):
         return "look"  # type: ignore[return-value]
 
 
+@pytest.mark.filterwarnings("ignore:.*NaN")  # Gymnasium says so too
 @pytest.mark.parametrize(
     ("kind", "check", "said"),
     [

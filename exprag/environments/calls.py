@@ -75,7 +75,7 @@ def actions_of(environment: TextEnvironment, policy: Callable[[], Iterable[str]]
         with answering(environment, call):
             action = next(actions, _END)
             if action is not _END and not isinstance(action, str):
-                raise _broken(environment, call, f"every action must be a string, not {_shown(action)}")
+                raise _broken(environment, call, f"every action must be a string, not {_excerpt(action)}")
         if action is _END:
             return
         yield action  # type: ignore[misc]
@@ -86,7 +86,7 @@ def find_task(environment: TextEnvironment, task: Task | Mapping[str, Any] | str
     with answering(environment, "task"):
         record = environment.task(task)
         if not isinstance(record, Task):
-            raise _broken(environment, "task", f"it must return a Task, not {_shown(record)}")
+            raise _broken(environment, "task", f"it must return a Task, not {_excerpt(record)}")
         return record
 
 
@@ -95,7 +95,7 @@ def fingerprint(environment: TextEnvironment) -> str:
     with answering(environment, "fingerprint"):
         text = environment.fingerprint()
         if not isinstance(text, str):
-            raise _broken(environment, "fingerprint", f"it must return a string, not {_shown(text)}")
+            raise _broken(environment, "fingerprint", f"it must return a string, not {_excerpt(text)}")
         return text
 
 
@@ -104,7 +104,7 @@ def max_steps(environment: TextEnvironment, task: Task) -> int:
     with answering(environment, "max_steps"):
         limit = environment.max_steps(task)
         if isinstance(limit, bool) or not isinstance(limit, int) or limit < 1:
-            raise _broken(environment, "max_steps", f"it must return a whole number from 1 on, not {_shown(limit)}")
+            raise _broken(environment, "max_steps", f"it must return a whole number from 1 on, not {_excerpt(limit)}")
         return limit
 
 
@@ -116,7 +116,7 @@ def admissible_actions(environment: TextEnvironment) -> list[str] | None:
             return None
         texts = isinstance(actions, list | tuple) and all(isinstance(action, str) for action in actions)
         if not texts:
-            raise _broken(environment, "admissible_actions", f"it must return a list of strings or None, not {_shown(actions)}")
+            raise _broken(environment, "admissible_actions", f"it must return a list of strings or None, not {_excerpt(actions)}")
         return list(actions)
 
 
@@ -139,17 +139,17 @@ class _Answer:
 
     def parts(self, shape: str, count: int) -> Any:
         if not isinstance(self.value, tuple | list) or len(self.value) != count:
-            raise self.wrong(f"it must return {shape}, not {_shown(self.value)}")
+            raise self.wrong(f"it must return {shape}, not {_excerpt(self.value)}")
         return self.value
 
     def info(self, value: Any) -> Mapping[str, Any]:
         if not isinstance(value, Mapping):
-            raise self.wrong(f"the info must be a dict, not {_shown(value)}")
+            raise self.wrong(f"the info must be a dict, not {_excerpt(value)}")
         return value
 
     def text(self, value: Any) -> str:
         if not isinstance(value, str):
-            raise self.wrong(f"the observation must be a string, not {_shown(value)}")
+            raise self.wrong(f"the observation must be a string, not {_excerpt(value)}")
         # As a Step will hold it, so that a replay compares equal; a plain str, whatever subclass the environment uses.
         return pair_surrogates(str(value))
 
@@ -162,12 +162,12 @@ class _Answer:
         except (TypeError, ValueError, OverflowError):
             number = math.nan
         if not math.isfinite(number):
-            raise self.wrong(f"{name} must be a finite number, not {_shown(value)}")
+            raise self.wrong(f"{name} must be a finite number, not {_excerpt(value)}")
         return number
 
     def flag(self, name: str, value: Any) -> bool:
         if isinstance(value, str | bytes):
-            raise self.wrong(f"{name} must be a bool, not {_shown(value)}")
+            raise self.wrong(f"{name} must be a bool, not {_excerpt(value)}")
         return bool(value)
 
     def task(self, info: Mapping[str, Any], task: Task) -> Task:
@@ -190,7 +190,7 @@ def _broken(environment: TextEnvironment, call: str, reason: str) -> EnvError:
     return EnvError(f"Environment {environment.name!r} broke in {call}: {reason}{end}", cure=report_it(environment))
 
 
-def _shown(value: Any) -> str:
+def _excerpt(value: Any) -> str:
     """A value in a message: its type, and its beginning."""
     text = repr(value)
     return f"{text if len(text) <= 60 else text[:59] + '…'} ({type(value).__name__})"

@@ -45,16 +45,16 @@ class _Session:
 
     def replay(self, task: Task, seed: int | None, actions: Sequence[str], observations: Sequence[str]) -> None:
         """Bring the environment to where `actions` lead. `observations` are what was seen before each and now."""
-        seen = self.reset(task, seed).observation
+        observation = self.reset(task, seed).observation
         for number, action in enumerate([*actions, None]):
-            if number < len(observations) and seen != observations[number]:
+            if number < len(observations) and observation != observations[number]:
                 raise EnvError(
                     f"Replaying {task.key} does not agree with the record at step {number}: "
-                    f"{first_difference(observations[number], seen)}.",
+                    f"{first_difference(observations[number], observation)}.",
                     cure="The environment's version, data or options differ from those of the recording.",
                 )
             if action is not None:
-                seen = self.step(action).observation
+                observation = self.step(action).observation
 
 
 def first_difference(recorded: str, replayed: str, before: int = 20, after: int = 60) -> str:

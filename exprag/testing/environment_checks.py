@@ -58,8 +58,8 @@ def lists_tasks(subject: Subject) -> str:
             assert only.type == tasks[-1].type, "tasks(split, types) gave a task of another type"
             assert environment.task(tasks[0].id).key == tasks[0].key, "task(id) gave another task"
         counts[split] = len(tasks)
-    shown = {None: "not on this machine", 500: "500+"}
-    return ", ".join(f"{split} {shown.get(n, n)}" for split, n in counts.items())
+    words = {None: "not on this machine", 500: "500+"}
+    return ", ".join(f"{split} {words.get(n, n)}" for split, n in counts.items())
 
 
 def refuses_unknown_names(subject: Subject) -> str:
@@ -163,8 +163,8 @@ def closes_without_a_leak(subject: Subject) -> str:
     deadline = time.monotonic() + 5
     while (children() - processes or threading.active_count() > threads) and time.monotonic() < deadline:
         time.sleep(0.05)
-    left = children() - processes
-    assert not left, f"processes left after close: {sorted(left)}"
+    orphans = children() - processes
+    assert not orphans, f"processes left after close: {sorted(orphans)}"
     assert threading.active_count() <= threads + 1, f"{threading.active_count() - threads} threads left after close"
     return "closed twice, reset after close, nothing left behind"
 

@@ -23,14 +23,16 @@ def is_deterministic(subject: Subject) -> str:
         tasks = subject.sample(one)
         for task in tasks:
             actions = subject.actions(one, task)
-            first = _played(one, task, actions)
+            first = _episode(one, task, actions)
             for where, environment in (("the same object", one), ("another object", other)):
-                difference = _difference(first, _played(environment, task, actions))
-                assert not difference, f"{task.key}: the same seed and actions gave other observations or rewards in {where}: {difference}"
+                difference = _difference(first, _episode(environment, task, actions))
+                assert not difference, (
+                    f"{task.key}: the same seed and actions gave other observations or rewards in {where}: {difference}"
+                )
     return f"{len(tasks)} tasks, twice in one object and once in another"
 
 
-def _played(environment: TextEnvironment, task: Task, actions: Sequence[str]) -> Trajectory:
+def _episode(environment: TextEnvironment, task: Task, actions: Sequence[str]) -> Trajectory:
     episode = play(environment, task, actions, seed=SEED)
     assert episode.error is None, f"{task.key} broke off after {len(episode.steps)} steps: {episode.error.message}"
     return episode
@@ -57,7 +59,7 @@ def _difference(first: Trajectory, again: Trajectory) -> str:
 def replays(subject: Subject) -> str:
     with subject.make() as environment:
         task = subject.sample(environment)[0]
-        episode = _played(environment, task, subject.actions(environment, task))
+        episode = _episode(environment, task, subject.actions(environment, task))
     actions, observations = episode.actions, [step.observation for step in episode.steps]
     assert actions, f"{task.key}: the episode ended before its first action"
     sessions = Sessions(subject.make)
@@ -84,11 +86,12 @@ def expert_wins(subject: Subject) -> str:
             refused = [step.action for step in steps if step.valid is False]
             assert len(steps) - len(refused) >= UNDERSTOOD * len(steps), (
                 f"the expert {expert!r} plays actions that its environment does not understand ({len(refused)} of "
-                f'{len(steps)} have info["valid"] False): {_listed(refused)}'
+                f'{len(steps)} have info["valid"] False): {_examples(refused)}'
             )
             won = sum(bool(e.success) for e in episodes)
             assert won > len(episodes) / 2, f"the expert {expert!r} won {won} of {len(episodes)} tasks"
-            lines.append(f"{expert} won {won} of {len(episodes)}" + (f", not understood: {_listed(refused)}" if refused else ""))
+            slips = f", not understood: {_examples(refused)}" if refused else ""
+            lines.append(f"{expert} won {won} of {len(episodes)}{slips}")
     return ", ".join(lines)
 
 
@@ -110,9 +113,9 @@ def templates_cover_the_actions(subject: Subject) -> str:
         covered = len(pool) - len(strange)
         assert covered >= COVERED * len(pool), (
             f"{covered} of {len(pool)} actions fit a template, but the templates are all that a prompt says of actions. "
-            f'These fit none: {_listed(strange)}. Write each form with its slots in braces, "go to {{place}}"'
+            f'These fit none: {_examples(strange)}. Write each form with its slots in braces, "go to {{place}}"'
         )
-        return f"{covered} of {len(pool)} actions fit a template" + (f", these do not: {_listed(strange)}" if strange else "")
+        return f"{covered} of {len(pool)} actions fit a template" + (f", these do not: {_examples(strange)}" if strange else "")
 
 
 def goes_on_after_the_end(subject: Subject) -> str:
@@ -139,9 +142,9 @@ def check_task(environment: TextEnvironment, task: Task, expert: str | None, see
     assert episode.success, f"not won: {episode.ended} after {steps} with score {episode.score:g}"
     beyond = f", beyond the limit of {limit}" if len(episode.steps) > limit else ""
     refused = [step.action for step in episode.steps if step.valid is False]
-    return f"won in {steps}{beyond}" + (f"; not understood: {_listed(refused)}" if refused else "")
+    return f"won in {steps}{beyond}" + (f"; not understood: {_examples(refused)}" if refused else "")
 
 
-def _listed(actions: Sequence[str], count: int = 3) -> str:
-    shown = ", ".join(repr(action if len(action) <= 60 else action[:59] + "…") for action in actions[:count])
-    return shown + (" …" if len(actions) > count else "")
+def _examples(actions: Sequence[str], count: int = 3) -> str:
+    text = ", ".join(repr(action if len(action) <= 60 else action[:59] + "…") for action in actions[:count])
+    return text + (" …" if len(actions) > count else "")

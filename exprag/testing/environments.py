@@ -47,7 +47,7 @@ def check_split(
 
 
 class EnvironmentConformance(Conformance):
-    """Subclass in a test suite, override `make`; pytest runs each check as a test of its own."""
+    """Subclass in a test suite, override `make`; pytest runs each check as a separate test."""
 
     checks = CHECKS
     tasks = 2

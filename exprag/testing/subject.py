@@ -32,18 +32,18 @@ class Subject:
 
     def sample(self, environment: TextEnvironment) -> list[Task]:
         """The first tasks of every split that is here."""
-        found = [task for split in environment.splits for task in self.first(environment, split, self.count) or ()]
-        if not found:
+        tasks = [task for split in environment.splits for task in self.first(environment, split, self.count) or ()]
+        if not tasks:
             list(environment.tasks(environment.splits[0]))  # raises what is missing
             raise AssertionError("no split has any task")
-        return found
+        return tasks
 
     def actions(self, environment: TextEnvironment, task: Task, limit: int = 12) -> list[str]:
         """Some actions to play on a task: the expert's where there is one, with odd ones in between."""
         if not environment.experts:
             return list(ODD_ACTIONS)
-        wise = play_expert(environment, task, seed=SEED, max_steps=limit).actions
-        return [action for pair in itertools.zip_longest(wise, ODD_ACTIONS[:3]) for action in pair if action is not None]
+        moves = play_expert(environment, task, seed=SEED, max_steps=limit).actions
+        return [action for pair in itertools.zip_longest(moves, ODD_ACTIONS[:3]) for action in pair if action is not None]
 
 
 def children() -> set[int]:
@@ -55,8 +55,8 @@ def children() -> set[int]:
 
 
 def _readchildren(pid: int) -> list[str]:
-    found: list[str] = []
+    pids: list[str] = []
     for thread in os.listdir(f"/proc/{pid}/task"):
         with open(f"/proc/{pid}/task/{thread}/children") as file:
-            found += file.read().split()
-    return found
+            pids += file.read().split()
+    return pids

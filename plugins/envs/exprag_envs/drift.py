@@ -101,10 +101,10 @@ class Drift(TextEnvironment):
         return self.inner.task(Task.from_dict(task.metadata["inner"]))
 
     def reset(self, *, seed: int | None = None, options: Mapping[str, Any] | None = None) -> tuple[str, Info]:
-        asked = (options or {}).get("task")
-        if asked is None:
+        option = (options or {}).get("task")
+        if option is None:
             raise EnvError("Drift needs to know its task.", cure='reset(options={"task": …}) with one of tasks(SPLIT).')
-        inner = self._inner_task(self.task(asked))
+        inner = self._inner_task(self.task(option))
         observation, info = self.inner.reset(seed=seed, options={**(options or {}), "task": inner})
         return observation, {**info, "task": self._wrap(Task.from_dict(info.get("task", inner)))}
 
@@ -140,22 +140,22 @@ class Drift(TextEnvironment):
 
 
 def _translate(action: str, words: Mapping[str, str]) -> str:
-    found = _FIRST_WORD.match(action)
-    if found is None or found[2].lower() not in words:
+    first = _FIRST_WORD.match(action)
+    if first is None or first[2].lower() not in words:
         return action
-    return found[1] + words[found[2].lower()] + action[found.end() :]
+    return first[1] + words[first[2].lower()] + action[first.end() :]
 
 
 def _invent(templates: Collection[str], seed: int) -> dict[str, str]:
     """A new word for each verb, no two alike and none that a template holds. The same verb and seed give the same word."""
-    verbs = sorted({found[2].lower() for template in templates if (found := _FIRST_WORD.match(template))})
-    taken = {word.lower() for template in templates for word in re.findall(r"[^\W\d_]+", template)}
-    renamed: dict[str, str] = {}
+    verbs = sorted({first[2].lower() for template in templates if (first := _FIRST_WORD.match(template))})
+    vocabulary = {word.lower() for template in templates for word in re.findall(r"[^\W\d_]+", template)}
+    words: dict[str, str] = {}
     for verb in verbs:
         rng = random.Random(f"drift {seed} {verb}")
         word = verb
-        while word in taken:
+        while word in vocabulary:
             word = "".join(rng.choice(letters) for letters in ("bdfgklmnprstvz", "aeiou") * 2) + rng.choice("bdgklmnprst")
-        taken.add(word)
-        renamed[verb] = word
-    return renamed
+        vocabulary.add(word)
+        words[verb] = word
+    return words

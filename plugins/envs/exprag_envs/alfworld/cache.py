@@ -13,7 +13,11 @@ def default_cache_dir() -> Path:
 
 
 def write_whole(path: Path, content: bytes) -> bool:
-    """Write a cache file so that nobody ever sees half of it. False where it cannot be written: that stops no game."""
+    """Write a cache file so that nobody ever sees half of it. False where it cannot be written: that stops no game.
+
+    Not `exprag.files.write_whole`, which raises: a cache on a full or read-only disk is done without, and several processes may
+    write the same entry at once, each through its own partial file.
+    """
     partial = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -27,12 +27,12 @@ class GameState:
 
 
 class Engine(Protocol):
-    """One game at a time: `load`, `reset`, then `step` as often as wanted; `reset` starts the same game again."""
+    """One game at a time: `load`, `reset`, then any number of `step`; `reset` starts the same game again."""
 
     def load(self, game: Mapping[str, Any], key: str) -> None:
         """Take a game: the parsed JSON of a `game.tw-pddl` (pddl_domain, grammar, pddl_problem, walkthrough).
 
-        `key` names it in messages and caches nothing by itself. Raises EnvError where the content is no such game.
+        `key` names it in messages and caches nothing by itself. Raises EnvError where the content is not such a game.
         """
         ...
 
@@ -49,8 +49,8 @@ class Engine(Protocol):
         ...
 
     def expert(self, goal: Mapping[str, Any], seed: int) -> Iterator[str]:
-        """The package's hand-coded expert, from a fresh `reset`: each action is asked for after the one before was
-        played (by whomever). It ends when the game is won or the expert gives up.
+        """The package's hand-coded expert, from a fresh `reset`: each action is drawn after the one before it was
+        played (by anyone). It ends when the game is won or the expert gives up.
 
         `goal`: `task_type` and the `pddl_params` of `traj_data.json` (object_target, parent_target, toggle_target …).
         `seed` feeds its random choices; equal seeds give equal actions.

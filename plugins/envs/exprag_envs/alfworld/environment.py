@@ -40,7 +40,7 @@ class AlfWorld(TextEnvironment):
     cache_dir   for the index of the games and, with engine "alfworld", their PDDL translations; default: the user's
                 cache folder
     trust       play games whose text grammar is not ALFWorld's own. The package evaluates the grammar: such a file is a
-                program. Only for files of your own making, and only with engine "alfworld".
+                program. Only for files that you made yourself, and only with engine "alfworld".
     """
 
     name = "alfworld"
@@ -56,9 +56,9 @@ class AlfWorld(TextEnvironment):
         cache_dir: str | Path | None = None,
         trust: bool = False,
     ) -> None:
-        for option, value, known in (("engine", engine, tuple(ENGINES)), ("goals", goals, GOALS)):
-            if value not in known:
-                raise ConfigError(f"ALFWorld has no {option} {value!r}.", cure=closest(str(value), list(known)))
+        for option, value, names in (("engine", engine, tuple(ENGINES)), ("goals", goals, GOALS)):
+            if value not in names:
+                raise ConfigError(f"ALFWorld has no {option} {value!r}.", cure=closest(str(value), list(names)))
         if trust and engine != "alfworld":
             raise ConfigError("Only engine 'alfworld' can play a game with another grammar.", cure="Add engine='alfworld'.")
         self.engine_name = engine
@@ -148,7 +148,7 @@ class AlfWorld(TextEnvironment):
             if not self._trust and not games.is_known_grammar(str(self._game["grammar"])):
                 raise EnvError(
                     f"The game {task.id} has a text grammar that is not ALFWorld's own; grammars are evaluated as code.",
-                    cure="If the file is of your own making: engine='alfworld', trust=True. Else download the games again.",
+                    cure="If you made the file yourself: engine='alfworld', trust=True. Else download the games again.",
                 )
             self._engine.load(self._game, task.id)
             self._loaded = task.id

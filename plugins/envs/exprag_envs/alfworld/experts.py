@@ -1,6 +1,6 @@
 """The alfworld package's hand-coded expert, as an iterator of actions over whatever state the game is in.
 
-It explores as a policy must and wins about nine games in ten. Its rules are the package's `HandCodedTWAgent`, driven as
+It explores as a policy must and wins about nine games out of ten. Its rules are the package's `HandCodedTWAgent`, driven as
 the package's `AlfredExpert` drives it: a first "look", then its own proposal, or "look" where that is not admissible.
 """
 
@@ -17,20 +17,20 @@ MAX_STEPS = 100  # it wins within 100 or goes round in circles
 
 
 def package_expert(
-    seen: Callable[[], tuple[dict[str, Any], str]], goal: Mapping[str, Any], seed: int, lock: AbstractContextManager[Any]
+    view: Callable[[], tuple[dict[str, Any], str]], goal: Mapping[str, Any], seed: int, lock: AbstractContextManager[Any]
 ) -> Iterator[str]:
-    """`seen()` gives the present state as the package's expert reads it, and the last command. See `Engine.expert`."""
+    """`view()` gives the present state as the package's expert reads it, and the last command. See `Engine.expert`."""
     from alfworld.agents.expert import handcoded_expert
 
     policy_agent = _agent(goal)
-    # Its choices come from the `random` module by that name in its own module: a generator of our own stands there while it
+    # Its choices come from the `random` module by that name in its own module: our generator stands there while it
     # thinks, so that equal seeds give equal actions and nobody else's random numbers are used up.
     generator = random.Random(seed)
-    state, _ = seen()
+    state, _ = view()
     policy_agent.observe(state["feedback"])
     yield "look"
     while True:
-        state, last = seen()
+        state, last = view()
         if state["won"]:
             return
         with lock:

@@ -2,7 +2,7 @@
 
     ROOT/json_2.1.1/<split>/<task>/<trial>/{game.tw-pddl, traj_data.json}
 
-A task folder is named type-object-movable-receptacle-scene: a task is told from its path alone. What the alfworld package
+A task folder is named type-object-movable-receptacle-scene: the path alone says which task it is. What the alfworld package
 leaves out (`AlfredTWEnv`, which parses every file for it) is left out here: trials with movable receptacles or sliced
 objects, folders without a game, and games that do not say that they are solvable.
 """
@@ -69,12 +69,12 @@ def expand_types(types: Collection[str] | None) -> frozenset[str]:
     """Task types of names that may also be "easy" or "hard". Raises ConfigError for an unknown one."""
     if types is None:
         return frozenset(TASK_TYPES)
-    chosen: set[str] = set()
+    selection: set[str] = set()
     for name in [types] if isinstance(types, str) else types:
         if name not in TASK_TYPES and name not in DIFFICULTY:
             raise ConfigError(f"ALFWorld has no task type {name!r}.", cure=closest(name, [*TASK_TYPES, *DIFFICULTY]))
-        chosen.update(DIFFICULTY.get(name, (name,)))
-    return frozenset(chosen)
+        selection.update(DIFFICULTY.get(name, (name,)))
+    return frozenset(selection)
 
 
 def list_tasks(root: Path, split: str, types: frozenset[str], cache_dir: Path | None = None) -> Iterator[Task]:
@@ -96,8 +96,8 @@ def find_task(root: Path, task_id: str) -> Task:
     """The Task of an id, without listing anything. Raises EnvError naming near ids."""
     parts = _ID.fullmatch(task_id)
     if parts is None or not (root / FOLDER / task_id / GAME_FILE).is_file():
-        known = [str(path.relative_to(root / FOLDER)) for path in (root / FOLDER).glob("*/*/*")]
-        raise EnvError(f"ALFWorld has no task {task_id!r}.", cure=closest(task_id, known))
+        ids = [str(path.relative_to(root / FOLDER)) for path in (root / FOLDER).glob("*/*/*")]
+        raise EnvError(f"ALFWorld has no task {task_id!r}.", cure=closest(task_id, ids))
     return task_of(*parts.groups())
 
 
@@ -127,7 +127,7 @@ def read_game(root: Path, task: Task) -> tuple[dict[str, Any], dict[str, Any]]:
     ):
         missing = [key for key in keys if key not in content]
         if missing:
-            raise EnvError(f"{folder / name} is no ALFWorld file: it lacks {', '.join(missing)}.", cure=GET_THEM)
+            raise EnvError(f"{folder / name} is not an ALFWorld file: it lacks {', '.join(missing)}.", cure=GET_THEM)
     return game, trial
 
 
@@ -136,10 +136,10 @@ def is_known_grammar(grammar: str) -> bool:
 
     The alfworld package passes parts of the grammar through `eval`: a game file with another grammar is a program.
     """
-    found = _TASK_RULE.search(grammar)
-    if found is None or not _PLAIN_TEXT.fullmatch(found[2]):
+    rule = _TASK_RULE.search(grammar)
+    if rule is None or not _PLAIN_TEXT.fullmatch(rule[2]):
         return False
-    rest = grammar[: found.start(2)] + grammar[found.end(2) :]
+    rest = grammar[: rule.start(2)] + grammar[rule.end(2) :]
     return hashlib.sha256(rest.encode()).hexdigest()[:16] in _KNOWN_GRAMMARS
 
 

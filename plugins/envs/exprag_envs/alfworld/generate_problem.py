@@ -31,11 +31,11 @@ def task_text(rng: Random, goal: Goal) -> str:
 
 def pddl_problem(name: str, room: Room, goal: Goal) -> str:
     """The problem in PDDL, over the ALFRED domain. What no action or text depends on (walls, windows) is left out."""
-    known = tables()
+    counts = tables()
     locations = [room.start, *(receptacle.location for receptacle in room.receptacles)]
     # The domain itself names some types, so all are declared.
-    receptacle_types = sorted(known["can_contain"].keys() | {kind for kinds in known["receptacles"].values() for kind in kinds})
-    object_types = sorted(known["properties"].keys() | {kind for kinds in known["objects"].values() for kind in kinds})
+    receptacle_types = sorted(counts["can_contain"].keys() | {kind for kinds in counts["receptacles"].values() for kind in kinds})
+    object_types = sorted(counts["properties"].keys() | {kind for kinds in counts["objects"].values() for kind in kinds})
     objects = [
         "agent1 - agent",
         *(f"{kind}Type - rtype" for kind in receptacle_types),
@@ -51,7 +51,7 @@ def pddl_problem(name: str, room: Room, goal: Goal) -> str:
 
 
 def _init(room: Room) -> Iterator[str]:
-    known = tables()
+    counts = tables()
     yield f"(atLocation agent1 {room.start})"
     for receptacle in room.receptacles:
         yield f"(receptacleType {receptacle.id} {receptacle.kind}Type)"
@@ -62,11 +62,11 @@ def _init(room: Room) -> Iterator[str]:
         yield f"(objectType {thing.id} {thing.kind}Type)"
         yield f"(inReceptacle {thing.id} {thing.holder.id})"
         yield f"(objectAtLocation {thing.id} {thing.holder.location})"
-        for name in known["properties"].get(thing.kind, []):
+        for name in counts["properties"].get(thing.kind, []):
             yield f"({'isReceptacleObject' if name == 'isreceptacleobject' else name} {thing.id})"
     here = {thing.kind for thing in room.things}
     for kind in sorted({receptacle.kind for receptacle in room.receptacles}):
-        for inner in known["can_contain"].get(kind, []):
+        for inner in counts["can_contain"].get(kind, []):
             if inner in here:
                 yield f"(canContain {kind}Type {inner}Type)"
 
@@ -83,8 +83,8 @@ def _goal(goal: Goal) -> str:
     if goal.task_type == TWO:
         second = f"(exists (?o2 - object) (and (not (= ?o1 ?o2)) {placed.format('o2')}))"
         return f"(and (exists (?r - receptacle) (exists (?o1 - object) (and {placed.format('o1')} {second}))))"
-    _, able, done = _TREATED.get(goal.task_type, ("", "", ""))
-    treated = f"({able} ?o) ({done} ?o) " if able else ""
+    _, able, fact = _TREATED.get(goal.task_type, ("", "", ""))
+    treated = f"({able} ?o) ({fact} ?o) " if able else ""
     return f"(and (exists (?r - receptacle) (exists (?o - object) (and {treated}{placed.format('o')}))))"
 
 

@@ -77,24 +77,24 @@ def draw_room(rng: Random, goal: Goal) -> Room | None:
     things = []
     lamp = goal.parent if goal.task_type == LIGHT else None
     for kind, numbers in tables()["objects"][goal.room].items():
-        wanted = {goal.target: 1 + (goal.task_type == TWO), lamp: 1}.get(kind, 0)
-        number = _number(rng, numbers, at_least=wanted)
+        minimum = {goal.target: 1 + (goal.task_type == TWO), lamp: 1}.get(kind, 0)
+        number = _number(rng, numbers, at_least=minimum)
         holders = dict(tables()["holders"][goal.room].get(kind, {}))
         if kind == goal.target and goal.task_type in (SIMPLE, TWO):
             holders.pop(goal.parent, None)  # else it is done, or half done, before it is begun
-        weighed = [(receptacle, holders[receptacle.kind]) for receptacle in receptacles if receptacle.kind in holders]
-        if not weighed:
-            if wanted:
+        weights = [(receptacle, holders[receptacle.kind]) for receptacle in receptacles if receptacle.kind in holders]
+        if not weights:
+            if minimum:
                 return None
             continue
         for _ in range(number):
-            things.append(Thing(_id(rng, kind), kind, rng.choices(*zip(*weighed, strict=True))[0]))
+            things.append(Thing(_id(rng, kind), kind, rng.choices(*zip(*weights, strict=True))[0]))
     return Room(next(locations), receptacles, things)
 
 
 def _number(rng: Random, numbers: dict[str, int], at_least: int) -> int:
-    known = {int(number): weight for number, weight in numbers.items() if int(number) >= at_least}
-    return rng.choices(list(known), list(known.values()))[0] if known else at_least
+    weights = {int(number): weight for number, weight in numbers.items() if int(number) >= at_least}
+    return rng.choices(list(weights), list(weights.values()))[0] if weights else at_least
 
 
 def _id(rng: Random, kind: str) -> str:

@@ -43,11 +43,11 @@ class AlfWorldGenerated(AlfWorld):
         """Tasks by type and number. No game is made before it is reset."""
         if split not in self.splits:
             raise ConfigError(f"{self.name} has no split {split!r}.", cure=closest(split, list(self.splits)))
-        chosen = games.expand_types(types)
+        selection = games.expand_types(types)
         return (
             self._task(split, task_type, number)
             for task_type in games.TASK_TYPES
-            if task_type in chosen
+            if task_type in selection
             for number in range(self._games_per_type)
         )
 

@@ -1,4 +1,4 @@
-"""Which trials of a task folder hold a solvable game, remembered, so that listing a split does not open every game.
+"""Which trials of a task folder hold a solvable game, kept in an index, so that listing a split does not open every game.
 
 Whether a game is solvable stands at the end of its file. A task folder all of whose trials are solvable goes into the index
 and is not looked into again until trials are added to it or taken away. Other folders are looked into each time, so that a
@@ -28,40 +28,40 @@ class GameIndex:
         self._folder = folder
         name = f"{folder.name}-{hashlib.sha256(str(folder.resolve()).encode()).hexdigest()[:16]}.json"
         self._file = cache_dir / name if cache_dir else None
-        self._known: dict[str, Any] = self._read()
-        self._changed = False
+        self._entries: dict[str, Any] = self._read()
+        self._is_dirty = False
 
     def solvable(self, group: str) -> list[str]:
         """The solvable trials of a task folder, sorted."""
         place = f"{self._folder}/{group}"
-        changed = os.stat(place).st_mtime_ns
-        remembered = self._known.get(group)
-        if remembered is not None and remembered[0] == changed:
-            return remembered[1]
+        modified = os.stat(place).st_mtime_ns
+        entry = self._entries.get(group)
+        if entry is not None and entry[0] == modified:
+            return entry[1]
         try:
             trials = sorted(os.listdir(place))
         except NotADirectoryError:
             return []
-        found = [trial for trial in trials if is_solvable(f"{place}/{trial}/{GAME_FILE}")]
-        if found and found == trials:
-            self._known[group] = [changed, found]
-            self._changed = True
-        return found
+        playable = [trial for trial in trials if is_solvable(f"{place}/{trial}/{GAME_FILE}")]
+        if playable and playable == trials:
+            self._entries[group] = [modified, playable]
+            self._is_dirty = True
+        return playable
 
     def save(self) -> None:
         """Write it down, if there is something new."""
-        if self._file is None or not self._changed:
+        if self._file is None or not self._is_dirty:
             return
-        write_whole(self._file, json.dumps(self._known).encode())
+        write_whole(self._file, json.dumps(self._entries).encode())
 
     def _read(self) -> dict[str, Any]:
         if self._file is None:
             return {}
         try:
-            known = json.loads(self._file.read_bytes())
+            entries = json.loads(self._file.read_bytes())
         except (OSError, ValueError):
-            return {}  # none yet, or damaged: made anew
-        return known if isinstance(known, dict) else {}
+            return {}  # none yet, or damaged: made again
+        return entries if isinstance(entries, dict) else {}
 
 
 def is_solvable(path: str) -> bool:
@@ -74,9 +74,9 @@ def is_solvable(path: str) -> bool:
         end = os.pread(file, 1024, max(0, os.lseek(file, 0, os.SEEK_END) - 1024))
         if b'"solvable": true' in end:
             return True
-        said = _SOLVABLE.search(end) or _SOLVABLE.search(Path(path).read_bytes())
+        mark = _SOLVABLE.search(end) or _SOLVABLE.search(Path(path).read_bytes())
     except OSError:
         return False
     finally:
         os.close(file)
-    return said is not None and said[1] == b"true"
+    return mark is not None and mark[1] == b"true"

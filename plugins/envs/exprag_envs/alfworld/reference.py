@@ -1,6 +1,6 @@
-"""The reference engine: the alfworld package's own simulator, with what it computes again and again remembered.
+"""The reference engine: the alfworld package's own simulator, with a cache for what it computes again and again.
 
-The package parses its text grammar anew for every command it words and translates the PDDL anew at every load and reset.
+The package parses its text grammar again for every command it words and translates the PDDL again at every load and reset.
 Both are remembered here, with the same output. And it keeps every fact of every game it ever played (the `mementos` library
 behind textworld's logic has one cache that only grows): here each game brings its own cache and takes it along. The
 substitutes are put into the package's modules only while one of our calls runs, under one lock, and taken out again:
@@ -67,13 +67,13 @@ class ReferenceEngine:
         with _LOCK, self._remembering():
             self._state = self._env.reset()
         self._last = ""
-        return self._told()
+        return self._game_state()
 
     def step(self, command: str) -> GameState:
         with _LOCK, self._remembering():
             self._state, _, _ = self._env.step(command)
         self._last = command
-        return self._told()
+        return self._game_state()
 
     def admissible(self) -> list[str]:
         return list(self._state["admissible_commands"])
@@ -81,7 +81,7 @@ class ReferenceEngine:
     def expert(self, goal: Mapping[str, Any], seed: int) -> Iterator[str]:
         from exprag_envs.alfworld.experts import package_expert
 
-        return package_expert(self._seen, goal, seed, _LOCK)
+        return package_expert(self._expert_view, goal, seed, _LOCK)
 
     def close(self) -> None:
         if self._pddl is None:
@@ -127,10 +127,10 @@ class ReferenceEngine:
             for (module, name, _), original in zip(substitutes, originals, strict=True):
                 setattr(module, name, original)
 
-    def _told(self) -> GameState:
+    def _game_state(self) -> GameState:
         return GameState(feedback=self._state.feedback, won=bool(self._state["won"]))
 
-    def _seen(self) -> tuple[dict[str, Any], str]:
+    def _expert_view(self) -> tuple[dict[str, Any], str]:
         """What the package's expert looks at: text, facts by readable name, admissible commands; and the last command.
 
         The package lists facts in the order of a set, which differs between processes; the expert takes the first that
@@ -138,8 +138,8 @@ class ReferenceEngine:
         """
         with _LOCK, self._remembering():
             facts = sorted(map(self._pddl._get_human_readable_fact, self._state["_facts"]), key=str)
-        seen = {key: self._state[key] for key in ("feedback", "won", "admissible_commands")}
-        return {**seen, "facts": facts}, self._last
+        view = {key: self._state[key] for key in ("feedback", "won", "admissible_commands")}
+        return {**view, "facts": facts}, self._last
 
 
 def _require() -> None:

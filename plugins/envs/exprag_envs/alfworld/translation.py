@@ -59,7 +59,7 @@ class TranslationCache:
         try:
             return json.loads(gzip.decompress(path.read_bytes()))
         except (OSError, EOFError, ValueError):
-            return None  # not there, or damaged: translated anew and overwritten
+            return None  # not there, or damaged: translated again and overwritten
 
     def _write(self, key: str, content: dict[str, Any]) -> None:
         path = self._path(key)

@@ -81,8 +81,8 @@ def is_older_wording(trajectory: Trajectory) -> bool:
     if trajectory.fingerprint in (FINGERPRINT, OLDER_FINGERPRINT):
         return trajectory.fingerprint == OLDER_FINGERPRINT
     return any(
-        _PUT.fullmatch(action) or _PUT_DONE.fullmatch(told) or (action.startswith("go to ") and _ARRIVED.fullmatch(told))
-        for action, told in _played(trajectory)
+        _PUT.fullmatch(action) or _PUT_DONE.fullmatch(answer) or (action.startswith("go to ") and _ARRIVED.fullmatch(answer))
+        for action, answer in _turns(trajectory)
     )
 
 
@@ -96,9 +96,9 @@ def translate(trajectory: Trajectory) -> Trajectory:
         raise RecordError(f"Trajectory {trajectory.id} is of {trajectory.task.environment!r}, not of 'alfworld'.")
     if not is_older_wording(trajectory):
         return trajectory
-    if any(action.startswith("move ") and told != NOTHING_HAPPENS for action, told in _played(trajectory)):
+    if any(action.startswith("move ") and answer != NOTHING_HAPPENS for action, answer in _turns(trajectory)):
         raise RecordError(f"Trajectory {trajectory.id} mixes both wordings of ALFWorld: it holds 'move' and 'put … in/on'.")
-    observations = [_opening(trajectory), *(_observation(action, told) for action, told in _played(trajectory))]
+    observations = [_opening(trajectory), *(_observation(action, answer) for action, answer in _turns(trajectory))]
     steps: list[Step] = []
     thoughts: list[str] = []
     for index, step in enumerate(trajectory.steps):
@@ -107,10 +107,10 @@ def translate(trajectory: Trajectory) -> Trajectory:
             thoughts.append(thought[1])
             observations[index + 1] = observations[index]  # what ReAct's "OK." stands for: nothing changed
             continue
-        changed = {"observation": observations[index], "action": _action(step.action)}
+        changes = {"observation": observations[index], "action": _action(step.action)}
         if thoughts:
-            changed["thought"] = "\n".join(thoughts + ([step.thought] if step.thought else []))
-        steps.append(step.model_copy(update=changed))
+            changes["thought"] = "\n".join(thoughts + ([step.thought] if step.thought else []))
+        steps.append(step.model_copy(update=changes))
         thoughts = []
     final = observations[-1] if trajectory.final_observation else ""
     _check(trajectory, steps, final)
@@ -129,10 +129,10 @@ def translate(trajectory: Trajectory) -> Trajectory:
     )
 
 
-def _played(trajectory: Trajectory) -> Iterable[tuple[str, str]]:
+def _turns(trajectory: Trajectory) -> Iterable[tuple[str, str]]:
     """Each action with the text that answered it."""
-    told = [step.observation for step in trajectory.steps[1:]] + [trajectory.final_observation]
-    return zip(trajectory.actions, told, strict=True)
+    answers = [step.observation for step in trajectory.steps[1:]] + [trajectory.final_observation]
+    return zip(trajectory.actions, answers, strict=True)
 
 
 def _action(action: str) -> str:
@@ -140,30 +140,30 @@ def _action(action: str) -> str:
     return f"move {put[1]} to {put[2]}" if put else action
 
 
-def _observation(action: str, told: str) -> str:
-    done = _PUT_DONE.fullmatch(told)
-    if done:
-        return f"You move the {done[1]} to the {done[2]}."
-    arrived = _ARRIVED.fullmatch(told) if action.startswith("go to ") else None
+def _observation(action: str, answer: str) -> str:
+    put = _PUT_DONE.fullmatch(answer)
+    if put:
+        return f"You move the {put[1]} to the {put[2]}."
+    arrived = _ARRIVED.fullmatch(answer) if action.startswith("go to ") else None
     if arrived:
         return f"You arrive at {action.removeprefix('go to ')}. {arrived[1]}"
-    return told.replace(_OLD_HELP, _NEW_HELP)
+    return answer.replace(_OLD_HELP, _NEW_HELP)
 
 
 def _opening(trajectory: Trajectory) -> str:
     text = trajectory.steps[0].observation if trajectory.steps else ""
     room, goal = _ROOM.search(text), _GOAL.search(text)
-    told = goal[1].strip() if goal else trajectory.task.instruction
-    return f"{_BANNER}\n\n{room[0].strip()}\n\nYour task is to: {told}" if room and told else text
+    instruction = goal[1].strip() if goal else trajectory.task.instruction
+    return f"{_BANNER}\n\n{room[0].strip()}\n\nYour task is to: {instruction}" if room and instruction else text
 
 
 def _check(trajectory: Trajectory, steps: list[Step], final: str) -> None:
     """What was translated must be what a game of today can say, and every action that did something must have a form."""
-    told = [step.observation for step in steps[1:]] + [final]
+    answers = [step.observation for step in steps[1:]] + [final]
     for observation in [step.observation for step in steps] + [final] * bool(final):
         if not any(form.fullmatch(observation) for form in _OBSERVATIONS):
             raise RecordError(f"Trajectory {trajectory.id} holds a text that no ALFWorld game says: {observation[:200]!r}.")
-    for step, answer in zip(steps, told, strict=True):
-        known = any(form.fullmatch(step.action) for form in _ACTIONS)
-        if not known and answer not in ("", NOTHING_HAPPENS):
+    for step, answer in zip(steps, answers, strict=True):
+        has_form = any(form.fullmatch(step.action) for form in _ACTIONS)
+        if not has_form and answer not in ("", NOTHING_HAPPENS):
             raise RecordError(f"Trajectory {trajectory.id} holds an action that has no form today: {step.action[:200]!r}.")

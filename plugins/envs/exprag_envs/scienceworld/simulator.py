@@ -102,9 +102,9 @@ class Simulator:
         with self._guarded("list the admissible actions"):
             state = self._chance_state.get(self._chance)
             # One string in one round trip: element by element costs more than the listing, and so does the simulator's JSON.
-            listed = self._join("\t", self._server.getValidActionObjectCombinations())
+            text = self._join("\t", self._server.getValidActionObjectCombinations())
             self._chance.setSeed(state ^ SCRAMBLE)
-        return sorted(set(listed.split("\t")))
+        return sorted(set(text.split("\t")))
 
     def gold_path(self) -> list[str]:
         """The gold path of the last `load(gold=True)`."""
@@ -129,8 +129,8 @@ class Simulator:
         try:
             yield
         except Py4JJavaError as error:  # the simulator raised, the JVM lives
-            said = error.java_exception.toString()
-            raise EnvError(f"ScienceWorld could not {what}: {said}.", cure="The next reset is unharmed.") from error
+            reason = error.java_exception.toString()
+            raise EnvError(f"ScienceWorld could not {what}: {reason}.", cure="The next reset is unharmed.") from error
         except (Py4JError, OSError) as error:  # the connection broke: the JVM is ending or has ended
             self._end_process()
             raise EnvError(
@@ -161,7 +161,7 @@ def _start_jvm(java: str, heap: str) -> tuple[Any, int, str]:
     classpath = os.pathsep.join((find_jar_path(), JAR_PATH))
     command = [java, heap, *JVM_OPTIONS, "-cp", classpath, "py4j.GatewayServer", "--die-on-broken-pipe", "--enable-auth", "0"]
     with tempfile.TemporaryFile() as complaints:
-        # A process group of its own: Ctrl-C reaches this process, which then decides; the JVM still dies with it.
+        # Its own process group: Ctrl-C reaches this process, which then decides; the JVM still dies with it.
         process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=complaints, cwd=BASEPATH, process_group=0
         )
@@ -171,8 +171,8 @@ def _start_jvm(java: str, heap: str) -> tuple[Any, int, str]:
             process.kill()
             process.communicate()
             complaints.seek(0)
-            said = complaints.read().decode(errors="replace").strip()
-            raise EnvError(f"The ScienceWorld JVM ({java}) did not start: {said or 'it said nothing'}.") from None
+            output = complaints.read().decode(errors="replace").strip()
+            raise EnvError(f"The ScienceWorld JVM ({java}) did not start: {output or 'it said nothing'}.") from None
     return process, port, token
 
 

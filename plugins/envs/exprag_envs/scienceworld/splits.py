@@ -83,12 +83,12 @@ def expand(types: Collection[str] | None) -> list[str]:
     """Task names in their fixed order; "easy" and "hard" stand for the paper's lists. Raises ConfigError for an unknown one."""
     if types is None:
         return list(TASKS)
-    wanted: set[str] = set()
+    selection: set[str] = set()
     for word in [types] if isinstance(types, str) else types:
         if word not in TASKS and word not in WORDS:
             raise ConfigError(f"ScienceWorld has no task type {word!r}.", cure=closest(word, [*WORDS, *TASKS]))
-        wanted.update(WORDS.get(word, (word,)))
-    return [name for name in TASKS if name in wanted]
+        selection.update(WORDS.get(word, (word,)))
+    return [name for name in TASKS if name in selection]
 
 
 def need_split(split: str) -> str:

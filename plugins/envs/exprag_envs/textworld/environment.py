@@ -103,10 +103,10 @@ class TextWorld(TextEnvironment):
 
     def reset(self, *, seed: int | None = None, options: Mapping[str, Any] | None = None) -> tuple[str, Info]:
         """Start the task's game, generating it the first time. The seed changes nothing: a game has no chance in it."""
-        wish = (options or {}).get("task")
-        if wish is None:
+        option = (options or {}).get("task")
+        if option is None:
             raise EnvError("TextWorld needs to know its task.", cure='reset(options={"task": …}) with one of tasks(SPLIT).')
-        task = self._known(self.task(wish).id)
+        task = self._task_of(self.task(option).id)
         type_, split, number = task.id.split("/")
         path = game_file(self._cache, _version(), type_, split, int(number))
         import textworld
@@ -124,14 +124,14 @@ class TextWorld(TextEnvironment):
                 raise EnvError(f"TextWorld's game {path} cannot be started: {error}.", cure="Delete the file.") from error
         names = sorted(self._state.game.entity_names, key=len, reverse=True)
         self._names = re.compile(rf"\b(?:{'|'.join(map(re.escape, names))})\b", re.IGNORECASE)
-        self._done = False
+        self._over = False
         self._text = self._clean()
         # The first text is a banner, then the objective, then the room.
         self._text = self._text[max(0, self._text.find(self._state.objective)) :]
         instruction = " ".join(self._state.objective.split())
         return self._text, {**self._info(), "task": task.model_copy(update={"instruction": instruction})}
 
-    def _known(self, id: str) -> Task:
+    def _task_of(self, id: str) -> Task:
         type_, split, number = (*id.split("/"), "", "", "")[:3]
         # An id is exactly what `tasks` makes of its parts.
         if type_ in RECIPES and split in self.splits and number.isascii() and number.isdigit() and int(number) < self._games:
@@ -142,7 +142,7 @@ class TextWorld(TextEnvironment):
         raise EnvError(f"TextWorld has no task {id!r}; numbers end below {self._games}.", cure=near)
 
     def task(self, task: Task | Mapping[str, Any] | str) -> Task:
-        return self._known(task) if isinstance(task, str) else super().task(task)
+        return self._task_of(task) if isinstance(task, str) else super().task(task)
 
     def step(self, action: str) -> tuple[str, float, bool, bool, Info]:
         """One action is one move of one thing: a chain ("look. inventory") or several things ("take all") are not played, and say
@@ -150,7 +150,7 @@ class TextWorld(TextEnvironment):
         if self._game is None:
             raise EnvError("TextWorld was not reset.")
         before, valid = self._state.score, False
-        if not self._done:
+        if not self._over:
             command = _command(action)
             if command is None:
                 self._text = NOT_UNDERSTOOD
@@ -158,11 +158,11 @@ class TextWorld(TextEnvironment):
                 self._text = ONE_ACTION
             else:
                 with _library:
-                    self._state, _, self._done = self._game.step(command)
+                    self._state, _, self._over = self._game.step(command)
                 self._text = self._clean()
                 valid = not self._text.startswith(_PARSER_ERRORS)
         reward = (self._state.score - before) / self._state.max_score
-        return self._text, reward, self._done, False, {**self._info(), "valid": valid}
+        return self._text, reward, self._over, False, {**self._info(), "valid": valid}
 
     def _is_several(self, command: str) -> bool:
         """Whether the interpreter would play more than one move. A name of the game's own ("type 4 chest") counts as one word."""
@@ -176,7 +176,7 @@ class TextWorld(TextEnvironment):
         return {"score": self._state.score / self._state.max_score, "success": bool(self._state.won)}
 
     def admissible_actions(self) -> list[str]:
-        return [] if self._game is None or self._done else list(self._state.admissible_commands)
+        return [] if self._game is None or self._over else list(self._state.admissible_commands)
 
     def expert(self, name: str | None = None) -> Iterator[str]:
         """The generator's own solution."""

@@ -172,5 +172,5 @@ def _product(row: dict[str, Any], about: dict[str, Any], human: list[dict[str, A
         attributes=about.get("attributes", ["DUMMY_ATTR"]),
         instruction=about.get("instruction"),
         instruction_attributes=about.get("instruction_attributes") or [],
-        human=[{key: told[key] for key in ("instruction", "instruction_attributes", "instruction_options")} for told in human],
+        human=[{key: goal[key] for key in ("instruction", "instruction_attributes", "instruction_options")} for goal in human],
     )

@@ -60,17 +60,17 @@ class WebShop(TextEnvironment):
         if split not in self.splits:
             raise ConfigError(f"WebShop has no split {split!r}.", cure=closest(split, list(self.splits)))
         shop = self._shop
-        known = sorted({product.category for product in shop.products.values()})
-        for unknown in sorted(set(types or ()) - set(known)):
-            raise ConfigError(f"WebShop has no task type {unknown!r}.", cure=closest(unknown, known))
+        categories = sorted({product.category for product in shop.products.values()})
+        for unknown in sorted(set(types or ()) - set(categories)):
+            raise ConfigError(f"WebShop has no task type {unknown!r}.", cure=closest(unknown, categories))
         if "human" in self._goals and not shop.has_human:
             raise EnvError("WebShop's human instructions are not there: looked for items_human_ins.json (or .json.xz).")
-        chosen = [
+        products = [
             product
             for product in shop.products.values()
             if split_of(product.asin) == split and (types is None or product.category in types)
         ]
-        return (_task(goal) for kind in self._goals for goal in in_turn(chosen, kind))
+        return (_task(goal) for kind in self._goals for goal in in_turn(products, kind))
 
     def task(self, task: Task | Mapping[str, Any] | str) -> Task:
         if isinstance(task, str):
@@ -82,18 +82,18 @@ class WebShop(TextEnvironment):
         goal = by_id(shop.products, id)
         if goal is None:
             product = shop.products.get(id.partition("/")[0])
-            has = " and ".join(f"{count(product, kind)} {kind}" for kind in KINDS) if product else ""
-            cure = f"The product has {has} goals, numbered from 0." if has else "Ids are ASIN/NUMBER or ASIN/human-NUMBER."
+            counts = " and ".join(f"{count(product, kind)} {kind}" for kind in KINDS) if product else ""
+            cure = f"The product has {counts} goals, numbered from 0." if counts else "Ids are ASIN/NUMBER or ASIN/human-NUMBER."
             raise EnvError(f"WebShop's {shop.kind} catalogue has no goal {id!r}.", cure=cure)
         return goal
 
     def reset(self, *, seed: int | None = None, options: Mapping[str, Any] | None = None) -> tuple[str, Info]:
         """Open the shop for a goal. The seed changes nothing: the shop has no chance in it."""
-        asked = (options or {}).get("task")
-        if asked is None:
+        option = (options or {}).get("task")
+        if option is None:
             raise EnvError("WebShop needs to know its task.", cure='reset(options={"task": …}) with one of tasks(SPLIT).')
-        self._goal = self._find(self.task(asked).id)
-        self._score, self._done = 0.0, False
+        self._goal = self._find(self.task(option).id)
+        self._score, self._over = 0.0, False
         self._enter()
         return self._observation(), {"task": _task(self._goal), "score": 0.0, "success": False}
 
@@ -102,18 +102,18 @@ class WebShop(TextEnvironment):
         self._must_be_open()
         form = _ACTION.match(action)
         verb, target = (form[1], form[2].lower()) if form else ("", "")
-        valid = not self._done and (verb == "search" or (verb == "click" and target in pages.clickables(self._page)))
+        valid = not self._over and (verb == "search" or (verb == "click" and target in pages.clickables(self._page)))
         if valid and verb == "search":  # understood on every page, as in the original
             self._results(target)
         elif valid:
             self._click(target)
-        bought = self._done and valid
+        bought = self._over and valid
         info = {"score": self._score, "success": self.succeeded(self._score), "valid": valid}
-        return self._observation(), self._score if bought else 0.0, self._done, False, info
+        return self._observation(), self._score if bought else 0.0, self._over, False, info
 
     def admissible_actions(self) -> list[str]:
         """Every click, and on the search page a search for the instruction's own words (any others are understood too)."""
-        if not self._page or self._done:
+        if not self._page or self._over:
             return []
         if self._where == "search":
             return [f"search[{self._goal.text}]"]
@@ -126,21 +126,21 @@ class WebShop(TextEnvironment):
     def _enter(self) -> None:
         self._where, self._keywords, self._number = "search", "", 1
         self._item: Product | None = None
-        self._chosen: dict[str, str] = {}
+        self._selection: dict[str, str] = {}
         self._visited: set[str] = set()
         self._page = pages.search_page(self._goal.text)
 
     def _results(self, keywords: str, number: int = 1) -> None:
         self._where, self._keywords, self._number = "results", keywords, number
-        self._item, self._chosen = None, {}
+        self._item, self._selection = None, {}
         shop = self._shop
-        found = [shop.products[asin] for asin in shop.search(keywords)]
-        self._page = pages.results_page(self._goal.text, found, number, self._visited)
+        products = [shop.products[asin] for asin in shop.search(keywords)]
+        self._page = pages.results_page(self._goal.text, products, number, self._visited)
 
     def _show(self, item: Product) -> None:
         self._where, self._item = "item", item
         self._visited.add(item.asin)
-        self._page = pages.item_page(self._goal.text, item, self._chosen.values(), self._attributes)
+        self._page = pages.item_page(self._goal.text, item, self._selection.values(), self._attributes)
 
     def _click(self, target: str) -> None:
         button = next((piece.text for piece in self._page if piece.kind == "button" and piece.text.lower() == target), None)
@@ -159,14 +159,14 @@ class WebShop(TextEnvironment):
         elif button == pages.PREVIOUS:
             self._show(item)
         elif button == pages.BUY:
-            self._score, self._done = reward(item, self._chosen.values(), self._goal), True
+            self._score, self._over = reward(item, self._selection.values(), self._goal), True
             self._page = pages.done_page(self._score)
         elif button is not None:
             self._where, self._page = "sub", pages.sub_page(self._goal.text, item, button)
         else:
             # A value that two options share belongs to the last of them, as in the original.
             name = [name for name, values in item.options.items() if target in values][-1]
-            self._chosen[name] = target
+            self._selection[name] = target
             self._show(item)
 
     def _observation(self) -> str:
@@ -190,8 +190,8 @@ class WebShop(TextEnvironment):
         else:
             return
         yield f"click[{link}]"
-        for wanted in goal.options:
-            value = wanted[1] if isinstance(wanted, tuple) else _nearest(product, wanted)
+        for option in goal.options:
+            value = option[1] if isinstance(option, tuple) else _nearest(product, option)
             if value:
                 yield f"click[{value}]"
         yield f"click[{pages.BUY}]"
@@ -221,6 +221,6 @@ def _task(goal: Goal) -> Task:
     )
 
 
-def _nearest(product: Product, wanted: str) -> str | None:
+def _nearest(product: Product, target: str) -> str | None:
     values = [value for values in product.options.values() for value in values]
-    return wanted if wanted in values else next((value for value in values if alike(value, wanted)), None)
+    return target if target in values else next((value for value in values if alike(value, target)), None)

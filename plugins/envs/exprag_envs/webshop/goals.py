@@ -52,22 +52,22 @@ def goal(product: Product, kind: str, number: int) -> Goal:
     upper = _price_upper(product, f"{kind} {number}" if kind == "human" else kind)
     limit = f", and price lower than {upper:.2f} dollars" if upper < NO_LIMIT else ""
     if kind == "human":
-        asked = _human(product)[number]
-        text, attributes, options = asked["instruction"].strip("."), asked["instruction_attributes"], asked["instruction_options"]
+        row = _human(product)[number]
+        text, attributes, options = row["instruction"].strip("."), row["instruction_attributes"], row["instruction_options"]
         return Goal(f"{product.asin}/human-{number}", kind, product, text + limit, tuple(attributes), tuple(options), upper)
-    chosen: list[tuple[str, str]] = []
+    pairs: list[tuple[str, str]] = []
     rest = number
     for name in sorted(product.options, reverse=True):  # the last option varies fastest, as in itertools.product
         rest, index = divmod(rest, len(product.options[name]))
-        chosen.insert(0, (name, product.options[name][index]))
-    wanted = " with " + ", and ".join(f"{name}: {value}" for name, value in chosen) if chosen else ""
+        pairs.insert(0, (name, product.options[name][index]))
+    clause = " with " + ", and ".join(f"{name}: {value}" for name, value in pairs) if pairs else ""
     return Goal(
         f"{product.asin}/{number}",
         kind,
         product,
-        f"{product.instruction}{wanted}{limit}",
+        f"{product.instruction}{clause}{limit}",
         tuple(product.instruction_attributes),
-        tuple(chosen),
+        tuple(pairs),
         upper,
     )
 
@@ -93,7 +93,7 @@ def in_turn(products: list[Product], kind: str) -> Iterator[Goal]:
 
 
 def _human(product: Product) -> list[dict]:
-    return [asked for asked in product.human if asked["instruction_attributes"]]
+    return [row for row in product.human if row["instruction_attributes"]]
 
 
 def _price_upper(product: Product, draw: str) -> float:

@@ -31,19 +31,19 @@ def search_page(instruction: str) -> Page:
     return [Piece("WebShop"), Piece("Instruction: "), Piece(instruction), Piece(SEARCH, "button")]
 
 
-def results_page(instruction: str, found: Sequence[Product], number: int, visited: Collection[str]) -> Page:
+def results_page(instruction: str, products: Sequence[Product], number: int, visited: Collection[str]) -> Page:
     """Page `number` (from 1) of the products found. As in the original, there is always a next page, if an empty one."""
-    page = [*_head(instruction), Piece(f"Page {number} (Total results: {len(found)})")]
+    page = [*_head(instruction), Piece(f"Page {number} (Total results: {len(products)})")]
     page += [Piece(PREVIOUS, "button")] * (number > 1) + [Piece(NEXT, "button")]
-    for product in found[(number - 1) * PER_PAGE : number * PER_PAGE]:
+    for product in products[(number - 1) * PER_PAGE : number * PER_PAGE]:
         page += [Piece(product.asin, "link", product.asin in visited), Piece(product.title), Piece(product.price_tag)]
     return page
 
 
-def item_page(instruction: str, product: Product, chosen: Collection[str], attributes: bool) -> Page:
+def item_page(instruction: str, product: Product, selection: Collection[str], attributes: bool) -> Page:
     page = [*_head(instruction), Piece(PREVIOUS, "button")]
     for name, values in product.options.items():
-        page += [Piece(name), *(Piece(value, "option", value in chosen) for value in values)]
+        page += [Piece(name), *(Piece(value, "option", value in selection) for value in values)]
     # The catalogue's files hold no reviews, and the original shows this in place of a rating.
     page += [Piece(product.title), Piece(f"Price: {product.price_tag}"), Piece("Rating: N.A.")]
     tabs = [*SUB_PAGES, ATTRIBUTES] if attributes else SUB_PAGES
@@ -81,8 +81,8 @@ def render(page: Page, mode: str) -> str:
     if mode == "text":
         return " [SEP] ".join(piece.text.strip() for piece in pieces)
     lines = "".join(_tagged(piece) + "\n" for piece in pieces)
-    chosen = [piece.text for piece in pieces if piece.kind == "option" and piece.clicked]
-    return "".join(f"You have clicked {text}.\n" for text in reversed(chosen)) + lines
+    selection = [piece.text for piece in pieces if piece.kind == "option" and piece.clicked]
+    return "".join(f"You have clicked {text}.\n" for text in reversed(selection)) + lines
 
 
 def _tagged(piece: Piece) -> str:

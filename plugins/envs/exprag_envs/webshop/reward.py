@@ -27,35 +27,36 @@ COLOURS = tuple(
 _tagger = threading.Lock()
 
 
-def reward(bought: Product, chosen: Collection[str], goal: Goal) -> float:
+def reward(bought: Product, selection: Collection[str], goal: Goal) -> float:
     """The reward of buying a product with these option values."""
-    got = attributes_found(bought, goal.attributes) + options_found(chosen, goal.options) + (bought.price <= goal.price_upper)
-    return type_reward(bought, goal.product) * got / (len(goal.attributes) + len(goal.options) + 1)
+    points = attributes_found(bought, goal.attributes) + options_found(selection, goal.options)
+    points += bought.price <= goal.price_upper
+    return type_reward(bought, goal.product) * points / (len(goal.attributes) + len(goal.options) + 1)
 
 
-def type_reward(bought: Product, wanted: Product) -> float:
+def type_reward(bought: Product, target: Product) -> float:
     """1 for the same kind of product, 0.5, 0.1 or 0 the less the titles' nouns agree."""
-    nouns_wanted = nouns(wanted.title)
-    shared = len(nouns(bought.title) & nouns_wanted) / len(nouns_wanted) if nouns_wanted else 0.2
+    target_nouns = nouns(target.title)
+    shared = len(nouns(bought.title) & target_nouns) / len(target_nouns) if target_nouns else 0.2
     if shared < 0.1:
         return 0.1 if shared else 0.0
-    alike = bought.query == wanted.query or len(_path(bought) & _path(wanted)) >= 2
+    alike = bought.query == target.query or len(_path(bought) & _path(target)) >= 2
     return 1.0 if alike or shared > 0.2 else 0.5
 
 
-def attributes_found(bought: Product, wanted: Collection[str]) -> int:
+def attributes_found(bought: Product, targets: Collection[str]) -> int:
     """How many wanted attributes the product has: fuzzily among its own, or literally in its texts."""
     texts = (bought.title.lower(), " ".join(bought.bullets).lower(), bought.description.lower())
     return sum(
-        any(alike(has, attribute) for has in bought.attributes) or any(attribute in text for text in texts)
-        for attribute in wanted
+        any(alike(own, attribute) for own in bought.attributes) or any(attribute in text for text in texts)
+        for attribute in targets
     )
 
 
-def options_found(chosen: Collection[str], wanted: Collection[tuple[str, str] | str]) -> int:
+def options_found(selection: Collection[str], targets: Collection[tuple[str, str] | str]) -> int:
     """How many wanted options were chosen. A synthetic goal's pair is matched with its name, so its colour is kept as it is."""
-    values = [_colour(value) for value in chosen]
-    return sum(any(alike(value, _wanted_text(option)) for value in values) for option in wanted)
+    values = [_colour(value) for value in selection]
+    return sum(any(alike(value, _option_text(option)) for value in values) for option in targets)
 
 
 def alike(one: str, other: str) -> bool:
@@ -75,7 +76,7 @@ def nouns(title: str) -> frozenset[str]:
         return frozenset(word.lower() for word, kind in tag(title) if kind.startswith("NN"))
 
 
-def _wanted_text(option: tuple[str, str] | str) -> str:
+def _option_text(option: tuple[str, str] | str) -> str:
     if isinstance(option, str):
         return _colour(option)
     return next((part for part in COLOURS if part in option), " ".join(option))

@@ -42,6 +42,6 @@ def words(text: str) -> list[str]:
     import Stemmer
     from bm25s.stopwords import STOPWORDS_EN
 
-    found = _WORD.findall(_POSSESSIVE.sub("", text.lower()))
+    tokens = _WORD.findall(_POSSESSIVE.sub("", text.lower()))
     # A stemmer object must not be shared by threads; making one costs microseconds.
-    return Stemmer.Stemmer("porter").stemWords([word for word in found if word not in STOPWORDS_EN])
+    return Stemmer.Stemmer("porter").stemWords([word for word in tokens if word not in STOPWORDS_EN])

@@ -14,7 +14,7 @@ from exprag_envs.alfworld.fast.world import State, World
 
 
 class FastEngine:
-    """One game at a time. It holds no global and no process: as many as wanted run in threads, side by side."""
+    """One game at a time. It holds no global state and no process: any number of them run side by side in threads."""
 
     def __init__(self) -> None:
         self._world: World | None = None
@@ -24,7 +24,7 @@ class FastEngine:
     def load(self, game: Mapping[str, Any], key: str) -> None:
         try:
             if not isinstance(game, Mapping):
-                raise EnvError("it is no JSON object with pddl_problem and grammar.")
+                raise EnvError("it is not a JSON object with pddl_problem and grammar.")
             world = World(read_problem(game.get("pddl_problem")))
             self._intro = text.intro(world, text.task_line(game))
         except EnvError as error:

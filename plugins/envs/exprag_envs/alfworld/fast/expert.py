@@ -73,15 +73,15 @@ class Expert:
         self._turns = 0
         self._receptacles: dict[str, str] = {}  # name → class, in the order of the opening text
         self._visible: dict[str, str] = {}  # the same of the objects last seen
-        self._seen_at: dict[str, str] = {}  # class → where one was last seen
-        self._remembered: dict[str, str] = {}  # receptacle → what was read there
+        self._whereabouts: dict[str, str] = {}  # class → where one was last seen
+        self._notes: dict[str, str] = {}  # receptacle → what was read there
         self._here = ""
         self._looked_inside = False
         self._to_check: list[str] = []
         self._to_close: list[str] = []
-        self._taken: list[str] = []
-        self._taken_from = ""
-        self._placed: set[str] = set()  # done with: not to be taken again
+        self._hands: list[str] = []
+        self._source = ""
+        self._delivered: set[str] = set()  # at the goal already: not to be taken again
 
     def act(self, last: str, observation: str, state: State, admissible: list[str]) -> str | None:
         """The next action after command `last` ("" at the start) led to `observation`; None when it gives up."""
@@ -118,27 +118,27 @@ class Expert:
                 self._to_close.remove(last)
         elif "take" in last:
             thing = " ".join(last.split()[1:3])
-            self._taken.append(thing)
-            self._taken_from = " ".join(last.split()[-2:])
+            self._hands.append(thing)
+            self._source = " ".join(last.split()[-2:])
             self._forget(thing)
-        elif self._heeds_moves and "move" in last and self._taken:
-            thing = self._taken.pop()
-            self._taken_from = ""
+        elif self._heeds_moves and "move" in last and self._hands:
+            thing = self._hands.pop()
+            self._source = ""
             self._forget(thing)
             if self.goal.parent in last:
-                self._placed.add(thing)
+                self._delivered.add(thing)
 
     def _forget(self, thing: str) -> None:
         """It is no longer where it was."""
-        self._seen_at.pop(_kind(thing), None)
+        self._whereabouts.pop(_kind(thing), None)
         self._visible.pop(thing, None)
-        if self._here in self._remembered:
-            self._remembered[self._here] = self._remembered[self._here].replace(thing, "")
+        if self._here in self._notes:
+            self._notes[self._here] = self._notes[self._here].replace(thing, "")
 
     def _observe(self, observation: str) -> None:
         """Remember what a text lists, and where that is."""
         if "Welcome" in observation:
-            self._receptacles = _listed(observation)
+            self._receptacles = _entities(observation)
         elif "you see nothing" in observation:
             self._visible = {}
         elif "you see" in observation:
@@ -149,41 +149,41 @@ class Expert:
             else:
                 words = observation.split("On the", 1)[-1].split()[:2]
             place = " ".join(words).strip(",.")
-            self._visible = {name: kind for name, kind in _listed(observation).items() if name not in self._placed}
-            self._remembered[place] = observation
-            self._seen_at.update(dict.fromkeys(self._visible.values(), place))
+            self._visible = {name: kind for name, kind in _entities(observation).items() if name not in self._delivered}
+            self._notes[place] = observation
+            self._whereabouts.update(dict.fromkeys(self._visible.values(), place))
 
     def _decide(self, last: str, observation: str, state: State, admissible: list[str]) -> str | None:
         holding = any(_kind(state.world.name[thing]) == self.goal.target for thing in state.held())
-        verb, wanted = self._stage(state, admissible, holding)
-        matching = [name for name, kind in self._visible.items() if kind == wanted]
-        if wanted == "sinkbasin" and not any("sinkbasin" in kind for kind in self._receptacles.values()):
-            wanted = "bathtubbasin"
+        verb, target_kind = self._stage(state, admissible, holding)
+        matching = [name for name, kind in self._visible.items() if kind == target_kind]
+        if target_kind == "sinkbasin" and not any("sinkbasin" in kind for kind in self._receptacles.values()):
+            target_kind = "bathtubbasin"
         closed = "closed" in observation and not self._looked_inside
-        misled = bool(self._taken) and not holding  # it believes to carry something else than its target
+        misled = bool(self._hands) and not holding  # it believes to carry something else than its target
 
         if verb == "find":
-            arrived = self._seen_at.get(wanted) == self._here or self._receptacles.get(self._here) == wanted
+            arrived = self._whereabouts.get(target_kind) == self._here or self._receptacles.get(self._here) == target_kind
             if not (matching or (arrived and self._looked_inside and not misled)):
-                return self._search(wanted, last, closed, misled, state)
+                return self._search(target_kind, last, closed, misled, state)
             self._to_close = []
         self._to_check = []
 
         if verb == "goto":
-            places = [name for name, kind in self._receptacles.items() if kind == wanted]
+            places = [name for name, kind in self._receptacles.items() if kind == target_kind]
             return f"go to {places[0]}" if places else None
         if verb == "take":
             if closed and not self._visible:
                 return f"open {self._here}"
-            if not any(wanted in name for name in self._visible):
+            if not any(target_kind in name for name in self._visible):
                 return f"examine {self._here}"
             return f"take {self._random.choice(matching)} from {self._here}" if matching else None
         if verb == "put" and closed:
             return f"open {self._here}"
         if verb == "put":
-            return f"move {self._taken[0]} to {self._here}" if self._taken else None
+            return f"move {self._hands[0]} to {self._here}" if self._hands else None
         if verb in ("clean", "heat", "cool"):
-            return f"{verb} {self._taken[0]} with {self._here}" if self._taken else None
+            return f"{verb} {self._hands[0]} with {self._here}" if self._hands else None
         if verb == "use":
             if not self._visible:
                 return f"examine {self._here}"
@@ -199,17 +199,17 @@ class Expert:
             if goal.task_type == "look_at_obj_in_light":
                 return "use" if f"use {goal.lamp}" in forms else "find", goal.lamp
             if goal.task_type in _TREATMENTS:
-                verb, station, done = _TREATMENTS[goal.task_type]
-                treated = bool(self._taken) and (state.world.id.get(self._taken[0]),) in state.facts[done]
+                verb, station, fact = _TREATMENTS[goal.task_type]
+                treated = bool(self._hands) and (state.world.id.get(self._hands[0]),) in state.facts[fact]
                 if not treated and f"{verb} {goal.target} with {station}" in forms:
                     return verb, goal.target
                 if not treated:
                     return "goto", station
             ready = goal.parent in self._here and f"move {goal.target} to {goal.parent}" in forms
             return "put" if ready else "find", goal.parent
-        seen = self._remembered.get(self._here, "")
+        note = self._notes.get(self._here, "")
         takeable = any(form.startswith(f"take {goal.target}") for form in forms)
-        if takeable and "you see" in seen and f" {goal.target} " in seen and not self._is_placed_one(state, admissible):
+        if takeable and "you see" in note and f" {goal.target} " in note and not self._is_placed_one(state, admissible):
             return "take", goal.target
         return "find", goal.target
 
@@ -219,45 +219,45 @@ class Expert:
             return False
         name = state.world.name
         inside = [(name[thing], _kind(name[where])) for thing, where in sorted(state.facts["inreceptacle"])]
-        placed = [(thing, kind) for thing, kind in inside if _kind(thing) == self.goal.target]
-        first = next((thing for thing, kind in placed if kind.startswith(self.goal.parent)), "")
-        exactly = any(kind == self.goal.parent for _, kind in placed)
+        targets = [(thing, kind) for thing, kind in inside if _kind(thing) == self.goal.target]
+        first = next((thing for thing, kind in targets if kind.startswith(self.goal.parent)), "")
+        exactly = any(kind == self.goal.parent for _, kind in targets)
         return exactly and any(f"take {first}" in command for command in admissible)
 
-    def _search(self, wanted: str, last: str, closed: bool, misled: bool, state: State) -> str | None:
+    def _search(self, target_kind: str, last: str, closed: bool, misled: bool, state: State) -> str | None:
         """One more step of looking for a class: where it was seen, else in receptacles from the likely to the rest."""
-        if wanted in self._seen_at:
-            self._to_check = [self._seen_at[wanted]]
+        if target_kind in self._whereabouts:
+            self._to_check = [self._whereabouts[target_kind]]
         elif not self._to_check:
-            if wanted in _PLACES:
-                likely = [name for name, kind in self._receptacles.items() if kind == wanted]
+            if target_kind in _PLACES:
+                likely = [name for name, kind in self._receptacles.items() if kind == target_kind]
                 self._to_check = likely or list(self._receptacles)
             else:
                 fits = state.world.facts.get("cancontain", frozenset())
-                likely = [name for name, kind in self._receptacles.items() if (f"{kind}type", f"{wanted}type") in fits]
+                likely = [name for name, kind in self._receptacles.items() if (f"{kind}type", f"{target_kind}type") in fits]
                 self._to_check = [name for name in self._receptacles if name not in likely] + likely
         if self._looked_inside and self._here in self._to_check:
             self._to_check.remove(self._here)
         if misled:
             return self._bring_back()
-        if wanted not in self._seen_at and closed and last.split()[:1] not in (["heat"], ["cool"], ["clean"], ["slice"]):
+        if target_kind not in self._whereabouts and closed and last.split()[:1] not in (["heat"], ["cool"], ["clean"], ["slice"]):
             return f"open {self._here}"
         if self._to_close:
             return self._to_close.pop()
         return f"go to {self._to_check[-1]}" if self._to_check else None
 
     def _bring_back(self) -> str:
-        if self._here == self._taken_from:
-            return f"move {self._taken[0]} to {self._taken_from}"
-        return f"go to {self._taken_from}"
+        if self._here == self._source:
+            return f"move {self._hands[0]} to {self._source}"
+        return f"go to {self._source}"
 
 
 def _kind(name: str) -> str:
     return name.split(" ")[0]
 
 
-def _listed(observation: str) -> dict[str, str]:
+def _entities(observation: str) -> dict[str, str]:
     """The names that a text lists after its last "you see", each with its class."""
     tail = re.split("you see", observation, flags=re.IGNORECASE)[-1]
-    listed = tail.replace(" and a ", "").replace(" a ", "").split("Your task is to", 1)[0].strip(".,\n\r")
-    return {name: _kind(name) for name in listed.split(",")}
+    names = tail.replace(" and a ", "").replace(" a ", "").split("Your task is to", 1)[0].strip(".,\n\r")
+    return {name: _kind(name) for name in names.split(",")}

@@ -55,7 +55,7 @@ class Goal:
         )
 
     def _collect(self, formula: Tree, scope: Binding, atoms: list[Atom]) -> None:
-        """Flatten and/exists into atoms; every quantified variable gets a name of its own."""
+        """Flatten and/exists into atoms; every quantified variable gets its own name."""
         head, flat = (formula[0], formula[1:]) if isinstance(formula, list) and formula else (None, [])
         if head == "not" and len(formula) == 2 and isinstance(formula[1], list):
             head, flat = f"not {formula[1][0]}" if formula[1] else "not", formula[1][1:]
@@ -88,15 +88,15 @@ class Goal:
                 yield binding
             return
         name, arguments = atoms[0]
-        wanted = tuple(_value(argument, binding) for argument in arguments)
-        known = facts.get(name, ())
-        if not any(word.startswith("?") for word in wanted):
-            if wanted in known:
+        pattern = tuple(_value(argument, binding) for argument in arguments)
+        candidates = facts.get(name, ())
+        if not any(word.startswith("?") for word in pattern):
+            if pattern in candidates:
                 yield from self._match(atoms[1:], binding, facts)
             return
-        for fact in known:
+        for fact in candidates:
             extended = dict(binding)
-            for word, value in zip(wanted, fact, strict=True):
+            for word, value in zip(pattern, fact, strict=True):
                 if extended.setdefault(word, value) != value if word.startswith("?") else word != value:
                     break
             else:

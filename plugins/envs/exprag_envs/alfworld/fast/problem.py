@@ -65,10 +65,10 @@ def _tree(text: str) -> Tree:
         if token == "(":
             stack.append([])
         elif token == ")":
-            done = stack.pop()
+            branch = stack.pop()
             if not stack:
                 raise EnvError("its pddl_problem has a ')' too many.")
-            stack[-1].append(done)
+            stack[-1].append(branch)
         else:
             stack[-1].append(token)
     if len(stack) > 1:
@@ -81,21 +81,21 @@ def _tree(text: str) -> Tree:
 def _typed(words: Tree) -> dict[str, str]:
     """`a b - t c - u` as {a: t, b: t, c: u}."""
     types: dict[str, str] = {}
-    waiting: list[str] = []
+    names: list[str] = []
     rest = iter(words)
     for word in rest:
         if not isinstance(word, str):
             raise EnvError(f"its :objects part holds a bracket where a name was expected: {word}.")
         if word == "-":
             kind = next(rest, None)
-            if not isinstance(kind, str) or not waiting:
+            if not isinstance(kind, str) or not names:
                 raise EnvError("its :objects part has a '-' without a name before it and a type after it.")
-            types.update(dict.fromkeys(waiting, kind))
-            waiting = []
+            types.update(dict.fromkeys(names, kind))
+            names = []
         else:
-            waiting.append(word)
-    if waiting:
-        raise EnvError(f"its :objects part leaves {waiting[0]!r} without a type.")
+            names.append(word)
+    if names:
+        raise EnvError(f"its :objects part leaves {names[0]!r} without a type.")
     return types
 
 
@@ -105,13 +105,13 @@ def _facts(init: Tree, types: dict[str, str]) -> Facts:
         if item and item[0] == "=":  # costs and distances: nothing that the game says depends on them
             continue
         if not isinstance(item, list) or not item or ARITY.get(str(item[0])) != len(item) - 1:
-            raise EnvError(f"its :init part holds {_shown(item)}, which is not a fact of the ALFRED domain.")
+            raise EnvError(f"its :init part holds {_written(item)}, which is not a fact of the ALFRED domain.")
         for name in item[1:]:
             if not isinstance(name, str) or name not in types:
-                raise EnvError(f"its :init part names {_shown(name)}, which :objects does not declare.")
+                raise EnvError(f"its :init part names {_written(name)}, which :objects does not declare.")
         facts.setdefault(item[0], set()).add(tuple(item[1:]))
     return facts
 
 
-def _shown(item: Any) -> str:
-    return f"({' '.join(map(_shown, item))})" if isinstance(item, list) else repr(item)
+def _written(item: Any) -> str:
+    return f"({' '.join(map(_written, item))})" if isinstance(item, list) else repr(item)

@@ -121,8 +121,8 @@ def thing(state: State, thing: str) -> str:
     return f"There's nothing special about {name}."
 
 
-def _room(seen: list[str]) -> str:
-    return f"You are in the middle of a room. Looking quickly around you, you see {_list(seen)}."
+def _room(things: list[str]) -> str:
+    return f"You are in the middle of a room. Looking quickly around you, you see {_list(things)}."
 
 
 def _a(world: World, things: Iterable[str]) -> str:

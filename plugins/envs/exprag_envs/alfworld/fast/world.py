@@ -28,7 +28,7 @@ class World:
         self.goal = Goal(problem.goal, facts)
         self.facts = {name: frozenset(facts.get(name, ())) for name in facts if name not in CHANGING}
         self.start: Facts = {name: set(facts.get(name, ())) for name in CHANGING}
-        self.name = names({word for known in facts.values() for fact in known for word in fact})
+        self.name = names({word for rows in facts.values() for fact in rows for word in fact})
         self.id = {name: word for word, name in self.name.items()}
         self.place: dict[str, str] = {}
         self.at: defaultdict[str, list[str]] = defaultdict(list)
@@ -63,7 +63,7 @@ class State:
 
     def __init__(self, world: World) -> None:
         self.world = world
-        self.facts: Facts = {name: set(known) for name, known in world.start.items()}
+        self.facts: Facts = {name: set(rows) for name, rows in world.start.items()}
         self.left: set[Fact] = set()
 
     @property
