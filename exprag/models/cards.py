@@ -120,20 +120,20 @@ def describe_base(name: str, config: Any, tokenizer: Any) -> Base:
     """The base by its name, and hashes of its transformers config and tokenizer."""
     from exprag.models.tokens import tokenizer_hash
 
-    told = {key: value for key, value in config.to_dict().items() if key not in ("_name_or_path", "transformers_version")}
-    text = json.dumps(told, sort_keys=True, default=str)
+    fields = {key: value for key, value in config.to_dict().items() if key not in ("_name_or_path", "transformers_version")}
+    text = json.dumps(fields, sort_keys=True, default=str)
     return Base(name=name, config=hashlib.sha256(text.encode()).hexdigest()[:16], tokenizer=tokenizer_hash(tokenizer))
 
 
 def packages() -> dict[str, str]:
     """The versions of what trains."""
-    found = {}
+    versions = {}
     for name in PACKAGES:
         try:
-            found[name] = version(name)
+            versions[name] = version(name)
         except PackageNotFoundError:
             continue
-    return found
+    return versions
 
 
 def warn_if_served_otherwise(model: BaseChatModel, agent: AgentConfig, *, memory: bool) -> None:
@@ -147,8 +147,8 @@ def warn_if_served_otherwise(model: BaseChatModel, agent: AgentConfig, *, memory
     card = Card.read(folder)
     different = differences(card, agent, memory=memory)
     if different:
-        told = f"The adapter {folder} is served otherwise than it was trained: {', '.join(different)}."
-        warnings.warn(ServedOtherwise(told), stacklevel=3)
+        message = f"The adapter {folder} is served otherwise than it was trained: {', '.join(different)}."
+        warnings.warn(ServedOtherwise(message), stacklevel=3)
 
 
 def differences(card: Card, agent: AgentConfig, *, memory: bool) -> list[str]:
@@ -160,15 +160,15 @@ def differences(card: Card, agent: AgentConfig, *, memory: bool) -> list[str]:
     with_memory, memory = card.bank is not None and max(ks) > 0, memory and agent.k > 0
     if with_memory != memory:
         words = {True: "from a bank", False: "none"}
-        found = [f"memory ({words[with_memory]} trained, {words[memory]} served)"]
+        different = [f"memory ({words[with_memory]} trained, {words[memory]} served)"]
     else:
-        found = []
+        different = []
     for name in AgentConfig.model_fields if with_memory and memory else PROMPT:
         was, now = (_meant(each, name) for each in (trained, agent))
         expected = (name == "k" and now in ks) or name == "index_types"  # these types are those of the tasks at hand
         if was != now and not expected:
-            found.append(f"{name} ({was!r} trained, {now!r} served)")
-    return found
+            different.append(f"{name} ({was!r} trained, {now!r} served)")
+    return different
 
 
 def _meant(agent: AgentConfig, name: str) -> object:
@@ -183,11 +183,13 @@ def _meant(agent: AgentConfig, name: str) -> object:
 
 
 def readme(card: Card) -> str:
-    """The model card, in the Hub's format: YAML front matter, then Markdown."""
+    """The model card, in the Hub's format: metadata for its search, then Markdown. Needs huggingface_hub, as training does."""
+    from huggingface_hub import ModelCard, ModelCardData
+
     base = Path(card.base.name).name if Path(card.base.name).is_absolute() or card.base.name.startswith(".") else card.base.name
     agent, recipe = card.agent, card.recipe
-    head = ["---", f"base_model: {json.dumps(base)}", "library_name: peft", "pipeline_tag: text-generation"]
-    head += ["tags: [exprag, lora, trl]", "---", "", f"# {recipe.get('name') or 'LoRA'} adapter of {base}", ""]
+    tags = ["exprag", "lora", "trl"]
+    metadata = ModelCardData(base_model=base, library_name="peft", pipeline_tag="text-generation", tags=tags)
     about = [
         ("Base", f"`{card.base.name}`"),
         ("Base config, tokenizer", f"sha256 `{card.base.config}…`, `{card.base.tokenizer}…`"),
@@ -200,10 +202,12 @@ def readme(card: Card) -> str:
         about += [("Style", agent.style), ("Strategy", f"{agent.strategy}, {agent.refresh or 'as it says'}"), ("K", str(agent.k))]
         about += [("Selector", agent.selector), ("Formatter", agent.formatter), ("Placement", agent.placement)]
     settings = [(name, f"`{value}`") for name, value in recipe.items() if name != "name"]
-    parts = [*head, _table(("what", "which"), [row for row in about if row[1]])]
+    title = f"# {recipe.get('name') or 'LoRA'} adapter of {base}"
+    parts = ["---", metadata.to_yaml(), "---", "", title, "", _table(("what", "which"), [row for row in about if row[1]])]
     parts += ["", "Serve it as it was trained: `exprag.json` holds the whole configuration, and serving with another one warns."]
     parts += ["", "## Results", "", _results(card.results), "", "## Recipe", "", _table(("field", "value"), settings)]
-    return "\n".join([*parts, "", "## Packages", "", _table(("package", "version"), list(card.packages.items())), ""])
+    parts += ["", "## Packages", "", _table(("package", "version"), list(card.packages.items())), ""]
+    return str(ModelCard("\n".join(parts), ignore_metadata_errors=True))
 
 
 def _results(results: dict[str, Any]) -> str:

@@ -1,4 +1,10 @@
-"""From traces to training: rows, datasets, and what is trained on them. Names are found at first use."""
+"""From traces to training, in two rooms. Names are imported at first use.
+
+    rows/   trajectories → rows: chats with the memory that retrieval gives them, as text or as tokens, and datasets of them
+    sft/    rows → LoRA adapters: recipes, training with TRL and PEFT, checkpoints chosen by playing them
+
+Training uses banks, retrieval, prompts, models and runs; of these rooms none uses training.
+"""
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
@@ -6,17 +12,12 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from exprag.training.rows.build import Rows, build_rows
     from exprag.training.rows.config import DataConfig
-    from exprag.training.rows.dataset import (
-        Description,
-        describe_dataset,
-        load_dataset,
-        read_rows,
-        tokenize_rows,
-        write_dataset,
-    )
+    from exprag.training.rows.dataset import load_dataset, read_rows, tokenize_rows
+    from exprag.training.rows.description import Description, describe_dataset
     from exprag.training.rows.report import Report
     from exprag.training.rows.row import Row
     from exprag.training.rows.tokens import ChatTokens, check_tokenizer
+    from exprag.training.rows.write import write_dataset
     from exprag.training.sft.checkpoints import Selection, select_checkpoint
     from exprag.training.sft.curve import draw_curve
     from exprag.training.sft.lora import TrainResult, train
@@ -59,9 +60,9 @@ _LATE = {
     "Row": "rows.row",
     **dict.fromkeys(("Rows", "build_rows"), "rows.build"),
     **dict.fromkeys(("ChatTokens", "check_tokenizer"), "rows.tokens"),
-    **dict.fromkeys(
-        ("Description", "describe_dataset", "load_dataset", "read_rows", "tokenize_rows", "write_dataset"), "rows.dataset"
-    ),
+    **dict.fromkeys(("Description", "describe_dataset"), "rows.description"),
+    **dict.fromkeys(("load_dataset", "read_rows", "tokenize_rows"), "rows.dataset"),
+    "write_dataset": "rows.write",
 }
 
 

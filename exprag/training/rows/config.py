@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Literal, Self
+from collections.abc import Mapping
+from typing import ClassVar, Literal, Self
 
 from pydantic import Field, JsonValue, model_validator
 
@@ -14,6 +15,8 @@ Failures = Literal["memory", "drop", "mask", "label"]
 
 class DataConfig(AgentSettings):
     """An agent's configuration, and how rows are made for it: an agent served with the same one sees prompts of the same form."""
+
+    sections: ClassVar[Mapping[str, str]] = {"bank": "Memory", "types": "Episodes", "k_choices": "Rows"}
 
     bank: str | None = None
     """Experience bank that memory comes from; default: none, rows without memory (k = 0)."""

@@ -20,7 +20,7 @@ from exprag.errors import ConfigError
 from exprag.models.tokens import tokenizer_hash
 
 if TYPE_CHECKING:
-    from exprag.training.rows.dataset import Description
+    from exprag.training.rows.description import Description
 
 IGNORED = -100
 """The label of a token that is not learnt: what PyTorch's cross entropy passes over."""

@@ -17,7 +17,7 @@ from exprag.training.sft.recipes import Recipe
 if TYPE_CHECKING:
     from datasets import Dataset
 
-    from exprag.training.rows.dataset import Description
+    from exprag.training.rows.description import Description
 
 TOKENS = ["input_ids", "labels"]
 
@@ -70,7 +70,8 @@ def open_source(dataset: str | Path | Dataset) -> Source:
     """Rows of a folder or file that `exprag data` wrote, or rows as they are."""
     if not isinstance(dataset, str | Path):
         return Source(dataset)
-    from exprag.training.rows.dataset import describe_dataset, load_dataset
+    from exprag.training.rows.dataset import load_dataset
+    from exprag.training.rows.description import describe_dataset
 
     return Source(load_dataset(dataset), str(dataset), describe_dataset(dataset))
 

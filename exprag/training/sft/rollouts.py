@@ -53,7 +53,7 @@ def rollout_config(source: str | Path, **fields: Any) -> RunConfig:
         card = Card.read(source)
         rows, home = card.rows, {"environment": card.environment, "bank": card.bank, "bank_version": card.bank_version}
     else:
-        from exprag.training import describe_dataset
+        from exprag.training.rows.description import describe_dataset
 
         about = describe_dataset(source)
         rows, home = about.model_dump(mode="json"), origin(about)

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import errno
 import json
+import os
+import resource
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -164,7 +167,7 @@ def test_what_lies_there_is_kept(toy_bank: Bank, toy_episodes: list[Trajectory],
 
 
 def test_what_is_no_dataset_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="is no dataset"):
+    with pytest.raises(ConfigError, match="is not a dataset"):
         list(read_rows(tmp_path))
     (tmp_path / "dataset.json").write_text('{"config": {"k": "many"}}')
     with pytest.raises(ConfigError, match=r"does not validate: config\.agent\.k"):
@@ -239,3 +242,85 @@ def test_the_commands_refuse(toy_bank: Bank, tmp_path: Path) -> None:
 def test_a_model_folders_tokenizer_is_found(tmp_path: Path) -> None:
     pytest.importorskip("torch")
     assert cli.load_tokenizer(str(make_model(tmp_path / "model"))).chat_template
+
+
+STOPPED = """
+import os, sys, time
+from pathlib import Path
+from exprag.environments.expert import play_expert
+from exprag.training import DataConfig, build_rows, write_dataset
+from toy import Toy
+
+place, name, moment = sys.argv[1:]
+
+def stop(*_):
+    print("stopped", flush=True)
+    time.sleep(600)
+
+if moment == "between":  # the description is in place, the rows are not
+    replace = Path.replace
+    Path.replace = lambda self, target: stop() if self.name == name else replace(self, target)
+toy = Toy()
+episodes = [play_expert(toy, task, seed=1) for task in toy.tasks("train")]
+progress = stop if moment == "building" else None
+write_dataset(Path(place) / name, build_rows(episodes, None, DataConfig.make(k=0), toy, progress=progress))
+"""
+
+
+MOMENTS = [("rows.parquet", "building"), ("rows.jsonl", "building"), ("rows.jsonl", "between")]
+
+
+@pytest.mark.parametrize(("name", "moment"), MOMENTS)
+def test_what_a_kill_left_is_cleared_by_the_next_call(
+    name: str, moment: str, toy_episodes: list[Trajectory], tmp_path: Path, root: Path
+) -> None:
+    """SIGKILL while rows are built, and between the two renames; while the other lives, it is not disturbed."""
+    env = {**os.environ, "PYTHONPATH": os.pathsep.join([str(root / "tests"), os.environ.get("PYTHONPATH", "")])}
+    command = [sys.executable, "-c", STOPPED, str(tmp_path), name, moment]
+    with subprocess.Popen(command, env=env, stdout=subprocess.PIPE, text=True) as child:
+        try:
+            assert child.stdout is not None
+            assert child.stdout.readline() == "stopped\n"
+            with pytest.raises(RunError, match="Another process writes"):
+                make(tmp_path / name, toy_episodes, None, k=0)
+        finally:
+            child.kill()
+    assert {path.name for path in tmp_path.iterdir()} >= {f".{name}.partial"}
+    about = make(tmp_path / name, toy_episodes, None, k=0)
+    assert about.report["rows"] == len(list(read_rows(tmp_path / name))) == 16
+    assert {path.name for path in tmp_path.iterdir()} == {name, f"{name}.dataset.json"}
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_a_full_disk_in_the_middle_of_a_file(name: str, toy_bank: Bank, toy_episodes: list[Trajectory], tmp_path: Path) -> None:
+    """The limit on file sizes makes writes fail as a full disk does."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (2_000, hard))
+    try:
+        with pytest.raises(RunError, match=r"(?i)cannot (be )?write|written"):
+            make(tmp_path / name, toy_episodes, toy_bank)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert not list(tmp_path.iterdir())
+    make(tmp_path / name, toy_episodes, toy_bank)
+
+
+def test_damaged_files_are_errors_with_a_place(toy_episodes: list[Trajectory], tmp_path: Path) -> None:
+    for name in FORMATS:
+        make(tmp_path / name, toy_episodes, None, k=0)
+    (tmp_path / "rows.jsonl").write_bytes((tmp_path / "rows.jsonl").read_bytes()[:-100])
+    (tmp_path / "rows.parquet").write_bytes(b"PAR1")
+    for arrow in (tmp_path / "rows").glob("*.arrow"):
+        arrow.write_bytes(b"")
+    for name, why in (("rows.jsonl", "line 16, is damaged"), ("rows.parquet", "cannot be read"), ("rows", "cannot be read")):
+        with pytest.raises(RunError, match=why):
+            list(read_rows(tmp_path / name))
+        with pytest.raises(RunError, match="cannot be read"):
+            load_dataset(tmp_path / name)
+
+
+def test_a_description_of_somebody_else_is_kept(toy_episodes: list[Trajectory], tmp_path: Path) -> None:
+    (tmp_path / "rows.jsonl.dataset.json").write_text("mine")
+    with pytest.raises(ConfigError, match=r"rows\.jsonl\.dataset\.json exists already"):
+        make(tmp_path / "rows.jsonl", toy_episodes, None, k=0)
+    assert (tmp_path / "rows.jsonl.dataset.json").read_text() == "mine"

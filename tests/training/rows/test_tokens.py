@@ -14,7 +14,7 @@ from tiny import make_tokenizer
 from exprag.errors import ConfigError
 from exprag.models.tokens import tokenizer_hash
 from exprag.training.rows.config import DataConfig
-from exprag.training.rows.dataset import Description, TokenizerRecord
+from exprag.training.rows.description import Description, TokenizerRecord
 from exprag.training.rows.tokens import IGNORED, ChatTokens, check_tokenizer
 
 CHATML = (

@@ -51,7 +51,7 @@ def test_from_rows_to_a_chosen_adapter(base: str, toy_dataset: Path, tmp_path: P
 
 
 def test_bad_input_is_told(base: str, toy_dataset: Path, tmp_path: Path) -> None:
-    with pytest.raises(ExpragError, match="no dataset"):
+    with pytest.raises(ExpragError, match="not a dataset"):
         run("train", str(tmp_path), "--model", base, "-o", str(tmp_path / "out"))
     with pytest.raises(ExpragError, match="no recipe 'lora'"):
         run("train", str(toy_dataset), "--model", base, "-o", str(tmp_path / "out"), "--recipe", "lora")
