@@ -79,6 +79,7 @@ class Sessions:
     def __init__(self, factory: Callable[[], TextEnvironment], capacity: int = 8) -> None:
         self._factory = factory
         self._capacity = max(1, capacity)
+        # Not an LRU of cachetools: a session that is playing must not be evicted, whatever the capacity.
         self._live: OrderedDict[str, _Session] = OrderedDict()
         self._idle: list[_Session] = []
         self._lock = threading.Lock()

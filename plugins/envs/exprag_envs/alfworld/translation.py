@@ -10,11 +10,12 @@ import gzip
 import hashlib
 import json
 import sys
-from collections import OrderedDict
 from importlib.metadata import version
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
+
+from cachetools import LRUCache
 
 from exprag_envs.alfworld.cache import write_whole
 
@@ -22,12 +23,11 @@ FORMAT = 1
 
 
 class TranslationCache:
-    """`pddl2sas` of fast-downward, remembered. `folder` None keeps it in memory alone; `keep` bounds the games there."""
+    """`pddl2sas` of fast-downward, cached: on disk below `folder` (None: not on disk), and up to `capacity` games in memory."""
 
-    def __init__(self, folder: Path | None, keep: int = 32) -> None:
+    def __init__(self, folder: Path | None, capacity: int = 32) -> None:
         self.folder = folder
-        self.keep = keep
-        self._memory: OrderedDict[str, tuple[Any, str]] = OrderedDict()
+        self._memory: LRUCache[str, tuple[Any, str]] = LRUCache(capacity)
         self._salt = f"{FORMAT} {version('fast-downward-textworld')} {version('textworld')}"
 
     def __call__(self, domain: str, problem: str, verbose: bool = False, optimize: bool = False) -> tuple[Any, str]:
@@ -37,17 +37,14 @@ class TranslationCache:
         for both and half of the work is saved.
         """
         key = hashlib.sha256("\0".join((self._salt, domain, problem)).encode()).hexdigest()
-        if key in self._memory:
-            self._memory.move_to_end(key)
-            return self._memory[key]
-        content = self._read(key)
-        if content is None:
-            content = _translate(domain, problem)
-            self._write(key, content)
-        self._memory[key] = _revive(content), content["sas"]
-        if len(self._memory) > self.keep:
-            self._memory.popitem(last=False)
-        return self._memory[key]
+        translation = self._memory.get(key)
+        if translation is None:
+            content = self._read(key)
+            if content is None:
+                content = _translate(domain, problem)
+                self._write(key, content)
+            translation = self._memory[key] = _revive(content), content["sas"]
+        return translation
 
     def _path(self, key: str) -> Path | None:
         return self.folder / key[:2] / f"{key}.json.gz" if self.folder else None
