@@ -7,6 +7,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
+from exprag.environments import calls
 from exprag.errors import ExpragError
 from exprag.runs.config import RunConfig, choose_tasks
 from exprag.runs.directory import RunDirectory
@@ -43,7 +44,7 @@ def run(config: RunConfig, out: str | Path, *, retry_errors: bool = False, progr
     if config.agent.index_state in ("matched", "mismatched") and not config.agent.index_types:
         config = config.changed(index_types=sorted({task.type for task in tasks}))
     config = directory.prepare(_pin_bank(config, directory))
-    directory.write_versions(environment.fingerprint(), bank_version=config.bank_version)
+    directory.write_versions(calls.fingerprint(environment), bank_version=config.bank_version)
     if retry_errors and (dropped := directory.drop_errors()):
         directory.log(f"dropped {dropped} episodes that ended in an error, to play them again")
     learner = Learner(config, directory) if config.learn != "none" else None

@@ -10,6 +10,7 @@ from functools import partial
 from typing import Any, get_type_hints
 
 from exprag.contracts.environment import TextEnvironment
+from exprag.environments import calls
 from exprag.environments.expert import play_expert
 from exprag.environments.sessions import Sessions
 from exprag.errors import ConfigError, ExpragError
@@ -39,7 +40,7 @@ class ExpertPlayer:
         return play_expert(self._environment, task, config.expert, seed=config.seed, run=config.name, max_steps=steps)
 
     def close(self) -> None:
-        self._environment.close()
+        calls.close(self._environment)
 
 
 class AgentPlayer:
