@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from command_line import exprag
 
 from exprag.bank import Bank
 from exprag.environments.expert import play_expert
@@ -151,24 +152,20 @@ def test_a_bank_on_the_network_is_opened_only_if_it_is_named(
 
 
 def test_the_command_names_offenders_and_exits_with_1(bank: Bank, episodes: list[Trajectory], tmp_path: Path) -> None:
-    from typer.testing import CliRunner
-
-    from exprag.cli.main import app
-
     path = tmp_path / "rows.jsonl"
     rows(path, episodes, bank)
-    assert CliRunner().invoke(app, ["audit", str(path)]).exit_code == 0
+    assert exprag("audit", path).exit_code == 0
     edit(path, 3, recalled=[{"id": episodes[3].id, "score": 1.0, "reason": ""}])
-    outcome = CliRunner().invoke(app, ["audit", str(path), "--bank", bank.uri])
+    outcome = exprag("audit", path, "--bank", bank.uri)
     assert outcome.exit_code == 1
     assert episodes[3].id in outcome.output
     assert "1 that should not have been" in outcome.output
 
 
 def test_bad_input(bank: Bank, episodes: list[Trajectory], tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="is no dataset"):
+    with pytest.raises(ConfigError, match="is not a dataset"):
         audit(tmp_path)
-    with pytest.raises(ConfigError, match="There is no run and no training set .*nowhere"):
+    with pytest.raises(ConfigError, match=r"There is no run and no training set .*nowhere"):
         audit(tmp_path / "nowhere")
     rows(tmp_path / "rows.jsonl", episodes, bank)
     with pytest.raises(BankError):
