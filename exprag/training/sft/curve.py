@@ -1,4 +1,4 @@
-"""What a training did, epoch by epoch: losses, and the success of each checkpoint on each set of tasks it has played.
+"""What a training did, epoch by epoch: losses, and the success of each checkpoint on each set of tasks that it played.
 
 The figures are those of arXiv 2603.18272 (3 and 4): success may go on rising long after validation loss has turned up.
 """
@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from exprag import html
 from exprag.errors import ConfigError, RunError
+from exprag.files import cannot_write
 from exprag.training.sft.rollouts import Rollout, read_rollouts
 
 if TYPE_CHECKING:
@@ -24,14 +25,16 @@ METRICS = "metrics.jsonl"
 
 @dataclass(frozen=True)
 class Curve:
-    """Losses by name (`training`, `validation` or `validation, NAME`) as (epoch, nats a token), and rollouts by set."""
+    """The course of a training."""
 
     losses: dict[str, list[tuple[float, float]]]
+    """Losses by name (`training`, `validation` or `validation, NAME`), as (epoch, nats a token)."""
     rollouts: dict[str, list[Rollout]]
+    """Rollouts by set, by step."""
 
 
 def read_curve(out: str | Path) -> Curve:
-    """What a training has logged and played so far. Raises RunError where OUT is no training."""
+    """What a training has logged and played so far. Raises RunError where OUT is not a training."""
     path = Path(out) / METRICS
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
@@ -40,12 +43,12 @@ def read_curve(out: str | Path) -> Curve:
     losses: dict[str, list[tuple[float, float]]] = defaultdict(list)
     for line in lines:
         try:
-            logged = json.loads(line)
+            logs = json.loads(line)
         except ValueError:  # the last line of a training that is being written or was killed
             continue
-        for name, value in logged.items():
+        for name, value in logs.items():
             if name == "loss" or (name.startswith("eval_") and name.endswith("loss")):
-                losses[_loss_name(name)].append((logged["epoch"], value))
+                losses[_loss_name(name)].append((logs["epoch"], value))
     rollouts: dict[str, list[Rollout]] = defaultdict(list)
     for rollout in read_rollouts(out):
         rollouts[rollout.set].append(rollout)
@@ -119,10 +122,10 @@ def _page(name: str, curve: Curve, svg: str) -> str:
     return html.render("exprag.training.sft", "curve.html", title=title, figure=svg, head=head, rows=rows)
 
 
-def _loss_name(logged: str) -> str:
-    if logged == "loss":
+def _loss_name(name: str) -> str:
+    if name == "loss":
         return "training"
-    return ", ".join(["validation", *filter(None, [logged.removeprefix("eval_").removesuffix("loss").strip("_")])])
+    return ", ".join(["validation", *filter(None, [name.removeprefix("eval_").removesuffix("loss").strip("_")])])
 
 
 def _write(path: Path, data: bytes) -> None:
@@ -133,4 +136,4 @@ def _write(path: Path, data: bytes) -> None:
         partial.replace(path)
     except OSError as error:
         partial.unlink(missing_ok=True)
-        raise RunError(f"Cannot write {path}: {error.strerror}.", cure="Name a file in a writable folder.") from error
+        raise cannot_write(path, error) from error

@@ -1,6 +1,6 @@
 """Episodes of a checkpoint: sets of tasks, played by the ordinary runs, as run directories OUT/rollouts/SET/checkpoint-STEP.
 
-An interrupted call goes on where it was, what was played is not played again, and `exprag report` reads the folders.
+An interrupted call goes on where it was, no episode is played twice, and `exprag report` reads the folders.
 """
 
 from __future__ import annotations
@@ -31,20 +31,32 @@ Progress = Callable[[str, int, int, Trajectory | None], None]
 
 @dataclass(frozen=True)
 class Rollout:
-    """How one checkpoint did on one set of tasks. Rates in [0, 1]; `low` and `high` are Wilson's 95 % limits; `steps` a mean."""
+    """How one checkpoint did on one set of tasks."""
 
     set: str
+    """Name of the set."""
     checkpoint: str
+    """Name of the checkpoint's folder."""
     step: int
+    """Optimizer steps of the checkpoint."""
     epoch: float
+    """Passes over the rows of the checkpoint."""
     n: int
+    """Episodes, those that ended in an error included."""
     solved: int
+    """Episodes that reached the goal."""
     success: float
+    """Share of them, in [0, 1]."""
     low: float
+    """Lower limit of Wilson's 95 % interval of the success."""
     high: float
+    """Upper limit of that interval."""
     score: float | None
+    """Mean score of the episodes that have one."""
     steps: float
+    """Mean length of an episode."""
     errors: int
+    """Episodes that ended in an error."""
 
 
 def rollout_config(source: str | Path, **fields: Any) -> RunConfig:
@@ -74,17 +86,17 @@ def play_checkpoint(
     out = checkpoint.parent
     spec = f"hf:{checkpoint}" + (f"?{urlencode(model_options)}" if model_options else "")
     for name, config in sets.items():
-        shown = partial(progress, f"{name}/{checkpoint.name}") if progress else None
-        played = config.model_copy(update={"model": spec, "policy": "agent"})
+        report = partial(progress, f"{name}/{checkpoint.name}") if progress else None
+        run_config = config.model_copy(update={"model": spec, "policy": "agent"})
         with _undisturbed():
-            play(played, out / "rollouts" / name / checkpoint.name, progress=shown)
+            play(run_config, out / "rollouts" / name / checkpoint.name, progress=report)
     card = Card.read(checkpoint)
     results = {r.set: asdict(r) for r in read_rollouts(out) if r.checkpoint == checkpoint.name}
     card.model_copy(update={"results": card.results | {"rollouts": results}}).write(checkpoint)
 
 
 def read_rollouts(out: str | Path) -> list[Rollout]:
-    """What has been played so far, by set and step."""
+    """The rollouts so far, by set and step."""
     rollouts = []
     for folder in sorted(Path(out).glob("rollouts/*/checkpoint-*")):
         checkpoint = Path(out) / folder.name
@@ -121,27 +133,27 @@ def _rollout(folder: Path, epoch: float, episodes: list[Trajectory]) -> Rollout:
 
 def check_sets(sets: Sets, by: str | None) -> dict[str, RunConfig]:
     """The sets by name, once it is known that each has tasks and its bank, and that `by` is one of them."""
-    named = name_sets(sets)
-    if by is not None and by not in named:
-        raise ConfigError(f"There is no set {by!r} to choose by.", cure=f"Sets: {', '.join(named)}.")
-    for config in named.values():
+    by_name = name_sets(sets)
+    if by is not None and by not in by_name:
+        raise ConfigError(f"There is no set {by!r} to choose by.", cure=f"Sets: {', '.join(by_name)}.")
+    for config in by_name.values():
         choose_tasks(make_environment(config), config)
         if config.bank is not None:
             from exprag.bank import Bank
 
             Bank.open(config.bank, version=config.bank_version)
-    return named
+    return by_name
 
 
 def name_sets(sets: Sets) -> dict[str, RunConfig]:
     """Sets by name; a single one is named by its configuration."""
-    named = {sets.name or "tasks": sets} if isinstance(sets, RunConfig) else dict(sets)
-    if not named:
+    by_name = {sets.name or "tasks": sets} if isinstance(sets, RunConfig) else dict(sets)
+    if not by_name:
         raise ConfigError("There is no set of tasks to play.", cure="Give at least one run configuration.")
-    for name in named:
+    for name in by_name:
         if not re.fullmatch(r"[\w.+-]+", name):
-            raise ConfigError(f"{name!r} is no name of a set: it becomes a folder.", cure="Use letters, digits, - and _.")
-    return named
+            raise ConfigError(f"{name!r} cannot name a set: the name becomes a folder.", cure="Use letters, digits, - and _.")
+    return by_name
 
 
 def step_of(checkpoint: Path) -> int:

@@ -9,19 +9,16 @@ import sys
 from pathlib import Path
 
 import pytest
-from typer.testing import CliRunner
+from command_line import call
 
-from exprag.cli.main import app
 from exprag.errors import ExpragError
 from exprag.models.cards import Card
 
-SETTINGS = ["--epochs", "2", "--batch-size", "2", "--learning-rate", "1e-2"]
+SETTINGS = ["--num-train-epochs", "2", "--batch-size", "2", "--learning-rate", "1e-2"]
 
 
 def run(*arguments: str) -> str:
-    result = CliRunner().invoke(app, arguments)
-    if isinstance(result.exception, ExpragError):
-        raise result.exception
+    result = call(*arguments)
     assert result.exit_code == 0, result.output
     return result.output
 
@@ -33,7 +30,7 @@ def test_from_rows_to_a_chosen_adapter(base: str, toy_dataset: Path, tmp_path: P
     easy = tmp_path / "easy.toml"
     easy.write_text('environment = "toy:Toy"\ntypes = ["fetch"]\nlimit = 1\nmax_steps = 1\nworkers = 0\n')
     told = run(
-        *("train", str(toy_dataset), "--model", base, "-o", str(out), "--recipe", str(mine), *SETTINGS, "--set", "lora_alpha=8"),
+        *("train", str(toy_dataset), "--model", base, "-o", str(out), "--recipe", str(mine), *SETTINGS, "--lora-alpha", "8"),
         *("--validation", "0.25", "--rollout", str(easy), "--max-new-tokens", "2"),
     )
     assert f"{out / 'best'}: 2 epochs, 4 steps" in told
@@ -41,7 +38,7 @@ def test_from_rows_to_a_chosen_adapter(base: str, toy_dataset: Path, tmp_path: P
     assert (card.recipe["name"], card.recipe["r"], card.recipe["lora_alpha"]) == ("mine", 4, 8)
     assert "easy" in card.results["rollouts"]  # type: ignore[operator]
 
-    fields = ["--arm", "max_steps=1", "--arm", "environment=toy:Toy", "--limit", "1", "--max-new-tokens", "2"]
+    fields = ["--max-steps", "1", "-e", "toy:Toy", "--limit", "1", "--max-new-tokens", "2"]
     told = run("select", str(out), "--types", "fetch", "--types", "carry", "--by", "carry", *fields)
     assert "by carry" in told
     assert (out / "rollouts" / "carry" / "checkpoint-4" / "episodes.jsonl").is_file()
