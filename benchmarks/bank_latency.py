@@ -99,11 +99,11 @@ def ingest(folder: Path, episodes: list[Trajectory], repeats: int) -> dict[str, 
     raw_times, commit_times, whole_times, rows_times = [], [], [], []
     for i in range(repeats):
         bank = Bank.create(folder / f"bank{i}")
-        writer = bank._writer
+        writer = bank.writer()
         parts = [episodes[n : n + 256] for n in range(0, len(episodes), 256)]
         rows: list[pa.RecordBatch] = []
         rows_times.append(seconds(lambda w=writer, r=rows, p=parts: r.extend(w.rows(part, [TRUSTED] * len(part)) for part in p)))
-        schema = bank._table.schema
+        schema = bank.table.schema
         raw = lancedb.connect(str(folder / f"raw{i}")).create_table("rows", schema=schema)
         arrow = pa.Table.from_batches(rows)
         raw_times.append(seconds(lambda t=raw, a=arrow: t.add(a)))

@@ -91,7 +91,7 @@ def kinds(n: int) -> tuple[np.ndarray, np.ndarray]:
 
 def fill(bank: Bank, vectors: np.ndarray) -> float:
     """Write the rows as finished Arrow columns, a chunk a commit; returns seconds."""
-    schema, (types, success) = bank._table.schema, kinds(len(vectors))
+    schema, (types, success) = bank.table.schema, kinds(len(vectors))
     task = Task(environment="house", id="NUMBER", split="train", type="TYPE", instruction="task NUMBER")
     whole = Trajectory(id="tNUMBER", task=task, steps=(Step(observation="A room.", action="look"),), success=True)
     payload = whole.to_json()
@@ -122,7 +122,7 @@ def fill(bank: Bank, vectors: np.ndarray) -> float:
             for field in schema
         ]
         started = time.perf_counter()
-        bank._table.add(pa.Table.from_arrays(arrays, schema=schema))
+        bank.table.add(pa.Table.from_arrays(arrays, schema=schema))
         seconds += time.perf_counter() - started
     return seconds
 

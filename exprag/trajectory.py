@@ -70,6 +70,8 @@ class Record(BaseModel):
             where = ".".join(str(part) for part in first["loc"]) or "the record"
             more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
             raise RecordError(f"Not a valid {cls.__name__}: {where}: {first['msg']}{more}.") from error
+        except RecursionError as error:
+            raise RecordError(f"Not a valid {cls.__name__}: its data are nested too deeply.") from error
 
     @classmethod
     def from_json(cls, text: str | bytes) -> Self:

@@ -1,4 +1,4 @@
-"""A cache of embeddings by text: making a bank anew, or adding a strategy to it, embeds no text twice.
+"""A cache of embeddings by text: making a bank again, or adding a strategy to it, embeds no text twice.
 
 One SQLite file for each encoder, in the folder that EXPRAG_CACHE names (default: ~/.cache/exprag; "off": no cache). An encoder
 is known by its spec and by the vector that it gives a fixed text, so that another model under the same name has a file of its

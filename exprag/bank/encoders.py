@@ -9,24 +9,27 @@ and by profile, a model with the vector index that suits it:
     qwen3            hf:Qwen/Qwen3-Embedding-0.6B, as in the paper; the index goes by size
     bge-m3           hf:BAAI/bge-m3 with HNSW
 
-An encoder of one's own is any object with `spec`, `encode_keys` and `encode_query`.
+Your own encoder is any object with `spec`, `encode_keys` and `encode_query`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from threading import Lock
 from typing import Any, Protocol
 
 import numpy as np
+from cachetools import LRUCache
 
 from exprag.bank.embeddings import PROBE_TEXT, cached
 from exprag.bank.schema import Description
-from exprag.errors import BankError, PluginError
+from exprag.errors import BankError, PluginError, boundary
 from exprag.text import utf8
 
 LEXICAL = "lexical"
 PROFILES = {"qwen3": ("hf:Qwen/Qwen3-Embedding-0.6B", "auto"), "bge-m3": ("hf:BAAI/bge-m3", "ivf_hnsw_sq")}
 _PROBE_LENGTH = 32
+_QUERIES = 64  # vectors of the latest queries held in memory: trajectories and documents are asked by the same text
 
 
 class Encoder(Protocol):
@@ -71,15 +74,13 @@ class HuggingFaceEncoder:
             raise PluginError(
                 f"The encoder 'hf:{model}' needs an extra that is not installed ({error}).", cure="pip install 'exprag[hf]'"
             ) from error
-        try:
+        what = f"The encoder 'hf:{model}'"
+        cure = "Give a sentence-transformers model id that can be downloaded, or a local folder that holds one."
+        with (
+            boundary(BankError, f"{what} could not be loaded", cure=cure),
+            boundary(PluginError, f"{what} lacks a package", cure="pip install 'exprag[hf]'", catch=(ImportError,)),
+        ):
             self.model = HuggingFaceEmbeddings(model_name=model, **options)
-        except ImportError as error:
-            raise PluginError(f"The encoder 'hf:{model}' lacks a package: {error}.", cure="pip install 'exprag[hf]'") from error
-        except Exception as error:
-            raise BankError(
-                f"The encoder 'hf:{model}' could not be loaded: {type(error).__name__}: {str(error).strip()[:300]}",
-                cure="Give a sentence-transformers model id that can be downloaded, or a local folder that holds one.",
-            ) from error
         self.spec = f"hf:{model}"
         prompts: dict[str, str] = getattr(self.model._client, "prompts", None) or {}
         self.model.encode_kwargs = {**_prompt(prompts, "document", "passage"), **self.model.encode_kwargs}
@@ -110,10 +111,61 @@ def checked(vectors: np.ndarray, shape: tuple[int, ...], spec: str) -> np.ndarra
     return vectors
 
 
+def describe_encoder(encoder: str | Encoder, index: str) -> tuple[Encoder | None, Description]:
+    """The encoder, loaded (None: lexical), and what a new bank records about it. `index` auto is the profile's, if it is one."""
+    from exprag import __version__
+
+    if index == "auto" and isinstance(encoder, str) and encoder in PROFILES:
+        index = PROFILES[encoder][1]
+    loaded = load_encoder(encoder) if isinstance(encoder, str) else encoder
+    if loaded is None:
+        return None, Description(LEXICAL, exprag=__version__, index=index)
+    dimension, beginning = probe(loaded)
+    return loaded, Description(loaded.spec, dimension, beginning, __version__, index=index)
+
+
 def probe(encoder: Encoder) -> tuple[int, tuple[float, ...]]:
     """(dimension, the beginning of the vector of a fixed text): what a bank remembers its encoder by."""
     vector = encoder.encode_keys([PROBE_TEXT])[0]
     return len(vector), tuple(round(float(x), 5) for x in vector[:_PROBE_LENGTH])
+
+
+class BankEncoder:
+    """The encoder of one bank: loaded at first need, compared with the one that the bank was made with, and asked once for each
+    of the latest queries."""
+
+    def __init__(self, about: Description, uri: str, loaded: Encoder | None = None) -> None:
+        self.dimension = about.dimension
+        self._about, self._uri = about, uri
+        self._source: str | Encoder = about.encoder
+        self._loaded = loaded
+        self._vectors: LRUCache[str, np.ndarray] = LRUCache(_QUERIES)
+        self._lock = Lock()  # of the vectors
+
+    def use(self, encoder: str | Encoder) -> None:
+        """Load this one, whose files may lie elsewhere than the bank's spec says. Raises BankError where it is another."""
+        spec, own = spec_of(encoder) if isinstance(encoder, str) else encoder.spec, self._about.encoder
+        if LEXICAL in (spec, own) and spec != own:
+            raise other_encoder(spec, own, self._uri)
+        if spec != own or not isinstance(encoder, str):
+            self._source = encoder
+            self.load()
+
+    def load(self) -> Encoder:
+        if self._loaded is None:
+            self._loaded = verified(self._source, self._about, self._uri)
+        return self._loaded
+
+    def query_vector(self, text: str) -> np.ndarray:
+        """float32 [dimension], finite. Raises BankError where the encoder breaks its contract."""
+        with self._lock:
+            vector = self._vectors.get(text)
+        if vector is None:
+            encoder = self.load()
+            vector = checked(encoder.encode_query(text), (self.dimension,), encoder.spec)
+            with self._lock:
+                self._vectors[text] = vector
+        return vector
 
 
 def verified(encoder: str | Encoder, about: Description, uri: str) -> Encoder:

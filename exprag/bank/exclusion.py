@@ -33,7 +33,7 @@ class Exclusion:
         is being trained on). `exclude_by` names metadata fields: tasks with the same value are excluded too (the same floor
         plan, the same product)."""
         groups = frozenset({(task.environment, task.group)}) if task.group else frozenset()
-        shared = {(task.environment, name, _said(task, name)) for name in exclude_by if task.metadata.get(name) is not None}
+        shared = {(task.environment, name, _value(task, name)) for name in exclude_by if task.metadata.get(name) is not None}
         return cls(frozenset({task.key}), groups, frozenset(trajectory_ids), metadata=frozenset(shared))
 
     def to_where(self) -> str:
@@ -55,9 +55,9 @@ class Exclusion:
             and (task.environment, task.group) not in self.groups
             and trajectory.id not in self.trajectory_ids
             and task.type not in self.types
-            and not any(task.environment == e and _said(task, name) == value for e, name, value in self.metadata)
+            and not any(task.environment == e and _value(task, name) == value for e, name, value in self.metadata)
         )
 
 
-def _said(task: Task, name: str) -> str:
+def _value(task: Task, name: str) -> str:
     return repr(task.metadata.get(name))

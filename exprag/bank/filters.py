@@ -1,19 +1,33 @@
-"""Filters: which rows of a bank are meant, as one SQL condition, with every value quoted.
+"""Filters: which rows of a bank are meant, as one SQL condition, with every value quoted; and which rows a search may return.
 
 What a text column holds is `utf8(text)`; a condition is written from the same form, so the two always agree.
+
+A row is "trusted" or "quarantined". Quarantined rows are stored, listed and exported like any other, but no search returns them
+unless its filter asks for them by name: experience that nobody vouches for must not enter a prompt unasked.
+
+    added by a program (`Bank.add`), or from your own run directory      trusted where the outcome is known, else quarantined
+    imported from a file                                                 quarantined
+
+`trust=True` and `trust=False` set the word at once; `Bank.trust` and `Bank.quarantine` set it later.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from exprag.errors import ConfigError
 from exprag.text import utf8
 from exprag.trajectory import Trajectory
 
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from exprag.bank.exclusion import Exclusion
+
+TRUST = "trust"  # the column
 TRUSTED, QUARANTINED = "trusted", "quarantined"
 
 
@@ -109,6 +123,31 @@ class Filter:
         )
 
 
+def trust_word(trajectory: Trajectory, trust: bool | None) -> str:
+    """The word in a new row's column `trust`; None decides by the outcome."""
+    trusted = trajectory.success is not None if trust is None else trust
+    return TRUSTED if trusted else QUARANTINED
+
+
+def row_condition(schema: pa.Schema, where: Filter | None) -> str:
+    """The filter as SQL for a table of this schema. Rows of a bank older than the column `trust` count as trusted."""
+    where = where or Filter()
+    if where.trust is None or TRUST in schema.names:
+        return where.to_where()
+    return both(replace(where, trust=None).to_where(), "" if TRUSTED in where.trust else "false")
+
+
+def search_condition(schema: pa.Schema, where: Filter | None, exclude: Exclusion | None, *, all_trusted: bool) -> str:
+    """What a row must fulfil to be found, as SQL: the filter, the exclusion, and trust unless the filter names it.
+
+    Where all rows are trusted the column is not asked: a condition makes a vector search of 100,000 rows a third slower.
+    """
+    where = where or Filter()
+    if where.trust is None and not all_trusted:
+        where = replace(where, trust=(TRUSTED,))
+    return both(row_condition(schema, where), exclude.to_where() if exclude else "")
+
+
 _COLUMNS = {
     "environment": "environment",
     "types": "type",
@@ -130,5 +169,6 @@ def _second(moment: str | datetime) -> str:
     try:
         at = moment if isinstance(moment, datetime) else datetime.fromisoformat(moment)
     except (TypeError, ValueError) as error:
-        raise ConfigError(f"{moment!r} is no time.", cure="Write ISO 8601, such as 2026-11-21 or 2026-11-21T09:30:00.") from error
+        cure = "Write ISO 8601, such as 2026-11-21 or 2026-11-21T09:30:00."
+        raise ConfigError(f"{moment!r} is not a time.", cure=cure) from error
     return (at.astimezone(UTC) if at.tzinfo else at).replace(tzinfo=None).isoformat(timespec="seconds")

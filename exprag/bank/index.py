@@ -1,39 +1,44 @@
-"""Vector indices: which one pays at a size, how it is asked, and how well it finds.
+"""Indices: which vector index pays at a size and how it is asked, the full-text index of the keys, and the upkeep after writes.
+
+The full-text index is configured in one place, `full_text`.
 
 Below some ten thousand vectors all are compared: that is exact, and as fast. Above, inverted lists (IVF), of which a search reads
-so many that it finds what the exact one finds; raw vectors in about 2√n partitions first (the smaller they are, the less is read
-for the same recall), and from the size on at which reading them takes too long, quantised ones in √n, whose best are compared
-again with the raw. An index's name says its kind and partitions: `task-ivf_flat-632`.
+enough to find what the exact one finds; raw vectors in about 2√n partitions first (the smaller they are, the less is read for the
+same recall), and from the size at which reading them takes too long, quantised ones in √n, the best of which are compared again
+with the raw. An index's name says its kind and partitions: `task-ivf_flat-632`.
 """
 
 from __future__ import annotations
 
 import math
 import re
-import statistics
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from datetime import timedelta
+from pathlib import Path
 from typing import Any, NamedTuple
 
-import numpy as np
-import pyarrow as pa
-
-from exprag.bank.hop import asynchronous, wait
-from exprag.bank.reports import IndexReport
-from exprag.bank.schema import VECTOR, describe, is_by_step, strategies_of
-from exprag.errors import ConfigError
+from exprag.bank.filters import TRUST
+from exprag.bank.schema import KEY, VECTOR, describe, is_by_step, strategies_of
+from exprag.bank.store import Store, guard
+from exprag.errors import BankError, ConfigError
 
 EXACT = "exact"
 KINDS = {"ivf_flat": "IvfFlat", "ivf_sq": "IvfSq", "ivf_rq": "IvfRq", "ivf_hnsw_sq": "HnswSq"}
 _FEW, _MANY = 10_000, 300_000  # vectors from which an index pays, and from which a quantised one does
 _PROBES = 96
 _REFINE = {"ivf_flat": 0, "ivf_sq": 1, "ivf_rq": 3, "ivf_hnsw_sq": 1}
-_GROWN = 2  # an index is made anew when it should have so many times its partitions,
-_PIECES = 8  # or lies in so many pieces: each upkeep may add one, and each costs a search 0.4 ms
+_GROWN = 2  # an index is rebuilt when it should have this many times its partitions,
+_PIECES = 8  # or lies in this many pieces: each upkeep may add one, and each costs a search 0.4 ms
 KEEP_ALL = timedelta(days=36_500)
 _TRAINING = {"sample_rate": 64, "max_iterations": 20}
 _NAME = re.compile(r"(.+)-([a-z_]+)-(\d+)")
+# Upkeep merges small writes and rewrites the table for it, so it waits for some. What waiting costs a search, measured: 0.1 ms
+# a fragment (a fragment is a write), and 0.1 ms a row outside the full-text index where keys are whole trajectories.
+_WRITES, _MOST_WRITES, _SHARE = 16, 256, 512
+# What filters and exclusions ask. At 10,000 rows these halve the time of a filtered search; far below they cost more than that.
+_FILTERED = {"task_key": "BTree", "task_group": "BTree", **dict.fromkeys(("environment", "type", "success", TRUST), "Bitmap")}
+_FILTERED_ROWS = 2_000
 
 
 class Plan(NamedTuple):
@@ -48,17 +53,17 @@ class Plan(NamedTuple):
 
 
 def check_kind(kind: str) -> str:
-    """The kind, if it is one. Raises ConfigError with those that there are."""
+    """The kind, if it is one. Raises ConfigError naming those that exist."""
     if kind not in ("auto", EXACT, *KINDS):
         raise ConfigError(f"An index is auto, exact, {', '.join(KINDS)}; not {kind!r}.")
     return kind
 
 
 def plan(vectors: int, kind: str = "auto") -> Plan:
-    """The index for so many vectors: by size, or of one kind from the size on at which any pays."""
+    """The index for this many vectors: by size, or of one kind from the size at which any pays."""
     if kind == EXACT or vectors < _FEW:
-        return Plan(EXACT, 0, "as asked for" if kind == EXACT else f"fewer than {_FEW:,} vectors")
-    why = "as asked for"
+        return Plan(EXACT, 0, "as requested" if kind == EXACT else f"fewer than {_FEW:,} vectors")
+    why = "as requested"
     if kind == "auto":
         small = vectors < _MANY
         kind, why = ("ivf_flat", f"{_FEW:,} to {_MANY:,} vectors") if small else ("ivf_rq", f"{_MANY:,} vectors or more")
@@ -67,13 +72,10 @@ def plan(vectors: int, kind: str = "auto") -> Plan:
     return Plan(kind, min(4096, partitions), why)
 
 
-def present(indices: Iterable[Any]) -> dict[str, Plan]:
-    """The vector index of each strategy that has one, of the table's listed indices."""
-    found = {}
-    for index in indices:
-        if index.columns[0].startswith(VECTOR) and (parts := _NAME.fullmatch(index.name)):
-            found[parts[1]] = Plan(parts[2], int(parts[3]))
-    return found
+def vector_indices(indices: Iterable[Any]) -> dict[str, Plan]:
+    """The vector index of each strategy that has one, from the table's list of indices."""
+    named = ((index, _NAME.fullmatch(index.name)) for index in indices if index.columns[0].startswith(VECTOR))
+    return {parts[1]: Plan(parts[2], int(parts[3])) for _, parts in named if parts}
 
 
 def count_vectors(table: Any, strategy: str) -> int:
@@ -84,50 +86,58 @@ def count_vectors(table: Any, strategy: str) -> int:
 
 
 def outgrown(table: Any) -> dict[str, Plan]:
-    """The indices that should be made: missing where one pays by now, far too small, in pieces, or not of the bank's kind."""
-    wanted = {}
-    have, kind = present(table.list_indices()), describe(table.schema, "").index
+    """The vector indices to be built: missing where one pays by now, far too small, in pieces, or not of the bank's kind."""
+    plans = {}
+    existing, kind = vector_indices(table.list_indices()), describe(table.schema, "").index
     for name in strategies_of(table.schema):
         if VECTOR + name not in table.schema.names:
             continue
-        ideal, now = plan(count_vectors(table, name), kind), have.get(name)
+        ideal, now = plan(count_vectors(table, name), kind), existing.get(name)
         if ideal.kind != EXACT and (
             now is None
             or ideal.partitions >= _GROWN * now.partitions
             or (kind != "auto" and now.kind != kind)
             or (now.partitions > 1 and table.index_stats(now.name(name)).num_indices >= _PIECES)
         ):
-            wanted[name] = ideal
-    return wanted
+            plans[name] = ideal
+    return plans
 
 
-def build(table: Any, strategy: str, chosen: Plan) -> float:
-    """Make the index in place of the one that is there; returns seconds."""
+def grow(table: Any) -> dict[str, Plan]:
+    """Build the vector indices that pay by now; returns them."""
+    plans = outgrown(table)
+    for name, new in plans.items():
+        build(table, name, new)
+    return plans
+
+
+def build(table: Any, strategy: str, new: Plan) -> float:
+    """Build a vector index in place of the existing one; returns seconds."""
     import lancedb.index as lance
 
-    started = time.perf_counter()
+    start = time.perf_counter()
     column = VECTOR + strategy
     old = [index.name for index in table.list_indices() if index.columns == [column]]
-    if chosen.kind != EXACT:
+    if new.kind != EXACT:
         # LanceDB indexes lists of vectors by cosine alone, which on unit vectors is the dot product
         by_step = is_by_step(table.schema, strategy)
-        # Partitions made by number LanceDB's `optimize` joins into a few of some ten thousand vectors, which a search reads
-        # all; to a size that they were made for it keeps.
-        size = {"target_partition_size": max(1, count_vectors(table, strategy) // chosen.partitions), **_TRAINING}
-        options = {"num_partitions": chosen.partitions} if chosen.kind == "ivf_hnsw_sq" else size
-        config = getattr(lance, KINDS[chosen.kind])(distance_type="cosine" if by_step else "dot", **options)
-        table.create_index(column, config=config, name=chosen.name(strategy))
-        if by_step:  # made with a partition for so many rows, not vectors, until it is optimized
+        # Partitions set by number LanceDB's `optimize` joins into a few of some ten thousand vectors, which a search reads
+        # all; partitions set by size it keeps.
+        size = {"target_partition_size": max(1, count_vectors(table, strategy) // new.partitions), **_TRAINING}
+        options = {"num_partitions": new.partitions} if new.kind == "ivf_hnsw_sq" else size
+        config = getattr(lance, KINDS[new.kind])(distance_type="cosine" if by_step else "dot", **options)
+        table.create_index(column, config=config, name=new.name(strategy))
+        if by_step:  # it has a partition for this many rows, not vectors, until it is optimized
             table.optimize(cleanup_older_than=KEEP_ALL)
     for name in old:
-        if name != chosen.name(strategy):
+        if name != new.name(strategy):
             table.drop_index(name)
-    return time.perf_counter() - started
+    return time.perf_counter() - start
 
 
-def asked(search: Any, index: Plan | None, by_step: bool, all_partitions: bool = False) -> Any:
-    """The vector query, set to find what an exact one finds. With a narrow filter so many partitions may hold too few rows:
-    then it is to be asked of all. (LanceDB left to read on by itself reads most of them every time.)"""
+def tuned(search: Any, index: Plan | None, by_step: bool, all_partitions: bool = False) -> Any:
+    """The vector query, set to find what an exact one finds. With a narrow filter the usual partitions may hold too few rows:
+    then it is to read `all_partitions`. (LanceDB left to read on by itself reads most of them every time.)"""
     if index is None:
         return search
     search = search.nprobes(_PROBES)
@@ -137,69 +147,114 @@ def asked(search: Any, index: Plan | None, by_step: bool, all_partitions: bool =
     return search.refine_factor(refine) if refine else search
 
 
-def measure(table: Any, strategy: str, sample: int, k: int = 10) -> IndexReport:
-    """Search for `sample` of the stored keys through the index and exactly. Recall counts scores, not ids: among equal ones
-    any is right."""
-    from exprag.bank.search import rank
-    from exprag.bank.view import look
+def full_text(by_step: bool) -> Any:
+    """The configuration of the full-text index of a key column: BM25 with LanceDB's default tokenizer. Keys by step are lists,
+    and each element is a text of its own. Tokenizer, stems and stop words are to be set here and nowhere else."""
+    from lancedb.index import FTS
+    from lancedb.query import DocumentGranularity
 
-    view, within = look(table), asynchronous(table)
-    index = view.vectors.get(strategy)
-    queries = _sample(table, strategy, min(sample, view.rows))
-    best = np.full((len(queries), k), -np.inf, dtype=np.float32)
-    vectors = 0
-    for keys, owners in _vectors(table, strategy):
-        scores = queries @ keys.T
-        if owners is not None:  # a row counts by its best vector
-            scores = np.maximum.reduceat(scores, owners, axis=1)
-        best = -np.partition(-np.concatenate([best, scores], axis=1), k - 1, axis=1)[:, :k]
-        vectors += len(keys)
-    found, took = [], []
-    for query, right in zip(queries, best, strict=True):
-        started = time.perf_counter()
-        ranked = wait(rank(within, view, strategy, query, k, ""))
-        took.append((time.perf_counter() - started) * 1e3)
-        found.append(sum(row.score >= right.min() - 1e-4 for row in ranked) / max(1, np.isfinite(right).sum()))
-    return IndexReport(
-        strategy=strategy,
-        kind=index.kind if index else EXACT,
-        partitions=index.partitions if index else 0,
-        vectors=vectors,
-        recall=round(float(np.mean(found)), 4) if found else None,
-        ms=round(statistics.median(took), 2) if took else None,
-        queries=len(queries),
-    )
+    return FTS(document_granularity=DocumentGranularity.LIST_ELEMENT if by_step else DocumentGranularity.ROW)
 
 
-def _sample(table: Any, strategy: str, count: int) -> np.ndarray:
-    """float32 [count, dimension]: stored keys, spread evenly over the rows."""
-    offsets = np.linspace(0, table.count_rows() - 1, count).astype(int).tolist() if count else []
-    rows = table.take_offsets(offsets).select([VECTOR + strategy]).to_arrow() if count else None
-    found = [keys[len(keys) // 2 : len(keys) // 2 + 1] for keys in _rows(rows[VECTOR + strategy])] if rows else []
-    return np.concatenate([keys for keys in found if len(keys)]) if found else np.empty((0, 1), dtype=np.float32)
+def ensure_indices(table: Any) -> None:
+    """Create the indices that are missing: full text on the keys, the id, and in a bank of some size the filtered columns."""
+    import lancedb.index as lance
+
+    for column in missing_indices(table):
+        if column.startswith(KEY):
+            table.create_index(column, config=full_text(is_by_step(table.schema, column.removeprefix(KEY))))
+        else:
+            table.create_index(column, config=getattr(lance, _FILTERED.get(column, "BTree"))())
 
 
-def _rows(column: pa.ChunkedArray) -> Iterator[np.ndarray]:
-    for value in column:
-        flat = value.values.flatten() if pa.types.is_fixed_size_list(value.values.type) else value.values
-        yield flat.to_numpy().reshape(-1, _dimension(column.type))
+def missing_indices(table: Any) -> list[str]:
+    """Columns that should be indexed and are not."""
+    columns = _always_indexed(table)
+    if table.count_rows() >= _FILTERED_ROWS:
+        columns += [column for column in _FILTERED if column in table.schema.names]
+    return [column for column in columns if column not in _indexed(table)]
 
 
-def _dimension(kind: pa.DataType) -> int:
-    return int(kind.list_size if pa.types.is_fixed_size_list(kind) else kind.value_type.list_size)
+def needed_indices(table: Any) -> list[str]:
+    """Those of the missing without which the bank cannot be searched at all."""
+    lexical = not any(name.startswith(VECTOR) for name in table.schema.names)
+    return [column for column in missing_indices(table) if column == "id" or (lexical and column.startswith(KEY))]
 
 
-def _vectors(table: Any, strategy: str) -> Iterator[tuple[np.ndarray, np.ndarray | None]]:
-    """All vectors, a batch of rows at a time, and by step where each row's begin."""
-    column = VECTOR + strategy
-    for batch in table.search().select([column]).to_batches():
-        values = batch.column(column)
-        if not len(values):
-            continue
-        owners = None
-        if is_by_step(table.schema, strategy):
-            counts = values.value_lengths().to_numpy()
-            owners = np.concatenate([[0], np.cumsum(counts[counts > 0])[:-1]])
-            values = values.flatten()
-        if len(values):
-            yield values.flatten().to_numpy().reshape(len(values), -1), owners
+def _always_indexed(table: Any) -> list[str]:
+    return ["id", *(KEY + name for name in strategies_of(table.schema))]
+
+
+def _indexed(table: Any) -> set[str]:
+    return {column for index in table.list_indices() for column in index.columns}
+
+
+class Upkeep:
+    """What follows a write: small writes are merged and new rows indexed, where there are enough of either.
+
+    BM25 counts words in the indexed rows first, so what a search finds depends a little on whether upkeep has been done. It must
+    not depend on when a process was killed or a disk was full: a note (a small file beside the table) stands from before the
+    write until its upkeep is complete, and the next process that writes to the bank or opens it completes it. The note is empty
+    while rows are written, and says "merge" once merging has begun. On object storage there is none (`note` None).
+
+        upkeep.begin(); table.add(rows); upkeep.complete()
+    """
+
+    def __init__(self, table: Any, note: Path | None) -> None:
+        self.table = table
+        self.note = note
+
+    @property
+    def interrupted(self) -> bool:
+        """Whether a write began here whose upkeep is not complete; under the writer's lock: it was killed, or failed."""
+        return self.note is not None and self.note.exists()
+
+    def begin(self) -> None:
+        """To be called before a write."""
+        if self.note is not None:
+            self.note.touch()
+
+    def complete(self) -> tuple[str, ...]:
+        """To be called after a write, under the writer's lock. Returns one line for each vector index that was built."""
+        notes: tuple[str, ...] = ()
+        if (self.note is not None and self.note.exists() and self.note.stat().st_size) or self._due():
+            if self.note is not None:
+                with self.note.open("a") as file:
+                    file.write("merge\n")
+            self.table.optimize(cleanup_older_than=KEEP_ALL)
+            ensure_indices(self.table)
+            built = grow(self.table).items()
+            notes = tuple(f"index of {name}: {new.kind}, {new.partitions} partitions" for name, new in built)
+        if self.note is not None:
+            self.note.unlink(missing_ok=True)
+        return notes
+
+    def _due(self) -> bool:
+        stats = self.table.stats()
+        fragments, share = stats["fragment_stats"]["num_fragments"], stats["num_rows"] // _SHARE
+        unindexed = (self.table.index_stats(index.name).num_unindexed_rows for index in self.table.list_indices())
+        return (
+            fragments >= max(_WRITES, min(_MOST_WRITES, share))
+            or max(unindexed, default=0) >= max(_WRITES, share)
+            or not _indexed(self.table).issuperset(_always_indexed(self.table))
+        )
+
+
+def resume_upkeep(store: Store, table: Any, name: str) -> None:
+    """Complete what a killed process left of an opened table: indices without which it cannot be searched, and upkeep.
+
+    Upkeep is left alone where another process is writing, which will complete it, or the place cannot be written to.
+    """
+    with guard(f"The indices of {store.uri} cannot be read"):
+        if needed_indices(table):
+            with store.writing():
+                ensure_indices(table)
+    upkeep = Upkeep(table, store.upkeep_note(name))
+    if not upkeep.interrupted:
+        return
+    try:
+        with guard(f"The upkeep of {store.uri} cannot be completed"), store.writing(timeout=0):
+            table.checkout_latest()
+            upkeep.complete()
+    except BankError:
+        return

@@ -1,17 +1,28 @@
-"""What bank operations report: hits, counts, rows that were refused."""
+"""What bank operations report: hits, counts, rows that were refused, and what is in a bank."""
 
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from exprag.bank.filters import TRUST, TRUSTED
 from exprag.trajectory import Trajectory
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    from langchain_core.documents import Document
+
+    from exprag.bank.schema import Description
+    from exprag.bank.store import Store
+
+_COUNTED = ("environment", "type", "split", "success", "source", "fingerprint", TRUST)
+_OUTCOMES = {True: "success", False: "failure", None: "unknown"}
 
 
 @dataclass(frozen=True)
 class Hit:
-    """A trajectory found. `score`: BM25 (lexical) or dot product (vectors); higher is nearer, never across banks. `step` is the
-    one that matched best, where keys are by step."""
+    """A trajectory that a search returned. `score`: BM25 (lexical) or dot product (vectors); higher is nearer; scores of two
+    banks do not compare. `step` is the one that matched best, where keys are by step."""
 
     trajectory: Trajectory
     score: float
@@ -65,6 +76,27 @@ class ImportReport:
 
 
 @dataclass(frozen=True)
+class DocumentHit:
+    """A document that a search returned. `score`: BM25 (lexical) or dot product of unit vectors; higher is nearer."""
+
+    document: Document
+    score: float
+
+
+@dataclass(frozen=True)
+class DocumentReport:
+    """What became of added documents: `ids` are theirs, in order; `unchanged` counts those that the bank had word for word."""
+
+    ids: tuple[str, ...] = ()
+    added: int = 0
+    replaced: int = 0
+    unchanged: int = 0
+
+    def __str__(self) -> str:
+        return f"{self.added} added, {self.replaced} replaced, {self.unchanged} unchanged"
+
+
+@dataclass(frozen=True)
 class VersionRecord:
     """One version of a bank: when it was made (UTC, ISO 8601), what made it, its rows, and the tags that name it."""
 
@@ -78,7 +110,7 @@ class VersionRecord:
 @dataclass(frozen=True)
 class IndexReport:
     """The vector index of one strategy: its kind (or "exact": none), partitions and vectors; why it was chosen and the seconds
-    that making it took, where it was made just now; and as measured with `queries` of the stored keys: recall@10 against the
+    that building it took, where it was built just now; and as measured with `queries` of the stored keys: recall@10 against the
     exact search, and the median milliseconds of a search."""
 
     strategy: str
@@ -94,7 +126,7 @@ class IndexReport:
     def __str__(self) -> str:
         parts = f" of {self.partitions} partitions" if self.partitions else ""
         why = f" ({self.why})" if self.why else ""
-        built = f", made in {self.seconds:.1f} s" if self.seconds is not None else ""
+        built = f", built in {self.seconds:.1f} s" if self.seconds is not None else ""
         measured = f"; recall@10 {self.recall:.3f}, {self.ms:.1f} ms" if self.recall is not None else ""
         return f"{self.strategy}: {self.kind}{parts} over {self.vectors:,} vectors{why}{built}{measured}"
 
@@ -102,7 +134,7 @@ class IndexReport:
 @dataclass(frozen=True)
 class Pruned:
     """What `optimize` left: the bank's version, how many versions are kept and how many went. `held_by` is the tag that kept
-    more of them than was asked for."""
+    more of them than the age asked for."""
 
     version: int
     kept: int
@@ -136,3 +168,33 @@ class BankInfo:
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
+
+
+def describe_bank(table: Any, about: Description, store: Store) -> BankInfo:
+    """Read the counted columns (not the payloads) and add them up."""
+    from exprag.bank.schema import strategies_of
+
+    columns = [column for column in _COUNTED if column in table.schema.names]
+    rows: pa.Table = table.search().select(columns).to_arrow()
+    counts: dict[str, dict[Any, int]] = {TRUST: {TRUSTED: rows.num_rows}}  # of a bank older than the column
+    for column in columns:
+        values = rows[column].combine_chunks().value_counts().to_pylist()
+        by_value = {item["values"]: item["counts"] for item in values}
+        counts[column] = dict(sorted(by_value.items(), key=lambda item: (-item[1], str(item[0]))))
+    return BankInfo(
+        uri=store.uri,
+        version=int(table.version),
+        rows=rows.num_rows,
+        encoder=about.encoder,
+        dimension=about.dimension,
+        strategies=strategies_of(table.schema),
+        exprag=about.exprag,
+        size_bytes=store.size(),
+        environments=counts["environment"],
+        types=counts["type"],
+        splits=counts["split"],
+        outcomes={_OUTCOMES[value]: count for value, count in counts["success"].items()},
+        sources=counts["source"],
+        fingerprints=counts["fingerprint"],
+        trust=counts[TRUST],
+    )

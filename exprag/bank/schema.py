@@ -17,6 +17,7 @@ from dataclasses import asdict, dataclass
 import numpy as np
 import pyarrow as pa
 
+from exprag.bank.filters import TRUST
 from exprag.errors import BankError
 from exprag.text import utf8
 from exprag.trajectory import Trajectory
@@ -24,7 +25,7 @@ from exprag.trajectory import Trajectory
 TABLE = "trajectories"
 FORMAT = 2
 METADATA = b"exprag.bank"
-KEY, VECTOR, TRUST = "key_", "vector_", "trust"
+KEY, VECTOR = "key_", "vector_"
 
 _ROW = [
     *(pa.field(name, pa.string(), nullable=False) for name in ("id", "task_key", "environment", "task_id", "task_group")),
@@ -41,8 +42,8 @@ _ROW = [
 
 @dataclass(frozen=True)
 class Description:
-    """What a bank says of itself. `dimension` is 0 where keys are not embedded; `probe` is the beginning of the vector of a
-    fixed text, by which an encoder is known again wherever its files lie; `index` is the kind of its vector indices."""
+    """What a bank records about itself. `dimension` is 0 where keys are not embedded; `probe` is the beginning of the vector of a
+    fixed text, by which an encoder is recognised wherever its files lie; `index` is the kind of its vector indices."""
 
     encoder: str
     dimension: int = 0
@@ -57,11 +58,11 @@ class Description:
 
 def describe(schema: pa.Schema, uri: str) -> Description:
     """Read the description. Raises BankError where the table is not a bank's, or a newer exprag's."""
-    written = (schema.metadata or {}).get(METADATA)
-    if written is None or "payload" not in schema.names:
+    text = (schema.metadata or {}).get(METADATA)
+    if text is None or "payload" not in schema.names:
         raise BankError(f"The table {TABLE!r} in {uri} is not an experience bank.", cure="Name another folder.")
     try:
-        data = json.loads(written)
+        data = json.loads(text)
         if data["format"] > FORMAT:
             raise BankError(
                 f"The bank {uri} has format {data['format']}; this exprag reads up to {FORMAT}.",
@@ -87,7 +88,7 @@ def key_fields(strategy: str, dimension: int, by_step: bool, prefix: str = "") -
     types = {KEY: pa.string()}
     if dimension:
         types[VECTOR] = pa.list_(pa.float32(), dimension)
-    return [pa.field(prefix + kind + strategy, pa.list_(of) if by_step else of) for kind, of in types.items()]
+    return [pa.field(prefix + kind + strategy, pa.list_(type) if by_step else type) for kind, type in types.items()]
 
 
 def bank_schema(description: Description, strategies: Mapping[str, bool]) -> pa.Schema:
@@ -118,10 +119,11 @@ def key_columns(
 
 
 def to_rows(
-    trajectories: Sequence[Trajectory], trust: Sequence[str], keys: Mapping[str, pa.Array], schema: pa.Schema
+    trajectories: Sequence[Trajectory], words: Sequence[str], keys: Mapping[str, pa.Array], schema: pa.Schema
 ) -> pa.RecordBatch:
-    """One Arrow row per trajectory; `keys` are the columns of `key_columns`, row for row. Columns of neither are null."""
-    rows = [_row(trajectory) | {TRUST: word} for trajectory, word in zip(trajectories, trust, strict=True)]
+    """One Arrow row per trajectory. `words`: trusted or quarantined, row for row; `keys`: the columns of `key_columns`. A column
+    of the schema that is in neither is null."""
+    rows = [_row(trajectory) | {TRUST: word} for trajectory, word in zip(trajectories, words, strict=True)]
     arrays = [
         keys[field.name] if field.name in keys else pa.array([row.get(field.name) for row in rows], field.type)
         for field in schema

@@ -3,10 +3,10 @@
 LanceDB breaks ties as it pleases, and ties are the rule here (many runs share one task description). So the search asks for
 more than k, until the last score lies clearly below the k-th, and orders equal scores by id.
 
-All of it runs on LanceDB's event loop, in one hop (`exprag.bank.hop`); tables here are asynchronous ones.
+All of it runs on LanceDB's event loop, in one call of `exprag.bank.store.wait`; tables here are asynchronous, but for `look`.
 
-Keys by step are lists. LanceDB finds a row by its nearest vector or its best-matching text, and says the element of a text;
-that of a vector is found here.
+Keys by step are lists. LanceDB finds a row by its nearest vector or its best-matching text, and names the element of a text; the
+element of a vector is looked up here.
 """
 
 from __future__ import annotations
@@ -15,18 +15,20 @@ import math
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
+import pyarrow as pa
 
-from exprag.bank.index import asked
-from exprag.bank.schema import KEY, VECTOR
-from exprag.bank.view import View
+from exprag.bank.filters import TRUST, TRUSTED, literal
+from exprag.bank.index import Plan, tuned, vector_indices
+from exprag.bank.schema import KEY, VECTOR, is_by_step, strategies_of
 
 MODES = ("auto", "vector", "lexical", "hybrid")
 _MARGIN = 64
-# How deep is what a search costs where each row found is compared again with raw vectors, or has to be for many words; and
-# long texts seldom tie.
+# Depth is what a search costs where each candidate is compared again with raw vectors, or matched with many words; and long
+# texts seldom tie.
 _MARGIN_QUANTISED, _MARGIN_LONG, _LONG = 32, 16, 32
 _GROWTH = 16
 _DIGITS = 6  # float noise in equal scores lies below this
@@ -36,9 +38,35 @@ _FUSION = 60
 _FUSED = 100  # how deep each of the two lists is read, at least
 
 
+@dataclass(frozen=True)
+class View:
+    """What a search has to know of one version of a table beside its rows: how many they are, the columns and strategies; whether
+    all rows are trusted; the vector index of each strategy that has one, and the strategies whose texts are indexed."""
+
+    version: int
+    rows: int
+    schema: pa.Schema
+    trusted: bool
+    strategies: tuple[str, ...]
+    by_step: frozenset[str]
+    vectors: dict[str, Plan]
+    texts: frozenset[str]
+
+
+def look(table: Any) -> View:
+    """The view of the version that the (synchronous) table is at."""
+    version, schema, indices = int(table.version), table.schema, table.list_indices()
+    names = strategies_of(schema)
+    texts = {index.columns[0].removeprefix(KEY) for index in indices if index.columns[0].startswith(KEY)}
+    by_step = frozenset(name for name in names if is_by_step(schema, name))
+    doubtful = table.count_rows(f"{TRUST} != {literal(TRUSTED)} OR {TRUST} IS NULL") if TRUST in schema.names else 0
+    rows = int(table.count_rows())
+    return View(version, rows, schema, not doubtful, names, by_step, vector_indices(indices), frozenset(texts))
+
+
 class Ranked(NamedTuple):
     """One row of an answer. `row` is its place in this version of the table; `step` the best element of a key by step;
-    `payload` its record, where that was read along."""
+    `payload` its record, where that was read with it."""
 
     id: str
     score: float
@@ -84,45 +112,48 @@ def fuse(rankings: Iterable[list[Ranked]]) -> list[Ranked]:
 async def rank(
     table: Any, view: View, strategy: str, query: Any, k: int, condition: str, *, payloads: bool = False
 ) -> list[Ranked]:
-    """The k best rows for one query, a text or a vector; with their payloads, if that is asked and costs no read of its own."""
+    """The k best rows for one query, a text or a vector; with `payloads`, their records too where that costs no extra read."""
     by_vector = not isinstance(query, str)
     index = view.vectors.get(strategy) if by_vector else None
     margin = _MARGIN_QUANTISED if index and index.kind != "ivf_flat" else _MARGIN
     limit = max(_MARGIN_LONG if not by_vector and query.count(" ") > _LONG else margin, 2 * k)
     everywhere = index is None
     while True:
-        found = await _ask(table, view, strategy, query, limit, condition, everywhere)
-        if len(found) < limit and not everywhere:
+        matches = await _matches(table, view, strategy, query, limit, condition, everywhere)
+        if len(matches) < limit and not everywhere:
             everywhere = True
             continue
-        best: dict[int, _Found] = {}
-        for one in sorted(found, key=lambda one: (-one.score, one.step or 0)):
-            best.setdefault(one.row, one)  # a row is found once for each of its texts
+        best: dict[int, _Match] = {}
+        for match in sorted(matches, key=lambda match: (-match.score, match.step or 0)):
+            best.setdefault(match.row, match)  # a row matches once for each of its texts
         ranked = list(best.values())
-        if len(found) < limit or (len(ranked) > k and min(one.score for one in found) < ranked[k - 1].score):
+        if len(matches) < limit or (len(ranked) > k and min(match.score for match in matches) < ranked[k - 1].score):
             break
         limit *= _GROWTH
-    # only those that may be among the k are asked for their ids: reading those of all takes as long as the search
-    within = [one for one in ranked if one.score >= ranked[min(k, len(ranked)) - 1].score]
-    along = payloads and len(within) <= 2 * k  # a read takes a millisecond, whatever it reads of few rows
-    rows = await take(table, [one.row for one in within], "id", *(["payload"] if along else []))
-    chosen = sorted((Ranked(rows[one.row][0], one.score, one.row, one.step) for one in within), key=_order)[:k]
-    if along:
-        chosen = [one._replace(payload=rows[one.row][1]) for one in chosen]
-    return await _with_steps(table, strategy, query, chosen) if by_vector and strategy in view.by_step else chosen
+    # ids are read only of those that may be among the k: reading those of all takes as long as the search
+    candidates = [match for match in ranked if match.score >= ranked[min(k, len(ranked)) - 1].score]
+    with_payloads = payloads and len(candidates) <= 2 * k  # a read takes a millisecond, whatever it reads of few rows
+    rows = await take(table, [match.row for match in candidates], "id", *(["payload"] if with_payloads else []))
+    answer = sorted((Ranked(rows[match.row][0], match.score, match.row, match.step) for match in candidates), key=_order)[:k]
+    if with_payloads:
+        answer = [row._replace(payload=rows[row.row][1]) for row in answer]
+    return await _with_steps(table, strategy, query, answer) if by_vector and strategy in view.by_step else answer
 
 
 def _order(row: Ranked) -> tuple[float, str]:
     return -row.score, row.id
 
 
-class _Found(NamedTuple):
+class _Match(NamedTuple):
     row: int
     score: float
     step: int | None
 
 
-async def _ask(table: Any, view: View, strategy: str, query: Any, limit: int, condition: str, everywhere: bool) -> list[_Found]:
+async def _matches(
+    table: Any, view: View, strategy: str, query: Any, limit: int, condition: str, everywhere: bool
+) -> list[_Match]:
+    """LanceDB's answer to one query: at most `limit` rows, with rounded scores."""
     by_step, lexical = strategy in view.by_step, isinstance(query, str)
     if lexical:
         from lancedb import query as lance
@@ -131,7 +162,7 @@ async def _ask(table: Any, view: View, strategy: str, query: Any, limit: int, co
         search = table.query().nearest_to_text(words(damped(query), KEY + strategy))
     else:
         search = table.vector_search(query).column(VECTOR + strategy).distance_type("cosine" if by_step else "dot")
-        search = asked(search, view.vectors.get(strategy), by_step, everywhere)
+        search = tuned(search, view.vectors.get(strategy), by_step, everywhere)
     number = "_score" if lexical else "_distance"
     search = search.select([number, "_doc_index"] if lexical and by_step else [number]).with_row_id()
     if condition:
@@ -140,7 +171,7 @@ async def _ask(table: Any, view: View, strategy: str, query: Any, limit: int, co
     scores = rows[number].to_pylist() if lexical else [1.0 - distance for distance in rows[number].to_pylist()]
     steps = [place[0] for place in rows["_doc_index"].to_pylist()] if "_doc_index" in rows.column_names else [None] * len(rows)
     columns = zip(rows["_rowid"].to_pylist(), scores, steps, strict=True)
-    return [_Found(row, round(score, _DIGITS), step) for row, score, step in columns]
+    return [_Match(row, round(score, _DIGITS), step) for row, score, step in columns]
 
 
 async def _with_steps(table: Any, strategy: str, query: np.ndarray, ranked: list[Ranked]) -> list[Ranked]:
@@ -152,15 +183,15 @@ async def take(table: Any, rows: Sequence[int], *columns: str) -> dict[int, tupl
     """The values of some columns by the rows' places, which hold for this version of the table alone."""
     if not rows:
         return {}
-    found = await table.take_row_ids(list(rows)).select(list(columns)).with_row_id().to_arrow()
-    values = zip(*(found[column].to_pylist() for column in columns), strict=True)
-    return dict(zip(found["_rowid"].to_pylist(), values, strict=True))
+    part = await table.take_row_ids(list(rows)).select(list(columns)).with_row_id().to_arrow()
+    values = zip(*(part[column].to_pylist() for column in columns), strict=True)
+    return dict(zip(part["_rowid"].to_pylist(), values, strict=True))
 
 
 def damped(text: str) -> str:
     """The words of a text, each as often as the square root of its count, rounded up (Lucene's classic damping).
 
-    The index counts a word anew for every time it is said, in score and in time: a whole episode took 0.1 s of search at
+    The index counts a word again each time it occurs, in score and in time: a whole episode took 0.1 s of search at
     10,000 rows. Damped, it takes a tenth, and on ALFWorld runs finds the task's own type more often from the fifth step on.
     """
     counts = Counter(word for word in _BREAKS.split(text.lower()) if word)

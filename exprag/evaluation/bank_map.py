@@ -54,7 +54,7 @@ def map_bank(
     if name not in bank.strategies:
         raise BankError(f"The bank {bank.uri} holds no keys of {name!r}.", cure=f"It has {', '.join(bank.strategies)}.")
     column = (VECTOR if bank.dimension else KEY) + name
-    query = bank._latest().search().select([*_COLUMNS, column])
+    query = bank.table.search().select([*_COLUMNS, column])
     condition = where.to_where() if where else ""
     rows = (query.where(condition) if condition else query).to_arrow().sort_by("id")
     of = rows.num_rows

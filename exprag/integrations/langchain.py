@@ -52,7 +52,7 @@ class BankVectorStore(VectorStore):
     def embeddings(self) -> Embeddings | None:
         if not self.bank.dimension:
             return None
-        encoder = self.bank._load_encoder()
+        encoder = self.bank.load_encoder()
         encoder = getattr(encoder, "encoder", encoder)  # without its cache
         return encoder.embeddings if isinstance(encoder, EmbeddingsEncoder) else getattr(encoder, "model", None)
 
@@ -118,7 +118,7 @@ class BankVectorStore(VectorStore):
         if not self.bank.dimension:
             raise BankError(f"The bank {self.bank.uri} is lexical: it has no vectors.", cure="Use similarity_search.")
         hits = self.documents.search(query, fetch_k, filter)
-        return self._diverse(self.bank._load_encoder().encode_query(query), hits, k, lambda_mult)
+        return self._diverse(self.bank.query_vector(query), hits, k, lambda_mult)
 
     def _diverse(self, query: np.ndarray, hits: list[DocumentHit], k: int, lambda_mult: float) -> list[Document]:
         vectors = self.documents.vectors([str(hit.document.id) for hit in hits])

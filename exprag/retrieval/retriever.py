@@ -173,9 +173,7 @@ class Retriever:
     def _documents(self, query: str) -> tuple[DocumentHit, ...]:
         if not self.document_k:
             return ()
-        from exprag.bank.documents.collection import Documents
-
-        return tuple(Documents(self.bank).search(query, self.document_k, mode=self.search_mode))
+        return tuple(self.bank.documents().search(query, self.document_k, mode=self.search_mode))
 
     def _exclusion(self, moment: Moment, ids: frozenset[str]) -> Exclusion:
         exclusion = Exclusion.of(moment.task, ids, self.exclude_by) if self.exclude else Exclusion(trajectory_ids=ids)

@@ -95,13 +95,14 @@ def _rule(path: str | None) -> Callable[[Trajectory], object] | None:
 def _own_bank(config: RunConfig, place: Path) -> Bank:
     """The run's bank: a copy of the one that it starts from at the pinned version, or an empty one. The copy appears whole."""
     from exprag.bank import Bank
-    from exprag.bank.copying import copy_bank
+    from exprag.bank.files import copy_bank
 
-    if place.exists():
+    if Bank.exists(place):
         return Bank.open(place)
     if config.bank is None:
         return Bank.create(place, strategies=(config.agent.key_strategy or config.agent.strategy,))
-    return copy_bank(config.bank, place, config.bank_version)
+    copy_bank(config.bank, place, config.bank_version)
+    return Bank.open(place)
 
 
 def bank_of(config: RunConfig, directory: Path) -> str | None:

@@ -122,7 +122,7 @@ def test_pruned_versions_are_gone_and_say_so(bank, episode):
 def test_small_writes_are_merged_by_themselves(bank, episode):
     for n in range(70):
         bank.add([episode(n)])
-    assert bank._table.stats()["fragment_stats"]["num_fragments"] < 35
+    assert bank.table.stats()["fragment_stats"]["num_fragments"] < 35
     assert len(bank.search("mug", k=200)) == 70
 
 
@@ -156,7 +156,7 @@ def test_a_half_built_strategy_is_not_served_and_is_begun_anew(bank, episode):
     from exprag.bank.schema import key_fields
 
     bank.add([episode(1)])
-    bank._table.add_columns(key_fields("trajectory", 0, False, "building_"))  # where a killed writer stops
+    bank.table.add_columns(key_fields("trajectory", 0, False, "building_"))  # where a killed writer stops
     opened = Bank.open(bank.uri)
     assert opened.strategies == ("task",)
     opened.add([episode(2)])
@@ -165,9 +165,9 @@ def test_a_half_built_strategy_is_not_served_and_is_begun_anew(bank, episode):
 
 
 def test_a_strategy_added_between_rows_and_commit_gets_their_keys_too(bank, episode):
-    rows = bank._writer.rows([episode(1)], ["trusted"])
+    rows = bank.writer().rows([episode(1)], ["trusted"])
     Bank.open(bank.uri).add_strategy("trajectory")
-    assert bank._writer.commit([rows]).added == 1
+    assert bank.writer().commit([rows]).added == 1
     assert len(bank.search("room", strategy="trajectory")) == 1
 
 
@@ -180,9 +180,9 @@ def test_open_or_create_completes_what_is_missing(tmp_path, episode):
 
 
 def test_a_bank_whose_maker_was_killed_before_the_index_is_mended(bank, episode):
-    for index in bank._table.list_indices():
-        bank._table.drop_index(index.name)
-    bank._table.add(bank._writer.rows([episode()], ["trusted"]))
+    for index in bank.table.list_indices():
+        bank.table.drop_index(index.name)
+    bank.table.add(bank.writer().rows([episode()], ["trusted"]))
     assert len(Bank.open(bank.uri).search("mug")) == 1
 
 
@@ -237,6 +237,6 @@ def test_a_commit_of_another_handle_is_seen_by_the_next_search(tmp_path, episode
         theirs.add([episode(number, f"a red lamp {number}")])
         assert len(mine.search("red lamp", k=99)) == number
     looks = []
-    monkeypatch.setattr("exprag.bank.reading.version_of", lambda *_, **__: looks.append(1))
+    monkeypatch.setattr("exprag.bank.reader.version_of", lambda *_, **__: looks.append(1))
     assert len(mine.search("red lamp", k=99)) == 11
     assert not looks

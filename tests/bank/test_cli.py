@@ -5,17 +5,16 @@ from __future__ import annotations
 import json
 
 import pytest
-from typer.testing import CliRunner
+from command_line import call
 
 from exprag.bank import Bank
-from exprag.cli.bank import app
 from exprag.errors import BankError, ConfigError
 from exprag.files import write_jsonl
 from exprag.trajectory import Trajectory
 
 
 def run(*arguments: object) -> str:
-    result = CliRunner().invoke(app, [str(a) for a in arguments], catch_exceptions=False, env={"COLUMNS": "200"})
+    result = call("bank", *arguments)
     assert result.exit_code == 0, result.output
     return result.output
 
@@ -68,7 +67,7 @@ def test_what_is_quarantined_and_by_whom(place, episode):
     assert "1 quarantined now" in run("quarantine", bank, "--source", "expert")
     assert "0 removed" in run("delete", bank, "--created-before", "2020-01-01")
     assert "1 removed, 0 left" in run("delete", bank, "--quarantined", "--source", "expert")
-    assert "2 added, 0" in run("add", bank, place / "run")  # one's own, and its outcomes are known
+    assert "2 added, 0" in run("add", bank, place / "run")  # your own, and its outcomes are known
     assert "2 quarantined now" in run("quarantine", bank, "--env", "house")
     vouched = run("import", bank, place / "one.jsonl", "--trust")
     assert "0 added, 1 there already" in vouched

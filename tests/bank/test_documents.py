@@ -142,7 +142,7 @@ def test_small_writes_are_merged_and_old_versions_given_up(documents):
 def test_bad_input_is_told(bank, documents):
     with pytest.raises(ConfigError, match="cannot name"):
         Documents(bank, "trajectories")
-    bank._store._connect().create_table("foreign", [{"a": 1}])
+    bank.store.connect().create_table("foreign", [{"a": 1}])
     with pytest.raises(BankError, match="holds no documents"):
         Documents(bank, "foreign").count()
     for metadata in ({"when": object()}, {"x": float("nan")}, {"ids": {1, 2}}):
@@ -206,7 +206,7 @@ def test_markdown_is_divided_at_its_headings(bank, tmp_path):
 def test_files_that_cannot_be_read_change_nothing(bank, tmp_path):
     (tmp_path / "a.md").write_text("text")
     (tmp_path / "b.txt").write_bytes(b"\xff\xfe\x00\xd8")
-    for bad, told in (("b.txt", "no text in UTF-8"), ("none.md", "cannot be read")):
+    for bad, told in (("b.txt", "not text in UTF-8"), ("none.md", "cannot be read")):
         with pytest.raises(ConfigError, match=told):
             add_files(Documents(bank), [tmp_path / "a.md", tmp_path / bad])
     assert len(Documents(bank)) == 0

@@ -26,7 +26,7 @@ def test_a_bank_made_anew_embeds_nothing(tmp_path, hashing, episode):
     assert second.search("lamp 7", k=90) == first.search("lamp 7", k=90)
     third = Bank.open(tmp_path / "a", encoder=CachedEncoder(hashing(), tmp_path / "cache"))
     third.add_strategy("task_and_observation")
-    assert third._known_encoder.encoder.encoded == 1
+    assert third.load_encoder().encoder.encoded == 1
     file = encoder.path.read_bytes()
     assert b"lamp" not in file
 
@@ -81,8 +81,8 @@ def test_profiles_name_a_model_and_its_index():
 
 
 def test_a_profile_decides_the_index_of_its_bank(tmp_path, hashing, episode, monkeypatch):
-    monkeypatch.setattr("exprag.bank.bank.load_encoder", lambda name: hashing())  # its weights are not here
+    monkeypatch.setattr("exprag.bank.encoders.load_encoder", lambda name: hashing())  # its weights are not here
     monkeypatch.setattr("exprag.bank.index._FEW", 50)
     bank = Bank.create(tmp_path / "bank", "bge-m3")
     assert bank.add(episode(n, f"lamp {n}") for n in range(60)).notes == ("index of task: ivf_hnsw_sq, 1 partitions",)
-    assert Bank.create(tmp_path / "other", "bge-m3", index="ivf_flat")._described.index == "ivf_flat"
+    assert Bank.create(tmp_path / "other", "bge-m3", index="ivf_flat").description.index == "ivf_flat"

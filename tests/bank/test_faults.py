@@ -66,7 +66,7 @@ def test_damaged_data_files(bank, episode):
 def test_a_newer_format(tmp_path, bank):
     import lancedb
 
-    schema = bank._table.schema
+    schema = bank.table.schema
     about = json.loads(schema.metadata[METADATA]) | {"format": 99}
     newer = schema.with_metadata({METADATA: json.dumps(about).encode()})
     lancedb.connect(str(tmp_path / "newer")).create_table("trajectories", schema=newer)
@@ -79,7 +79,7 @@ def test_a_bank_of_format_1_is_read_as_it_is_and_completed_by_the_first_write(tm
 
     episodes = [episode(1), episode(2, success=None)]
     bank.add(episodes)
-    old = bank._table.to_arrow().drop(["trust"])
+    old = bank.table.to_arrow().drop(["trust"])
     about = {k: v for k, v in json.loads(old.schema.metadata[METADATA]).items() if k != "index"} | {"format": 1}
     old = old.replace_schema_metadata({METADATA: json.dumps(about).encode()})
     table = lancedb.connect(str(tmp_path / "old")).create_table("trajectories", data=old)
@@ -221,9 +221,9 @@ def test_a_disk_that_is_full_in_mid_write(bank, episode, tmp_path):
 
 
 def test_a_row_whose_payload_is_newer_is_named(bank, episode):
-    row = bank._writer.rows([episode()], ["trusted"]).to_pylist()[0]
+    row = bank.writer().rows([episode()], ["trusted"]).to_pylist()[0]
     row["payload"] = row["payload"].replace('"schema_version":1', '"schema_version":99')
-    bank._table.add([row])
+    bank.table.add([row])
     with pytest.raises(Exception, match="schema version 99"):
         bank.search("mug")
     assert isinstance(Trajectory.from_json(episode().to_json()), Trajectory)

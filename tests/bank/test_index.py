@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from exprag.bank import Bank, Filter
-from exprag.bank.index import plan, present
+from exprag.bank.index import plan, vector_indices
 from exprag.errors import BankError, ConfigError
 
 
@@ -67,7 +67,7 @@ def test_a_bank_makes_its_index_by_itself_and_makes_it_anew_as_it_grows(tmp_path
 
 
 def partitions_ranked(bank: Bank) -> int:
-    query = bank._table.search(Numbered().encode_query("task 1"), vector_column_name="vector_task").distance_type("dot")
+    query = bank.table.search(Numbered().encode_query("task 1"), vector_column_name="vector_task").distance_type("dot")
     return int(re.findall(r"partitions_ranked=(\d+)", query.minimum_nprobes(1).maximum_nprobes(1).limit(5).analyze_plan())[0])
 
 
@@ -79,10 +79,10 @@ def test_upkeep_keeps_the_partitions_and_mends_an_index_in_pieces(tmp_path, epis
         bank.optimize()
         assert partitions_ranked(bank) > 10  # of twenty, less what is tiny; LanceDB by itself would leave one
     for part in range(10):
-        bank._table.add(bank._writer.rows([episode(n, f"task {n}") for n in range(400 + part, 401 + part)], ["trusted"]))
+        bank.table.add(bank.writer().rows([episode(n, f"task {n}") for n in range(400 + part, 401 + part)], ["trusted"]))
         bank.optimize()
-        (name,) = [index.name for index in bank._table.list_indices() if index.columns == ["vector_task"]]
-        assert bank._table.index_stats(name).num_indices <= 8
+        (name,) = [index.name for index in bank.table.list_indices() if index.columns == ["vector_task"]]
+        assert bank.table.index_stats(name).num_indices <= 8
     assert len(bank.search("task 405", k=410)) == 410
 
 
@@ -94,9 +94,9 @@ def test_an_index_of_each_kind_finds(tmp_path, episode, kind):
     assert note.startswith(f"index of task: {kind}")
     assert Bank.open(bank.uri, encoder=Numbered()).index_report()[0].recall >= 0.95
     (made,) = bank.index(kind="exact")
-    assert (made.kind, made.recall, present(bank._table.list_indices())) == ("exact", 1.0, {})
+    assert (made.kind, made.recall, vector_indices(bank.table.list_indices())) == ("exact", 1.0, {})
     (made,) = bank.index("task")
-    assert (made.kind, made.why) == (kind, "as asked for")
+    assert (made.kind, made.why) == (kind, "as requested")
     assert made.seconds > 0
     assert len(bank.search("task 3", k=30)) == 30
 
@@ -115,9 +115,9 @@ def test_what_cannot_be_indexed(tmp_path, bank, hashing, episode):
 
 def test_filter_columns_are_indexed_once_it_pays(bank, episode):
     bank.add(episode(n) for n in range(50))
-    indexed = {index.columns[0] for index in bank._table.list_indices()}
+    indexed = {index.columns[0] for index in bank.table.list_indices()}
     assert indexed == {"id", "key_task"}
     bank.add(episode(n, type=f"type {n % 3}", success=n % 2 == 0) for n in range(50, 2_100))
-    indexed = {index.columns[0] for index in bank._table.list_indices()}
+    indexed = {index.columns[0] for index in bank.table.list_indices()}
     assert indexed == {"id", "key_task", "task_key", "task_group", "environment", "type", "success", "trust"}
     assert bank.count(Filter(types="type 1", success=True)) == sum(n % 3 == 1 and n % 2 == 0 for n in range(50, 2_100))

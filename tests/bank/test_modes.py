@@ -50,7 +50,7 @@ def test_what_a_bank_cannot_answer(bank, vectors, episode):
             bank.search("mug", mode=mode)
     with pytest.raises(ConfigError, match="mode is one of auto"):
         bank.search("mug", mode="bm25")
-    vectors._table.drop_index("key_task_idx")
+    vectors.table.drop_index("key_task_idx")
     with pytest.raises(BankError, match=r"no full-text index.*optimize"):
         vectors.search("mug", mode="hybrid")
     vectors.optimize()

@@ -22,21 +22,21 @@ MARKDOWN = (".md", ".markdown")
 
 
 def add_files(documents: Documents, paths: Iterable[str | Path], *, whole: bool = False) -> tuple[DocumentReport, int]:
-    """Add the files' documents, and remove those of an earlier edition that are there no more; returns what was added and how
-    many were removed. `whole` leaves Markdown undivided. All files are read before anything is written."""
-    found = {path.as_posix(): list(read_file(path, whole=whole)) for path in map(Path, paths)}
-    report = documents.add(document for sections in found.values() for document in sections)
+    """Add the files' documents, and remove those of an earlier edition that the file no longer has; returns what was added and
+    how many were removed. `whole` leaves Markdown undivided. All files are read before anything is written."""
+    by_source = {path.as_posix(): list(read_file(path, whole=whole)) for path in map(Path, paths)}
+    report = documents.add(document for sections in by_source.values() for document in sections)
     new, removed = set(report.ids), 0
-    for source in found:
-        gone = [str(old.id) for old in documents.documents({"source": source}) if old.id not in new]
-        removed += documents.delete(gone) if gone else 0
+    for source in by_source:
+        outdated = [str(old.id) for old in documents.documents({"source": source}) if old.id not in new]
+        removed += documents.delete(outdated) if outdated else 0
     return report, removed
 
 
 def read_file(path: str | Path, *, whole: bool = False) -> Iterator[Document]:
     """The documents of one file; metadata: source (the path as given) and title (the headings above the text).
 
-    Raises ConfigError where it is missing or no UTF-8 text.
+    Raises ConfigError where it is missing or not UTF-8 text.
     """
     from langchain_core.documents import Document
 
@@ -44,19 +44,19 @@ def read_file(path: str | Path, *, whole: bool = False) -> Iterator[Document]:
     try:
         text = Path(path).read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
-        raise ConfigError(f"{source} is no text in UTF-8: {error.reason}.", cure="Convert it to text or Markdown.") from error
+        raise ConfigError(f"{source} is not text in UTF-8: {error.reason}.", cure="Convert it to text or Markdown.") from error
     except OSError as error:
         raise ConfigError(f"{source} cannot be read: {error.strerror}.", cure="Name text or Markdown files.") from error
     split = Path(path).suffix.lower() in MARKDOWN and not whole
-    met: Counter[str] = Counter()
+    repeats: Counter[str] = Counter()
     for titles, body in _sections(text) if split else [((), text)]:
         if not body.strip():
             continue
         title = " > ".join(titles)
         slug = re.sub(r"[^\w]+", "-", title.lower()).strip("-")
-        met[slug] += 1
+        repeats[slug] += 1
         place = f"{source}#{slug}" if slug else source
-        id = place if met[slug] == 1 else f"{place}~{met[slug]}"  # a heading may come twice
+        id = place if repeats[slug] == 1 else f"{place}~{repeats[slug]}"  # a heading may come twice
         yield Document(body.strip("\n"), id=id, metadata={"source": source} | ({"title": title} if title else {}))
 
 

@@ -8,15 +8,17 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 from pydantic import TypeAdapter, ValidationError
 
+from exprag.bank.encoders import checked
 from exprag.bank.filters import both, literal
 from exprag.bank.schema import KEY, VECTOR, describe
 from exprag.errors import BankError, RecordError
+from exprag.text import utf8
 from exprag.trajectory import JsonDict, Text
 
 if TYPE_CHECKING:
@@ -39,7 +41,7 @@ def documents_schema(bank: Bank) -> pa.Schema:
     if bank.dimension:
         fields.append(pa.field(VECTOR + CONTENT, pa.list_(pa.float32(), bank.dimension)))
     fields += [pa.field("labels", pa.list_(pa.string())), pa.field("payload", pa.string(), nullable=False)]
-    return pa.schema(fields, metadata=bank._described.to_metadata() | {METADATA: b"1"})
+    return pa.schema(fields, metadata=bank.description.to_metadata() | {METADATA: b"1"})
 
 
 def check_documents(schema: pa.Schema, name: str, bank: Bank) -> None:
@@ -56,20 +58,41 @@ def check_documents(schema: pa.Schema, name: str, bank: Bank) -> None:
 
 def labels(metadata: Mapping[str, Any], path: tuple[str, ...] = ()) -> list[str]:
     """What a filter can ask for: a string for each value in the metadata, naming its path; for a list, one for each element."""
-    found: list[str] = []
+    texts: list[str] = []
     for name, value in metadata.items():
         here = (*path, name)
         for item in value if isinstance(value, list) else [value]:
             if isinstance(item, Mapping):
-                found += labels(item, here)
+                texts += labels(item, here)
             elif not isinstance(item, list):
-                found.append(_label(here, item))
-    return list(dict.fromkeys(found))
+                texts.append(_label(here, item))
+    return list(dict.fromkeys(texts))
 
 
 def condition(where: Mapping[str, Any] | None) -> str:
-    """The SQL condition of a filter; "" if nothing is asked for. Raises RecordError for one that is not JSON."""
+    """The SQL condition of a filter; "" if it asks for nothing. Raises RecordError for one that is not JSON."""
     return both(*(f"array_has(labels, {literal(label)})" for label in labels(valid_json(where or {}, "The filter"))))
+
+
+def to_rows(records: Sequence[dict[str, Any]], schema: pa.Schema, bank: Bank) -> pa.Table:
+    """One Arrow row per record; texts are embedded by the bank's encoder, where it has one."""
+    texts = [record["page_content"] for record in records]
+    rows = [
+        {
+            "id": utf8(record["id"]),
+            KEY + CONTENT: utf8(record["page_content"]) or None,
+            "labels": labels(record["metadata"]),
+            "payload": to_payload(record),
+        }
+        for record in records
+    ]
+    with_text = [number for number, text in enumerate(texts) if text]
+    if bank.dimension and with_text:
+        encoder = bank.load_encoder()
+        vectors = encoder.encode_keys([texts[number] for number in with_text])
+        for number, vector in zip(with_text, checked(vectors, (len(with_text), bank.dimension), encoder.spec), strict=True):
+            rows[number][VECTOR + CONTENT] = vector
+    return pa.Table.from_pylist(rows, schema=schema)
 
 
 def from_payload(payload: str) -> Document:
@@ -88,13 +111,13 @@ def to_record(document: Document) -> dict[str, Any]:
     """The document as plain JSON, with an id."""
     content = _text.validate_python(document.page_content)
     metadata = valid_json(document.metadata, f"The metadata of the document {document.id or content[:40]!r}")
-    told = json.dumps([content, metadata], sort_keys=True)
-    id = _text.validate_python(document.id or hashlib.sha256(told.encode()).hexdigest()[:24])
+    everything = json.dumps([content, metadata], sort_keys=True)
+    id = _text.validate_python(document.id or hashlib.sha256(everything.encode()).hexdigest()[:24])
     return {"id": id, "page_content": content, "metadata": metadata}
 
 
 def valid_json(data: Any, what: str) -> dict[str, Any]:
-    """The data as plain JSON types. Raises RecordError saying what is none."""
+    """The data as plain JSON types. Raises RecordError saying what in it is not JSON."""
     try:
         valid = _json.validate_python(data)
         json.dumps(valid, allow_nan=False)
