@@ -13,7 +13,7 @@ import warnings
 from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, model_validator
 
@@ -54,6 +54,7 @@ class Card(BaseModel):
     recipe               the settings of the training
     agent                what the rows were built with (None where they do not say), and with it what is to be served
     environment, bank    of the rows, for playing the adapter as it was trained
+    system, chat_template_kwargs  how the chat template was used (`exprag.models.chat_template`), and is to be used again
     results              the latest losses (`loss`, `eval_loss` or `eval_NAME_loss`) and, once played, `rollouts` by set
     """
 
@@ -68,6 +69,8 @@ class Card(BaseModel):
     bank_version: int | None = None
     dataset: str = ""
     rows: dict[str, JsonValue] = Field(default_factory=dict)
+    system: Literal["auto", "fold", "native"] = "auto"
+    chat_template_kwargs: dict[str, JsonValue] = Field(default_factory=dict)
     step: int = 0
     epoch: float = 0.0
     results: dict[str, JsonValue] = Field(default_factory=dict)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 
 def load(
@@ -14,10 +14,24 @@ def load(
     base: str | None = None,
     device: str | None = None,
     dtype: str = "auto",
+    system: Literal["auto", "fold", "native"] | None = None,
+    chat_template_kwargs: dict[str, Any] | None = None,
 ) -> Any:
-    """A model id, a model folder or a LoRA adapter folder as a chat model. Raises ModelError naming what is missing."""
-    from exprag_models.local import load_local
+    """A model id, a model folder or a LoRA adapter folder as a chat model. Raises ModelError naming what is missing.
+
+    system                see `exprag.models.chat_template`; default: as the adapter was trained, else auto
+    chat_template_kwargs  for the chat template, such as {"enable_thinking": false}; default: as the adapter was trained
+    """
+    from exprag_models.loading import load_local
 
     return load_local(
-        name, max_new_tokens=max_new_tokens, temperature=temperature, seed=seed, base=base, device=device, dtype=dtype
+        name,
+        max_new_tokens=max_new_tokens,
+        temperature=temperature,
+        seed=seed,
+        base=base,
+        device=device,
+        dtype=dtype,
+        system=system,
+        chat_template_kwargs=chat_template_kwargs,
     )

@@ -1,41 +1,51 @@
 """Chat models in this process: transformers behind langchain-huggingface, and LoRA adapters on them.
 
-What langchain-huggingface leaves open is closed here: no async with a local pipeline (we run in a thread), `stop` ignored
-(handed to the generation as stop strings), no usage (tokens are counted), special tokens added a second time to a prompt
-that its chat template already opened, and a pipeline that two threads must not enter at once.
+What langchain-huggingface leaves open is closed here: no async with a local pipeline (we run in a thread), `stop` ignored, no
+usage, no word on why generation ended, special tokens added a second time to a prompt that its chat template already opened, a
+prompt longer than the model's context, and a model that two threads must not enter at once.
 """
 
 from __future__ import annotations
 
-import json
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from threading import Lock
 from typing import Any
 
 import torch
 from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
 from langchain_core.language_models import BaseChatModel
-from langchain_core.messages import AIMessage, BaseMessage
+from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, SystemMessage
 from langchain_core.messages.ai import UsageMetadata
 from langchain_core.outputs import ChatGeneration, ChatResult
-from langchain_huggingface import ChatHuggingFace, HuggingFacePipeline
+from langchain_huggingface import ChatHuggingFace
 from pydantic import PrivateAttr
-from transformers import AutoModelForCausalLM, AutoTokenizer, pipeline
 
-from exprag.errors import ModelError
+from exprag.errors import ConfigError, ModelError
 
-_ADAPTER = "adapter_config.json"
+# Special tokens that stay in an answer, since they say what of it is reasoning; styles take them off.
+_TELLING = re.compile(
+    r"think|thought|reason|channel|message|<\|(?:start|end)\|>|answer|response|begin_of|end_of_box", re.IGNORECASE
+)
 
 
 class LocalChat(ChatHuggingFace):
-    """A local pipeline as a chat model: greedy by default, async by a thread, usage in the model's own tokens."""
+    """A local model as a chat model: greedy by default, async by a thread, usage in the model's own tokens.
 
-    sampling_seed: int | None = None  # None: greedy
-    adapter: str | None = None  # the folder of the LoRA adapter, whose card says how it was trained
+    stops    ids of tokens at which an answer ends: the base's own and the chat template's
+    adapter  folder of the LoRA adapter, whose card says how it was trained
+    """
+
+    template: Any
+    stops: list[int] = []
+    new_tokens: int = 64
+    sampling_temperature: float | None = None  # None: greedy
+    sampling_seed: int = 2025
+    adapter: str | None = None
     disable_streaming: bool = True  # an action is one line, and the stream of a local pipeline has no async form
     _lock: Any = PrivateAttr(default_factory=Lock)
+    _checked: bool = PrivateAttr(default=False)
 
     def _generate(
         self,
@@ -45,16 +55,23 @@ class LocalChat(ChatHuggingFace):
         stream: bool | None = None,
         **kwargs: Any,
     ) -> ChatResult:
-        prompt = self._to_chat_prompt(messages).encode("utf-8", "replace").decode("utf-8")  # tokenizers refuse surrogates
-        ask = {"stop_strings": stop, "tokenizer": self.tokenizer} if stop else {}
-        pipe = self.llm.pipeline
-        with self._lock, _seeded(self.sampling_seed):
-            text = pipe(prompt, **ask)[0]["generated_text"]
-            told, said = (len(self.tokenizer(t, add_special_tokens=False)["input_ids"]) for t in (prompt, text))
+        prompt = self._to_chat_prompt(messages)
+        model = self.llm.pipeline.model
+        with self._lock:
+            inputs = self.tokenizer(prompt, add_special_tokens=False, return_tensors="pt").to(model.device)
+            length = int(inputs["input_ids"].shape[1])
+            with _seeded(self.sampling_seed if self.sampling_temperature else None), torch.no_grad():
+                output = model.generate(**inputs, **self._settings(length, stop))
+            ids = output[0, length:].tolist()
+            text = self.tokenizer.decode([id for id in ids if self._is_text(id)])
+        ended = bool(ids) and ids[-1] in self.stops
         for end in stop or ():
-            text = text.split(end)[0]
-        usage = UsageMetadata(input_tokens=told, output_tokens=said, total_tokens=told + said)
-        return ChatResult(generations=[ChatGeneration(message=AIMessage(text, usage_metadata=usage))])
+            before, mark, _ = text.partition(end)
+            text, ended = before, ended or bool(mark)
+        usage = UsageMetadata(input_tokens=length, output_tokens=len(ids), total_tokens=length + len(ids))
+        about = {"finish_reason": "stop" if ended else "length"}
+        message = AIMessage(text, usage_metadata=usage, response_metadata={**about, "model_name": self.model_id})
+        return ChatResult(generations=[ChatGeneration(message=message, generation_info=about)])
 
     async def _agenerate(
         self,
@@ -66,74 +83,67 @@ class LocalChat(ChatHuggingFace):
     ) -> ChatResult:
         return await BaseChatModel._agenerate(self, messages, stop, run_manager, **kwargs)
 
+    def _to_chat_prompt(self, messages: list[BaseMessage]) -> str:
+        """The prompt as the chat template renders it; the first one is checked for task, memory and last observation."""
+        chat = [{"role": _role(message), "content": str(message.text)} for message in messages]
+        try:
+            prompt = str(self.template.render(chat))
+        except ConfigError as error:
+            raise ModelError(error.message, cure=error.cure or "Use a model whose template takes such a chat.") from error
+        if not self._checked:
+            if missing := self.template.missing(chat, prompt):
+                cure = "Use a model with another chat template."
+                raise ModelError(f"The chat template of {self.model_id!r} leaves out {missing}.", cure=cure)
+            self._checked = True
+        return prompt
+
+    def _settings(self, length: int, stop: list[str] | None) -> dict[str, Any]:
+        """What generation is called with for a prompt of `length` tokens. Raises ModelError where it does not fit the context."""
+        context = _context(self.llm.pipeline.model.config)
+        if context is not None and length >= context:
+            raise ModelError(
+                f"The prompt has {length:,} tokens, and the context of {self.model_id!r} holds {context:,}.",
+                cure="Recall less (k, budget), shorten the history (history_budget), or use a model with a longer context.",
+            )
+        settings: dict[str, Any] = {
+            "max_new_tokens": self.new_tokens if context is None else min(self.new_tokens, context - length),
+            "max_length": None,
+            "eos_token_id": self.stops or None,
+            "pad_token_id": self.tokenizer.pad_token_id,
+            "top_p": None,
+            "top_k": None,
+            "do_sample": self.sampling_temperature is not None,
+            "temperature": self.sampling_temperature,
+        }
+        return {**settings, "stop_strings": stop, "tokenizer": self.tokenizer} if stop else settings
+
+    def _is_text(self, id: int) -> bool:
+        """Whether a generated token belongs to the answer: special ones do not, unless they mark reasoning."""
+        if id in self.stops:
+            return False
+        added = self.tokenizer.added_tokens_decoder.get(id)
+        special = id in self.tokenizer.all_special_ids or (added is not None and added.special)
+        return not special or bool(_TELLING.search(str(self.tokenizer.convert_ids_to_tokens(id))))
+
     @property
     def _llm_type(self) -> str:
         return "exprag-local"
 
 
-def load_local(
-    name: str,
-    *,
-    max_new_tokens: int,
-    temperature: float,
-    seed: int,
-    base: str | None,
-    device: str | None,
-    dtype: str,
-) -> LocalChat:
-    """Load a model id, a model folder or a LoRA adapter folder. Raises ModelError naming what is missing."""
-    folder = Path(name).expanduser()
-    if not folder.is_dir() and (name.startswith((".", "/", "~")) or name.count("/") > 1):
-        raise ModelError(f"There is no model folder {name!r}.", cure="Give an existing folder, or a model id such as owner/name.")
-    place = str(folder) if folder.is_dir() else name
-    adapter = (folder / _ADAPTER).is_file()
-    base_place = _base_of(folder, base) if adapter else place
-    try:
-        own_words = not adapter or (folder / "tokenizer_config.json").is_file()
-        tokenizer = AutoTokenizer.from_pretrained(place if own_words else base_place)
-        model = AutoModelForCausalLM.from_pretrained(base_place, dtype=dtype)
-        if adapter:
-            model.load_adapter(place)
-    except (OSError, ValueError, ImportError, KeyError, RuntimeError) as error:
-        reason = str(error).strip().split("\n")[0]
-        raise ModelError(
-            f"The model {name!r} could not be loaded: {reason}", cure="Check the name, the network and the files of the folder."
-        ) from error
-    if not tokenizer.chat_template:
-        raise ModelError(f"The tokenizer of {name!r} has no chat template.", cure="Use an instruction-tuned (chat) model.")
-    if tokenizer.pad_token is None:
-        tokenizer.pad_token = tokenizer.eos_token
-    sampling = {"do_sample": True, "temperature": temperature} if temperature > 0 else {"do_sample": False, "temperature": None}
-    pipe = pipeline(
-        "text-generation",
-        model=model.eval(),
-        tokenizer=tokenizer,
-        device=device,
-        return_full_text=False,
-        add_special_tokens=False,
-        max_new_tokens=max_new_tokens,
-        top_p=None,
-        top_k=None,
-        **sampling,
-    )
-    llm = HuggingFacePipeline(pipeline=pipe, model_id=name)
-    sampling_seed = seed if temperature > 0 else None
-    return LocalChat(llm=llm, tokenizer=tokenizer, sampling_seed=sampling_seed, adapter=place if adapter else None)
+def _role(message: BaseMessage) -> str:
+    if isinstance(message, SystemMessage):
+        return "system"
+    if isinstance(message, AIMessage):
+        return "assistant"
+    return "user" if isinstance(message, HumanMessage) else str(message.type)
 
 
-def _base_of(adapter: Path, told: str | None) -> str:
-    """The base model of an adapter: as told, else as its config says, a relative folder being relative to the adapter."""
-    base = told or json.loads((adapter / _ADAPTER).read_text(encoding="utf-8")).get("base_model_name_or_path") or ""
-    beside = adapter / base
-    if base and not told and beside.is_dir():
-        return str(beside)
-    local = Path(base).is_absolute() or base.startswith(".")
-    if not base or (local and not Path(base).is_dir()):
-        raise ModelError(
-            f"The adapter {str(adapter)!r} names the base model {base!r}, which is not there.",
-            cure=f"Say where it is: hf:{adapter}?base=FOLDER",
-        )
-    return base
+def _context(config: Any) -> int | None:
+    """Tokens that a model of this configuration can take; None where it does not say."""
+    text = config.get_text_config() if hasattr(config, "get_text_config") else config
+    names = ("max_position_embeddings", "n_positions", "n_ctx", "max_seq_len", "seq_length")
+    lengths = (getattr(text, name, None) for name in names)
+    return next((length for length in lengths if isinstance(length, int) and length > 0), None)
 
 
 @contextmanager
