@@ -26,6 +26,7 @@ from exprag.training.rows.mixing import EMPTY, NONE, Choice, Retrievers, choose
 from exprag.training.rows.report import Report
 from exprag.training.rows.row import Row
 from exprag.training.rows.spans import Replay, Span
+from exprag.training.rows.stops import stop_note
 from exprag.training.rows.tokens import ChatTokens, Tokens
 from exprag.trajectory import Trajectory
 
@@ -61,7 +62,7 @@ class Rows:
         self.config = config
         self.bank = opened
         self.bank_version = opened.version if opened is not None else None
-        self.tokens = ChatTokens(tokenizer) if tokenizer is not None else None
+        self.tokens = ChatTokens(tokenizer, config.system, config.chat_template_kwargs) if tokenizer is not None else None
         if config.max_tokens is not None and self.tokens is None:
             raise ConfigError("max_tokens is in the model's own tokens: a tokenizer is needed.", cure="Name one.")
         limits = [n for n in (config.max_tokens, self.tokens.limit if self.tokens else None) if n is not None]
@@ -80,7 +81,7 @@ class Rows:
         self._meant: dict[str, frozenset[str]] = {}
 
     def __iter__(self) -> Iterator[Row]:
-        self.report = report = Report()
+        self.report = report = Report(notes=self._notes())
         total = len(self._trajectories) if isinstance(self._trajectories, Sized) else None
         seen: set[str] = set()
         taken = 0
@@ -99,6 +100,10 @@ class Rows:
                 self._progress(report.episodes, total)
         if not report.rows:
             raise ConfigError(f"No rows: {report.why_none()}.", cure="Look at types, splits, failures and max_tokens.")
+
+    def _notes(self) -> list[str]:
+        note = stop_note(self.tokens.template, str(self.tokens.tokenizer.name_or_path or "")) if self.tokens else ""
+        return [note] if note else []
 
     def _left_out(self, trajectory: Trajectory) -> str:
         """Why an episode gives no rows; "" if it does."""

@@ -51,6 +51,11 @@ class DataConfig(AgentSettings):
     """No loss on an action done before in this episode when the same was observed."""
     per_turn: bool = False
     """One row per turn instead of one per memory block: for chat templates that rewrite earlier turns."""
+    system: Literal["auto", "fold", "native"] = "auto"
+    """How a tokenizer's chat template gets the system message (task and memory): as it is (native), at the beginning of the
+    first user message (fold), or the first of the two that it does not drop or refuse (auto)."""
+    chat_template_kwargs: dict[str, JsonValue] = Field(default_factory=dict)
+    """Fields for the chat template, such as {"enable_thinking": false}; the adapter is served with the same."""
     max_tokens: int | None = Field(None, ge=1)
     """Limit of a row, in tokens: its memory is shortened, else the row is dropped; never cut."""
 

@@ -11,7 +11,7 @@ SFTTrainer takes such a dataset as it is: it neither tokenises nor masks again, 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -82,12 +82,19 @@ def _read_parquet(path: Path) -> Iterator[dict[str, Any]]:
                 yield from batch.to_pylist()
 
 
-def tokenize_rows(dataset: Dataset, tokenizer: Any, max_tokens: int | None = None) -> tuple[Dataset, Report]:
+def tokenize_rows(
+    dataset: Dataset,
+    tokenizer: Any,
+    max_tokens: int | None = None,
+    system: str = "auto",
+    chat_template_kwargs: Mapping[str, Any] | None = None,
+) -> tuple[Dataset, Report]:
     """The dataset with `input_ids` and `labels` of this tokenizer; longer rows are dropped whole, and counted.
 
-    Raises ConfigError where the chats cannot be trained with the tokenizer, and where no row is left.
+    `system` and `chat_template_kwargs` are those of `DataConfig`. Raises ConfigError where the chats cannot be trained with the
+    tokenizer, and where no row is left.
     """
-    chat, report = ChatTokens(tokenizer), Report()
+    chat, report = ChatTokens(tokenizer, system, chat_template_kwargs), Report()
     limit = min((n for n in (max_tokens, chat.limit) if n is not None), default=None)
     fitting = []
 

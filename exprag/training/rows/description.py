@@ -43,6 +43,8 @@ class TokenizerRecord(BaseModel):
     """What ends a turn of the assistant; it is learnt with the turn."""
     marked: bool = False
     """Whether the chat template's own `{% generation %}` markers say so too."""
+    folds: bool = False
+    """Whether the system message was written at the beginning of the first user message, since the template takes none."""
 
 
 class Description(BaseModel):
@@ -97,7 +99,8 @@ def describe_rows(rows: Rows) -> Description:
     record = None
     if tokens is not None:
         name, digest = name_of(tokens.tokenizer), tokenizer_hash(tokens.tokenizer)
-        record = TokenizerRecord(name=name, hash=digest, end_of_turn=tokens.end_of_turn, marked=tokens.marked)
+        folds = tokens.template.folds
+        record = TokenizerRecord(name=name, hash=digest, end_of_turn=tokens.end_of_turn, marked=tokens.marked, folds=folds)
     packages = {}
     for name in PACKAGES:
         try:

@@ -11,28 +11,34 @@ from exprag.training.rows.tokens import Tokens
 
 @dataclass
 class Report:
-    """Counts of one build.
-
-    episodes, left_out          trajectories looked at, and those without rows, by reason
-    rows, turns                 rows kept, and the turns learnt in them
-    shortened, dropped          rows kept with less memory than was recalled, and rows left out, by reason
-    memory, nothing_recalled    rows kept, by the state of their memory; those that were to have one and found nothing
-    other_versions              episodes of another version of their environment that were allowed
-    tokens, learnt, longest     tokens in all rows, those that are learnt, those of the longest row; 0 without a tokenizer
-    """
+    """Counts of one build."""
 
     episodes: int = 0
+    """Trajectories that were looked at."""
     left_out: Counter[str] = field(default_factory=Counter)
+    """Those without rows, by reason."""
     rows: int = 0
+    """Rows that were built."""
     turns: int = 0
+    """Turns that are learnt in them."""
     shortened: Counter[str] = field(default_factory=Counter)
+    """Rows with less memory than was recalled, by reason."""
     dropped: Counter[str] = field(default_factory=Counter)
+    """Rows that were left out, by reason."""
     memory: Counter[str] = field(default_factory=Counter)
+    """Rows by the state of their memory (`exprag.training.rows.mixing`)."""
     nothing_recalled: int = 0
+    """Rows that were to have a memory, for which the bank had nothing."""
     other_versions: int = 0
+    """Episodes of another version of their environment that were allowed."""
     tokens: int = 0
+    """Tokens in all rows; 0 without a tokenizer, as the next two."""
     learnt: int = 0
+    """Tokens that are learnt."""
     longest: int = 0
+    """Tokens of the longest row."""
+    notes: list[str] = field(default_factory=list)
+    """What else is to be known before these rows are trained on, a sentence each."""
 
     def count_tokens(self, tokens: Tokens) -> None:
         self.tokens += len(tokens.input_ids)
@@ -49,17 +55,17 @@ class Report:
         return {name: dict(value) if isinstance(value, Counter) else value for name, value in vars(self).items()}
 
     def __str__(self) -> str:
-        told = [f"{self.rows} rows of {self.episodes - self.left_out.total()} episodes, {self.turns} turns to learn"]
+        lines = [f"{self.rows} rows of {self.episodes - self.left_out.total()} episodes, {self.turns} turns to learn"]
         if self.tokens:
-            told.append(f"{self.tokens} tokens, {self.learnt} of them learnt, {self.longest} in the longest row")
-        told.append("memory: " + _listed(self.memory))
+            lines.append(f"{self.tokens} tokens, {self.learnt} of them learnt, {self.longest} in the longest row")
+        lines.append("memory: " + _listed(self.memory))
         if self.nothing_recalled:
-            told.append(f"{self.nothing_recalled} rows found nothing to recall")
+            lines.append(f"{self.nothing_recalled} rows found nothing to recall")
         if self.other_versions:
-            told.append(f"{self.other_versions} episodes of another version of their environment")
+            lines.append(f"{self.other_versions} episodes of another version of their environment")
         for name, counts in (("shortened", self.shortened), ("dropped", self.dropped), ("episodes left out", self.left_out)):
-            told.append(f"{name}: {_listed(counts) or 'none'}")
-        return "\n".join(told)
+            lines.append(f"{name}: {_listed(counts) or 'none'}")
+        return "\n".join([*lines, *self.notes])
 
 
 def _listed(counts: dict[str, int]) -> str:

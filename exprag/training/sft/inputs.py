@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from exprag.errors import ConfigError
+from exprag.models.chat_template import ChatTemplate
+from exprag.training.rows.config import DataConfig
 from exprag.training.sft import checks
 from exprag.training.sft.recipes import Recipe
 
@@ -38,6 +40,11 @@ class Source:
         """The environment of all rows; "" where they are of several, or do not say."""
         return str(origin(self.about)["environment"]) if self.about else ""
 
+    def template(self, tokenizer: Any) -> ChatTemplate:
+        """The chat template as the rows use it, or are to. Raises ConfigError where it cannot carry an agent's prompt."""
+        config = self.about.config if self.about else DataConfig()
+        return ChatTemplate(tokenizer, config.system, config.chat_template_kwargs)
+
     def tokenised(self, tokenizer: Any, config: Any, recipe: Recipe, what: str) -> Dataset:
         """`input_ids` and `labels` alone, checked against the base."""
         rows = self.rows
@@ -53,7 +60,8 @@ class Source:
                 )
             from exprag.training.rows.dataset import tokenize_rows
 
-            rows, _ = tokenize_rows(rows, tokenizer)
+            template = self.template(tokenizer)
+            rows, _ = tokenize_rows(rows, tokenizer, system=template.system, chat_template_kwargs=template.kwargs)
         elif "labels" not in rows.column_names:
             raise ConfigError(f"The {what} rows have `input_ids` without `labels`.", cure="Build them with exprag data.")
         from datasets import Dataset

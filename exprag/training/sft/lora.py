@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import os
 import time
+import warnings
 from collections.abc import Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass
@@ -20,6 +21,8 @@ from typing import TYPE_CHECKING, Any, cast
 
 from exprag.errors import ModelError, boundary
 from exprag.models.cards import Card, describe_base, packages
+from exprag.models.chat_template import ChatTemplate
+from exprag.training.rows.stops import StopsElsewhere, stop_note
 from exprag.training.sft import checks
 from exprag.training.sft.base import check_base, lora_config, open_base, open_config
 from exprag.training.sft.checkpoints import epoch_checkpoints, select_checkpoint, whole_checkpoints
@@ -93,6 +96,7 @@ def train(
     config, tokenizer = open_base(model)
     checks.check_tokenizer(tokenizer, model)
     check_base(model, config, recipe)
+    template = source.template(tokenizer)
     sets = check_sets(rollouts, by) if rollouts is not None else {}
     from exprag.training.sft.trainer import on_this_machine
 
@@ -100,7 +104,9 @@ def train(
     source, held_out = open_validation(source, validation, recipe.seed)
     rows = source.tokenised(tokenizer, config, recipe, "training")
     validation_rows = {name: s.tokenised(tokenizer, config, recipe, "validation") for name, s in held_out.items()}
-    card = _card(model, config, tokenizer, source, recipe)
+    if main_process() and (note := stop_note(template, model)):
+        warnings.warn(StopsElsewhere(note), stacklevel=2)
+    card = _card(model, config, template, source, recipe)
     with prepared(out, card, content_hash(rows)) if main_process() else nullcontext():
         last = whole_checkpoints(out)[-1:]
         resumed = Card.read(last[0]).step if last else 0
@@ -157,10 +163,12 @@ def _play(trainer: EpisodeTrainer, checkpoint: Path, sets: Mapping[str, RunConfi
         trainer.accelerator.wait_for_everyone()
 
 
-def _card(model: str, config: Any, tokenizer: Any, source: Source, recipe: Recipe) -> Card:
+def _card(model: str, config: Any, template: ChatTemplate, source: Source, recipe: Recipe) -> Card:
     about = source.about
     return Card(
-        base=describe_base(model, config, tokenizer),
+        base=describe_base(model, config, template.tokenizer),
+        system="fold" if template.folds else "native",
+        chat_template_kwargs=template.kwargs,
         recipe=recipe.model_dump(mode="json"),
         agent=about.config.agent if about else None,
         **(origin(about) if about else {}),

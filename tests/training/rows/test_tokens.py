@@ -184,6 +184,9 @@ def real_template(name: str) -> str:
     return (Path(trl.__file__).parent / "chat_templates" / f"{name}.jinja").read_text(encoding="utf-8")
 
 
+SILENT = "{% for m in messages if m.role != 'assistant' %}<|{{ m.role }}|>{{ m.content }}</s>{% endfor %}"
+
+
 @pytest.mark.parametrize(
     ("told", "message"),
     [
@@ -191,7 +194,8 @@ def real_template(name: str) -> str:
         ({"pad_token": None, "eos_token": None}, "no pad token and no end-of-sequence token"),
         ({"chat_template": "{% for m in messages %}{{ m.role }}: {{ m.content }}\n{% endfor %}"}, "no special token"),
         ({"chat_template": "{{ raise_exception('System role not supported') }}"}, "System role not supported"),
-        ({"chat_template": "{{ messages[0].content }}</s>"}, "does not write an assistant's turn"),
+        ({"chat_template": "{{ messages[0].content }}</s>"}, "leaves out the first observation"),
+        ({"chat_template": SILENT}, "does not write an assistant's turn"),
     ],
 )
 def test_a_tokenizer_that_cannot_be_trained_with_is_refused(told: dict[str, Any], message: str) -> None:
@@ -214,3 +218,69 @@ def test_a_hash_tells_tokenizers_apart(tokenizer: Any, marked_tokenizer: Any, tm
     check_tokenizer(Description(config=DataConfig()), again)
     with pytest.raises(ConfigError, match="built with another tokenizer"):
         check_tokenizer(about, marked_tokenizer)
+
+
+# Templates that take no system message: refusing it (with roles that must alternate), or passing over it without a word.
+ALTERNATING = (
+    "{% if messages[0].role == 'system' %}{{ raise_exception('System role not supported') }}{% endif %}{% for m in messages %}"
+    "{% if (m.role == 'user') != (loop.index0 % 2 == 0) %}{{ raise_exception('Roles must alternate') }}{% endif %}"
+    "<|{{ m.role }}|>{{ m.content }}</s>{% endfor %}{% if add_generation_prompt %}<|assistant|>{% endif %}"
+)
+DROPPING = (
+    "{% for m in messages if m.role != 'system' %}<|{{ m.role }}|>{{ m.content }}</s>{% endfor %}"
+    "{% if add_generation_prompt %}<|assistant|>{% endif %}"
+)
+LATE = (
+    "{% for m in messages if m.role != 'system' %}<|{{ m.role }}|>{{ m.content }}</s>{% endfor %}"
+    "{% for m in messages if m.role == 'system' %}<|system|>{{ m.content }}</s>{% endfor %}"
+    "{% if add_generation_prompt %}<|assistant|>{% endif %}"
+)
+
+
+@pytest.mark.parametrize("template", [ALTERNATING, DROPPING, LATE], ids=["refuses", "drops", "writes it late"])
+def test_a_template_without_a_system_role_gets_it_in_the_first_user_message(template: str) -> None:
+    tokenizer, messages = make_tokenizer(chat_template=template), chat(2)
+    tokens = ChatTokens(tokenizer)
+    assert tokens.template.folds
+    folded = [{"role": "user", "content": "You act.\n\nYou see 0."}, *messages[2:]]
+    assert tokens.encode(messages, assistant(messages)) == tokens.encode(folded, assistant(folded))
+    assert check(tokenizer, folded, assistant(folded)) == "go to 0</s>go to 1</s>"
+    assert ChatTokens(tokenizer, "fold").encode(messages, assistant(messages)) == tokens.encode(messages, assistant(messages))
+    with pytest.raises(ConfigError, match=r"cannot be used: it (refuses|leaves out|writes the system message).*system=fold"):
+        ChatTokens(tokenizer, "native")
+
+
+def test_folding_is_an_option_where_the_template_takes_a_system_message(tokenizer: Any) -> None:
+    assert not ChatTokens(tokenizer).template.folds
+    (ids, folded) = (ChatTokens(tokenizer, way).encode(chat(), assistant(chat())) for way in ("native", "fold"))
+    assert ids == ChatTokens(tokenizer).encode(chat(), assistant(chat()))
+    text = str(tokenizer.decode(folded.input_ids))
+    assert text.startswith("<s><|user|>You act.\n\nYou see 0.</s><|assistant|>go to 0</s>")
+    assert learnt(tokenizer, folded) == learnt(tokenizer, ids)
+
+
+def test_a_prompt_that_lacks_the_memory_is_refused_before_the_first_row() -> None:
+    """The short chat passes; the real system message is cut to its first lines."""
+    template = (
+        "{% for m in messages %}<|{{ m.role }}|>{{ m.content[:60] if m.role == 'system' else m.content }}</s>{% endfor %}"
+        "{% if add_generation_prompt %}<|assistant|>{% endif %}"
+    )
+    tokens, messages = ChatTokens(make_tokenizer(chat_template=template)), chat(2)
+    messages[0]["content"] = "You act.\n\n<experience>\n" + "go to the shelf " * 10 + "\n</experience>\n\nYour task: find it"
+    with pytest.raises(ConfigError, match=r"leaves out the system message \(task and memory\)"):
+        tokens.encode(messages, assistant(messages))
+
+
+def test_template_fields_are_passed_through() -> None:
+    """Thinking switched off is part of the prompt and not learnt."""
+    template = (
+        "{% for m in messages %}<|{{ m.role }}|>{{ m.content }}</s>{% endfor %}"
+        "{% if add_generation_prompt %}<|assistant|>{% if enable_thinking is defined and not enable_thinking %}"
+        "<think></think>{% endif %}{% endif %}"
+    )
+    tokenizer, messages = make_tokenizer(chat_template=template), chat(1)
+    off = ChatTokens(tokenizer, chat_template_kwargs={"enable_thinking": False}).encode(messages, assistant(messages))
+    on = ChatTokens(tokenizer).encode(messages, assistant(messages))
+    assert str(tokenizer.decode(off.input_ids)).endswith("<|assistant|><think></think>go to 0</s>")
+    assert str(tokenizer.decode(on.input_ids)).endswith("<|assistant|>go to 0</s>")
+    assert learnt(tokenizer, off) == learnt(tokenizer, on) == "go to 0</s>"
