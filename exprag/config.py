@@ -87,7 +87,12 @@ class AgentConfig(Settings):
         "documents": "document_k",
         "labels": "outcome_labels",
     }
-    sections: ClassVar[Mapping[str, str]] = {"style": "Agent", "strategy": "Memory", "formatter": "Memory in the prompt"}
+    sections: ClassVar[Mapping[str, str]] = {
+        "style": "Agent",
+        "strategy": "Memory",
+        "formatter": "Memory in the prompt",
+        "history_budget": "Agent",
+    }
 
     style: str = "act"
     """Agent style: how the model is asked for an action (act, react, stateact)."""

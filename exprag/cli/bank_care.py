@@ -2,81 +2,88 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from typing import TYPE_CHECKING, Annotated
 
-import typer
+from cyclopts import Parameter
+from cyclopts.validators import Number
 
-from exprag.cli.bank import Env, Json, Place, Types, app, console
-from exprag.cli.words import listed
+from exprag.cli.bank import Env, Place, Types, app
+from exprag.cli.output import console, say, write_json
+from exprag.cli.words import Json, listed
 from exprag.errors import ConfigError
 
 if TYPE_CHECKING:
     from exprag.bank import Bank, Filter
 
-Ids = Annotated[list[str] | None, typer.Argument(help="Ids; or say by the options which rows are meant.")]
-Run = Annotated[str | None, typer.Option(help="Only rows of this run.")]
-Model = Annotated[str | None, typer.Option(help="Only rows of this model.")]
-Source = Annotated[str | None, typer.Option(help="Only rows of this source: expert, agent or human.")]
-After = Annotated[str | None, typer.Option("--created-after", help="Only rows made from this time on (ISO 8601, UTC).")]
-Before = Annotated[str | None, typer.Option("--created-before", help="Only rows made before this time.")]
-OnlyQuarantined = Annotated[bool, typer.Option("--quarantined", help="Only quarantined rows.")]
+Ids = Annotated[list[str] | None, Parameter(help="Ids; or say by the options which rows are meant.")]
+Run = Annotated[str | None, Parameter(help="Only rows of this run.")]
+Model = Annotated[str | None, Parameter(help="Only rows of this model.")]
+Source = Annotated[str | None, Parameter(help="Only rows of this source: expert, agent or human.")]
+After = Annotated[str | None, Parameter(name="--created-after", help="Only rows made from this time on (ISO 8601, UTC).")]
+Before = Annotated[str | None, Parameter(name="--created-before", help="Only rows made before this time.")]
+OnlyQuarantined = Annotated[bool, Parameter(name="--quarantined", help="Only quarantined rows.")]
 
 
-@app.command()
+@app.command
 def trust(
     bank: Place,
     ids: Ids = None,
+    /,
+    *,
     run: Run = None,
     model: Model = None,
     source: Source = None,
     created_after: After = None,
     created_before: Before = None,
-    env: Env = None,
+    environment: Env = None,
     types: Types = "",
-    every: Annotated[bool, typer.Option("--all", help="All quarantined rows.")] = False,
+    every: Annotated[bool, Parameter(name="--all", help="All quarantined rows.")] = False,
 ) -> None:
     """Let searches return rows that are quarantined."""
     from exprag.bank import Bank
 
-    which = _meant(ids, run, model, source, created_after, created_before, env, types, every)
+    which = _rows_of(ids, run, model, source, created_after, created_before, environment, types, every)
     opened = Bank.open(bank)
-    console.print(f"{opened.uri}: {opened.trust(which)} trusted now.", soft_wrap=True)
+    say(f"{opened.uri}: {opened.trust(which)} trusted now.")
 
 
-@app.command()
+@app.command
 def quarantine(
     bank: Place,
     ids: Ids = None,
+    /,
+    *,
     run: Run = None,
     model: Model = None,
     source: Source = None,
     created_after: After = None,
     created_before: Before = None,
-    env: Env = None,
+    environment: Env = None,
     types: Types = "",
 ) -> None:
     """Keep rows out of searches."""
     from exprag.bank import Bank
 
-    which = _meant(ids, run, model, source, created_after, created_before, env, types)
+    which = _rows_of(ids, run, model, source, created_after, created_before, environment, types)
     opened = Bank.open(bank)
-    console.print(f"{opened.uri}: {opened.quarantine(which)} quarantined now.", soft_wrap=True)
+    say(f"{opened.uri}: {opened.quarantine(which)} quarantined now.")
 
 
-@app.command()
+@app.command
 def delete(
     bank: Place,
     ids: Ids = None,
+    /,
+    *,
     run: Run = None,
     model: Model = None,
     source: Source = None,
     created_after: After = None,
     created_before: Before = None,
-    env: Env = None,
+    environment: Env = None,
     types: Types = "",
     quarantined: OnlyQuarantined = False,
 ) -> None:
@@ -85,19 +92,21 @@ def delete(
 
     opened = Bank.open(bank)
     opened.get(ids or [])  # names those that are not there
-    which = _meant(ids, run, model, source, created_after, created_before, env, types, quarantined)
-    console.print(f"{opened.uri}: {opened.delete(which)} removed, {len(opened)} left.", soft_wrap=True)
+    which = _rows_of(ids, run, model, source, created_after, created_before, environment, types, quarantined)
+    say(f"{opened.uri}: {opened.delete(which)} removed, {len(opened)} left.")
 
 
-@app.command()
+@app.command
 def index(
     bank: Place,
-    strategy: Annotated[str | None, typer.Option(help="Of this query strategy only.")] = None,
-    kind: Annotated[str, typer.Option(help="auto, exact (none), ivf_flat, ivf_sq, ivf_rq or ivf_hnsw_sq.")] = "",
-    check: Annotated[bool, typer.Option("--check", help="Make none; measure those that are there.")] = False,
+    /,
+    *,
+    strategy: Annotated[str | None, Parameter(help="Of this query strategy only.")] = None,
+    kind: Annotated[str, Parameter(help="auto, exact (none), ivf_flat, ivf_sq, ivf_rq or ivf_hnsw_sq.")] = "",
+    check: Annotated[bool, Parameter(name="--check", help="Make none; measure those that are there.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Make the vector indices anew, and measure how well they find."""
+    """Make the vector indices again, and measure how well they search."""
     from dataclasses import asdict
 
     from exprag.bank import Bank
@@ -105,23 +114,27 @@ def index(
     opened = Bank.open(bank)
     reports = opened.index_report(strategy) if check else opened.index(strategy, kind)
     if as_json:
-        typer.echo(json.dumps([asdict(report) for report in reports], indent=2))
+        write_json([asdict(report) for report in reports])
         return
     for report in reports:
-        console.print(str(report), soft_wrap=True)
+        say(str(report))
 
 
-@app.command()
+@app.command
 def optimize(
     bank: Place,
-    prune_days: Annotated[float | None, typer.Option(help="Give up versions older than so many days.", min=0)] = None,
+    /,
+    *,
+    prune_days: Annotated[
+        float | None, Parameter(help="Give up versions older than this many days.", validator=Number(gte=0))
+    ] = None,
 ) -> None:
     """Merge small writes, bring the indices up to date, and give up old versions if asked to."""
     from exprag.bank import Bank
 
     opened = Bank.open(bank)
-    done = opened.optimize(None if prune_days is None else timedelta(days=prune_days))
-    console.print(f"{opened.uri}: {done}.", soft_wrap=True)
+    report = opened.optimize(None if prune_days is None else timedelta(days=prune_days))
+    say(f"{opened.uri}: {report}.")
 
 
 @contextmanager
@@ -133,23 +146,23 @@ def embedding_bar(bank: Bank, total: int | None = None) -> Iterator[None]:
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
     columns = (TextColumn("embedding"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, transient=True) as bar:
-        shown = bar.add_task("embedding", total=total)
-        bank.progress = lambda done: bar.update(shown, completed=done)
+    with Progress(*columns, console=console(), transient=True) as bar:
+        task = bar.add_task("embedding", total=total)
+        bank.progress = lambda done: bar.update(task, completed=done)
         try:
             yield
         finally:
             bank.progress = None
 
 
-def _meant(
+def _rows_of(
     ids: list[str] | None,
     run: str | None,
     model: str | None,
     source: str | None,
     created_after: str | None,
     created_before: str | None,
-    env: str | None,
+    environment: str | None,
     types: str,
     quarantined: bool = False,
 ) -> Filter:
@@ -162,7 +175,7 @@ def _meant(
         source=source,
         created_after=created_after,
         created_before=created_before,
-        environment=env,
+        environment=environment,
         types=listed(types) or None,
         trust=("quarantined",) if quarantined else None,
     )

@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from pathlib import Path
 from typing import Annotated
 
-import typer
+from cyclopts import Parameter
+from cyclopts.validators import Number
 from rich.table import Table
 
-from exprag.cli.bank import Json, Place, app, console
-from exprag.cli.words import plain
+from exprag.cli.bank import Place, app
+from exprag.cli.output import console, say, write_json
+from exprag.cli.words import Json, paths, plain
 
-Collection = Annotated[str, typer.Option(help="A bank may hold several collections.")]
+Collection = Annotated[str, Parameter(help="A bank may hold several collections.")]
 
 
-@app.command("add-documents")
+@app.command
 def add_documents(
     bank: Place,
-    files: Annotated[list[Path], typer.Argument(help="Markdown or text files.")],
-    whole: Annotated[bool, typer.Option("--whole", help="Do not divide Markdown at its headings.")] = False,
+    files: Annotated[list[Path], paths("Markdown or text files.")],
+    /,
+    *,
+    whole: Annotated[bool, Parameter(name="--whole", help="Do not divide Markdown at its headings.")] = False,
     collection: Collection = "documents",
 ) -> None:
     """Add documents, or a newer edition of them; the bank is made if it is missing."""
@@ -33,14 +36,16 @@ def add_documents(
     documents = Documents(Bank.open(bank) if Bank.exists(bank) else Bank.create(bank), collection)
     report, removed = add_files(documents, files, whole=whole)
     gone = f", {removed} of an earlier edition removed" if removed else ""
-    console.print(f"{report}{gone}. {documents.bank.uri}: {len(documents)} documents.", soft_wrap=True)
+    say(f"{report}{gone}. {documents.bank.uri}: {len(documents)} documents.")
 
 
-@app.command()
+@app.command
 def documents(
     bank: Place,
-    text: Annotated[str, typer.Argument(help="What to look for; without, the sources are listed.")] = "",
-    k: Annotated[int, typer.Option("-k", help="How many.", min=1)] = 4,
+    text: Annotated[str, Parameter(help="What to look for; without, the sources are listed.")] = "",
+    /,
+    *,
+    k: Annotated[int, Parameter(name=("--k", "-k"), help="How many.", validator=Number(gte=1))] = 4,
     collection: Collection = "documents",
     as_json: Json = False,
 ) -> None:
@@ -52,18 +57,18 @@ def documents(
     if not text:
         sources = Counter(str(document.metadata.get("source", "(none)")) for document in held)
         if as_json:
-            typer.echo(json.dumps(sources, indent=2))
+            write_json(sources)
             return
         for source, count in sorted(sources.items()):
-            console.print(plain(f"{count:5} {source}"))
-        console.print(f"{len(held)} documents.")
+            say(f"{count:5} {source}")
+        say(f"{len(held)} documents.")
         return
     hits = held.search(text, k)
     if as_json:
         rows = [{"id": h.document.id, "score": h.score, "text": h.document.page_content, **h.document.metadata} for h in hits]
-        typer.echo(json.dumps(rows, indent=2))
+        write_json(rows)
         return
     table = Table("score", "id", "text")
     for hit in hits:
         table.add_row(f"{hit.score:.4g}", plain(str(hit.document.id)), plain(hit.document.page_content[:200]))
-    console.print(table if hits else "Nothing found.")
+    console().print(table if hits else "Nothing found.")

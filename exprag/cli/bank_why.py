@@ -20,17 +20,17 @@ class LeftOut(NamedTuple):
     why: str
 
 
-def left_out(retriever: Retriever, query: str, kept: set[str], task: Task | None, n: int) -> list[LeftOut]:
-    """The n nearest to the query that are not among `kept` (ids), nearest first."""
+def left_out(retriever: Retriever, query: str, recalled: set[str], task: Task | None, n: int) -> list[LeftOut]:
+    """The n nearest to the query that are not among `recalled` (ids), nearest first."""
     bank, where = retriever.bank, retriever.where
     if task is not None and not where.environment:
         where = replace(where, environment=task.environment)
     every = Filter(trust=(TRUSTED, QUARANTINED))
-    hits = bank.search(query, strategy=retriever.key_strategy, k=len(kept) + n, where=every, mode=retriever.search_mode)
+    hits = bank.search(query, strategy=retriever.key_strategy, k=len(recalled) + n, where=every, mode=retriever.search_mode)
     ids = tuple(hit.trajectory.id for hit in hits)
-    doubted = {found.id for found in bank.trajectories(Filter(ids=ids, trust=(QUARANTINED,)))} if ids else set()
+    doubted = {trajectory.id for trajectory in bank.trajectories(Filter(ids=ids, trust=(QUARANTINED,)))} if ids else set()
     pool, eligible = retriever.selector.pool(retriever.k), 0
-    found = []
+    others = []
     for hit in hits:
         trajectory = hit.trajectory
         why = _excluded(retriever, trajectory, task) or _filtered(where, trajectory, trajectory.id in doubted)
@@ -38,9 +38,9 @@ def left_out(retriever: Retriever, query: str, kept: set[str], task: Task | None
             eligible += 1
             beyond = f"number {eligible} of those allowed; {pool} were asked for"
             why = f"near enough, but not kept by {retriever.selector_name}" if eligible <= pool else beyond
-        if trajectory.id not in kept:
-            found.append(LeftOut(trajectory, hit.score, why))
-    return found[:n]
+        if trajectory.id not in recalled:
+            others.append(LeftOut(trajectory, hit.score, why))
+    return others[:n]
 
 
 def _excluded(retriever: Retriever, trajectory: Trajectory, task: Task | None) -> str:

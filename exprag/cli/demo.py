@@ -9,39 +9,37 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
-import typer
-from rich.console import Console
+from cyclopts import Parameter
 
+from exprag.cli.output import console, say
 from exprag.cli.progress import episodes_bar
-from exprag.cli.run import Set
-from exprag.cli.words import listed, name_values
+from exprag.cli.words import Set, listed, name_values
+from exprag.cli.words import out as out_option
 from exprag.runs import RunConfig, RunDirectory
 from exprag.runs import run as run_episodes
 
 
 def demo(
-    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for bank, runs and page; continued if interrupted.")] = Path(
-        "runs/demo"
-    ),
-    env: Annotated[str, typer.Option("--env", "-e", help="Environment plugin.")] = "scienceworld",
-    model: Annotated[str, typer.Option(help="Chat model spec.")] = "case-based",
-    train_split: Annotated[str, typer.Option(help="Split that experience is collected on.")] = "train",
-    test_split: Annotated[str, typer.Option(help="Held-out split that the agent plays.")] = "test",
-    types: Annotated[str, typer.Option(help="Task types, comma-separated; default: all.")] = "",
-    train_per_type: Annotated[int, typer.Option(help="Expert episodes for each task type.")] = 2,
-    test_per_type: Annotated[int, typer.Option(help="Held-out episodes for each task type and arm.")] = 2,
-    k: Annotated[int, typer.Option(help="Trajectories in the prompt.")] = 2,
+    *,
+    out: Annotated[Path, out_option("Folder for bank, runs and page; continued if interrupted.")] = Path("runs/demo"),
+    environment: Annotated[str, Parameter(name=("--environment", "--env", "-e"), help="Environment plugin.")] = "scienceworld",
+    model: Annotated[str, Parameter(help="Chat model spec.")] = "case-based",
+    train_split: Annotated[str, Parameter(help="Split that experience is collected on.")] = "train",
+    test_split: Annotated[str, Parameter(help="Held-out split that the agent plays.")] = "test",
+    types: Annotated[str, Parameter(help="Task types, comma-separated; default: all.")] = "",
+    train_per_type: Annotated[int, Parameter(help="Expert episodes for each task type.")] = 2,
+    test_per_type: Annotated[int, Parameter(help="Held-out episodes for each task type and arm.")] = 2,
+    k: Annotated[int, Parameter(name=("--k", "-k"), help="Trajectories in the prompt.")] = 2,
     set_: Set = None,
-    seed: Annotated[int, typer.Option(help="Seed.")] = 2025,
-    workers: Annotated[int, typer.Option(help="Worker processes.")] = 2,
+    seed: Annotated[int, Parameter(help="Seed.")] = 2025,
+    workers: Annotated[int, Parameter(help="Worker processes.")] = 2,
 ) -> None:
-    """Collect experience, play with and without it, compare, and write a page to read."""
+    """Collect experience, play with and without it, compare, and write a page."""
     from exprag.bank import Bank
     from exprag.evaluation import compare, load_run, write_page
 
-    console = Console()
     common = {
-        "environment": env,
+        "environment": environment,
         "environment_options": name_values(set_),
         "types": listed(types),
         "shuffle": True,
@@ -50,7 +48,7 @@ def demo(
     }
 
     def play(title: str, folder: str, **values: object) -> Path:
-        console.rule(title, align="left")
+        console().rule(title, align="left")
         with episodes_bar(folder) as progress:
             run_episodes(RunConfig.make(name=folder, **common, **values), out / folder, progress=progress)
         return out / folder
@@ -59,13 +57,13 @@ def demo(
         "1  Expert experience on train tasks", "experience", policy="expert", split=train_split, per_type=train_per_type
     )
     bank = Bank.open_or_create(out / "bank")
-    console.print(f"{out / 'bank'}: {bank.add(RunDirectory(experience).episodes())}")
+    say(f"{out / 'bank'}: {bank.add(RunDirectory(experience).episodes())}")
     held_out = {"split": test_split, "per_type": test_per_type, "model": model}
     without = play("2  Held-out tasks without memory", "no-memory", **held_out)
     with_bank = play("3  The same tasks with memory", "memory", bank=str(out / "bank"), k=k, **held_out)
 
-    console.rule("4  With memory against without, task by task", align="left")
+    console().rule("4  With memory against without, task by task", align="left")
     runs = [load_run(without), load_run(with_bank)]
-    console.print(compare(runs, baseline="no-memory").to_console())
+    console().print(compare(runs, baseline="no-memory").to_console())
     page = write_page(out / "report.html", runs, recalled={t.id: t for t in bank.trajectories()})
-    console.print(f"\nRead every episode step by step: [bold]{page}[/]")
+    say(f"\nRead every episode step by step: {page}")

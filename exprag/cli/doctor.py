@@ -1,19 +1,17 @@
-"""`exprag doctor`: what works on this machine, what does not, and the command that mends it."""
+"""`exprag doctor`: what works on this machine, what does not, and the command that fixes it."""
 
 from __future__ import annotations
 
-import json
 import platform
 import sys
 from collections.abc import Callable
 from importlib.metadata import PackageNotFoundError, version
-from typing import Annotated
 
-import typer
-from rich.console import Console
-from rich.markup import escape
+from rich.text import Text
 
+from exprag.cli.output import console, write_json
 from exprag.cli.plugins import rows
+from exprag.cli.words import Json, plain
 from exprag.plugins import registry
 
 Check = tuple[str, bool, str]
@@ -30,17 +28,17 @@ def _core() -> list[Check]:
 
 
 def _extras() -> list[Check]:
-    found = []
+    checks = []
     for extra, package, use in (
         ("hf", "langchain-huggingface", "local models and sentence encoders"),
         ("openai", "langchain-openai", "OpenAI-compatible servers"),
         ("otel", "opentelemetry-api", "spans for a tracing system"),
     ):
         try:
-            found.append((f"extra {extra}", True, f"{package} {version(package)}"))
+            checks.append((f"extra {extra}", True, f"{package} {version(package)}"))
         except PackageNotFoundError:
-            found.append((f"extra {extra}", False, f"for {use}: pip install 'exprag[{extra}]'"))
-    return found
+            checks.append((f"extra {extra}", False, f"for {use}: pip install 'exprag[{extra}]'"))
+    return checks
 
 
 def _plugins() -> list[Check]:
@@ -58,13 +56,13 @@ def _bank() -> list[Check]:
         with tempfile.TemporaryDirectory() as folder:
             bank = Bank.create(f"{folder}/bank")
             bank.add([Trajectory(task=Task(environment="doctor", id="1", instruction="boil water"), success=True)])
-            found = bank.search("boil water", strategy="task", k=1)
-        return [("bank", len(found) == 1, "create, add and search work" if found else "a stored trajectory was not found")]
+            hits = bank.search("boil water", strategy="task", k=1)
+        return [("bank", len(hits) == 1, "create, add and search work" if hits else "a stored trajectory was not found")]
     except Exception as error:  # noqa: BLE001 - a doctor reports whatever it meets
         return [("bank", False, f"{type(error).__name__}: {error}")]
 
 
-def doctor(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
+def doctor(*, as_json: Json = False) -> int:
     """Check the installation. Missing extras are named with their cure; exit code 1 only if the core does not work."""
     groups: list[tuple[str, Callable[[], list[Check]], bool]] = [
         ("core", _core, True),
@@ -74,11 +72,9 @@ def doctor(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] 
     ]
     results = [(group, *check, needed) for group, checks, needed in groups for check in checks()]
     if as_json:
-        print(json.dumps([{"group": g, "name": n, "ok": ok, "detail": d} for g, n, ok, d, _ in results], indent=2))
+        write_json([{"group": g, "name": n, "ok": ok, "detail": d} for g, n, ok, d, _ in results])
     else:
-        console = Console()
         for _, name, ok, detail, needed in results:
-            mark = "[green]✓[/]" if ok else "[red]✗[/]" if needed else "[yellow]–[/]"
-            console.print(f"{mark} [bold]{escape(name)}[/]  {escape(detail)}")
-    if any(needed and not ok for *_, ok, _, needed in results):
-        raise typer.Exit(1)
+            mark = ("✓", "green") if ok else ("✗", "red") if needed else ("–", "yellow")
+            console().print(Text.assemble(mark, " ", plain(name, "bold"), "  ", plain(detail)))
+    return int(any(needed and not ok for *_, ok, _, needed in results))

@@ -1,63 +1,106 @@
-"""The `exprag` command: one small module per group of commands; errors are shown without a traceback."""
+"""The `exprag` command: one small module per group of commands, imported when one of them is used.
+
+Exit codes:
+
+    0    done
+    1    an error, which is shown on stderr; or a check that failed (audit, validate, doctor), or episodes that ended in errors
+    2    a wrong command line: an unknown command or option, a missing or impossible value
+    130  interrupted (Ctrl-C); the same command continues
+
+Errors are shown without a traceback unless EXPRAG_TRACEBACK is set.
+"""
 
 from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Sequence
+from contextlib import nullcontext
 
-import typer
+from cyclopts import App, CycloptsError, Parameter
 
-from exprag.cli import bank, data, demo, doctor, new, plugins, report, run, train, utilities, validate
 from exprag.errors import ExpragError
 
-app = typer.Typer(
+COMMANDS = {
+    "demo": ("demo:demo", "Collect experience, play with and without it, compare, and write a page."),
+    "collect": ("run:collect", "Play the environment's expert over tasks, and keep the episodes as experience."),
+    "run": ("run:run", "Play one arm (an agent, with or without a bank) over tasks."),
+    "report": ("report:report", "Compare runs: success, score, steps and tokens, and paired differences."),
+    "bank": ("bank:app", "The experience bank: make, fill, look into, ask."),
+    "data": ("data:app", "Training rows from traces: build, look at, count."),
+    "audit": ("audit:audit", "Prove that nothing was recalled which the task must not see."),
+    "tasks": ("run:tasks", "List the tasks of a split: how many of each type, and their ids."),
+    "validate": ("validate:app", "Check a plugin against the contract that the rest of exprag relies on."),
+    "train": ("train:train", "Train a LoRA adapter with TRL and PEFT."),
+    "select": ("select:select", "Play each checkpoint on sets of tasks and keep the most successful."),
+    "curve": ("select:curve", "Draw loss and success against epochs."),
+    "models": ("models:app", "Language models to try things with."),
+    "plugins": ("plugins:plugins", "List what is installed, and what is missing for the rest."),
+    "new": ("new:app", "Start something new from a template."),
+    "doctor": ("doctor:doctor", "Check the installation."),
+}
+"""The commands: the module in exprag/cli/ and the function or group in it, and the line of `exprag --help`."""
+
+
+
+def _shown(default: object) -> object:
+    """A default as help shows it: none of an option that is off or empty."""
+    return None if default in (False, "", ()) else default
+
+
+app = App(
     name="exprag",
     help="Agents that learn from experience. Set EXPRAG_TRACEBACK=1 to see tracebacks.",
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
+    help_format="plaintext",
+    default_parameter=Parameter(negative_iterable=(), negative_bool=(), show_default=_shown),
+    result_action="return_value",
+    suppress_keyboard_interrupt=False,
 )
-app.command()(demo.demo)
-app.command()(run.collect)
-app.command()(run.run)
-app.command()(report.report)
-app.add_typer(bank.app, name="bank")
-bank.app.command()(utilities.utilities)
-app.add_typer(data.app, name="data")
-app.command()(data.audit)
-app.command()(run.tasks)
-app.add_typer(validate.app, name="validate")
-app.command()(train.train)
-app.command()(train.select)
-app.command()(train.curve)
-app.command()(plugins.plugins)
-app.add_typer(new.app, name="new")
-app.command()(doctor.doctor)
+for _name, (_place, _help) in COMMANDS.items():
+    app.command(f"exprag.cli.{_place}", name=_name, help=_help, sort_key=list(COMMANDS).index(_name))
+app.register_install_completion_command(help="Install completion for your shell.")
 
 
-def main() -> None:
-    """Entry point of the console script. Exit codes: 0 done, 1 an error that was shown, 130 interrupted."""
+def main(tokens: Sequence[str] | None = None) -> None:
+    """Entry point of the console script. Always ends in SystemExit, with the codes above."""
+    tokens = sys.argv[1:] if tokens is None else list(tokens)
+    sys.exit(_run(tokens))
+
+
+def _run(tokens: Sequence[str]) -> int:
+    from exprag.cli import failures
+
+    debug = os.environ.get("EXPRAG_TRACEBACK", "") not in ("", "0")
     try:
-        app()
+        code = call(tokens)
+        sys.stdout.flush()
+        return code
     except KeyboardInterrupt:
         print("\nInterrupted. Run the same command again to continue.", file=sys.stderr)
-        sys.exit(130)
-    except Exception as error:
-        if os.environ.get("EXPRAG_TRACEBACK", "") not in ("", "0"):
+        return 130
+    except CycloptsError as error:
+        failures.wrong_line(error)
+        return 2
+    except BrokenPipeError:  # `exprag … | head`: the reader has enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        return 1
+    except ExpragError as error:
+        if debug:
             raise
-        if isinstance(error, ExpragError):
-            _show(error.boundary, error.message, error.cure)
-        else:
-            what = f"{type(error).__name__}: {error}"
-            _show("unexpected", what, "Set EXPRAG_TRACEBACK=1 and run it again to see where; please report it.")
-        sys.exit(1)
+        failures.show(error.boundary, error.message, error.cure)
+        return 1
+    except Exception as error:
+        if debug:
+            raise
+        failures.unexpected(error)
+        return 1
 
 
-def _show(boundary: str, message: str, cure: str) -> None:
-    from rich.console import Console
-    from rich.text import Text
-
-    console = Console(stderr=True)
-    console.print(Text.assemble((f"{boundary}: ", "bold red"), message))
-    if cure:
-        console.print(Text(cure, style="cyan"))
+def call(tokens: Sequence[str]) -> int:
+    """Run one command; returns its exit code, and raises what goes wrong."""
+    machine = ("--json" in tokens or "--markdown" in tokens) and "--help" not in tokens and "-h" not in tokens
+    if machine:
+        from exprag.cli.output import results_only
+    with results_only() if machine else nullcontext():
+        result = app(tokens, print_error=False, exit_on_error=False, verbose=False)
+    return result if isinstance(result, int) else 0

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-import json
-from typing import Annotated
+from itertools import groupby
 
-import typer
-from rich.console import Console
 from rich.table import Table
 
+from exprag.cli.output import console, say, write_json
+from exprag.cli.words import Json, plain
 from exprag.plugins import SLOW_SECONDS, Registry, registry
+
+OWN = "exprag"
 
 
 def rows(source: Registry) -> list[dict[str, str]]:
     """One row per component and per plugin that failed to load: id, kind, distribution, version, status, description."""
-    found = []
+    table = []
     for component in sorted(source.components, key=lambda c: (c.kind, c.name)):
-        found.append(
+        table.append(
             {
                 "id": component.name,
                 "kind": component.kind,
@@ -27,7 +28,7 @@ def rows(source: Registry) -> list[dict[str, str]]:
             }
         )
     for failure in source.failures:
-        found.append(
+        table.append(
             {
                 "id": failure.entry_point,
                 "kind": "plugin",
@@ -40,7 +41,7 @@ def rows(source: Registry) -> list[dict[str, str]]:
     for name, seconds in source.load_seconds.items():
         if seconds > SLOW_SECONDS:
             distribution, _, entry_point = name.partition("/")
-            found.append(
+            table.append(
                 {
                     "id": entry_point,
                     "kind": "plugin",
@@ -50,31 +51,31 @@ def rows(source: Registry) -> list[dict[str, str]]:
                     "description": "",
                 }
             )
-    return found
+    return table
 
 
-def plugins(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
-    """List environments, query strategies, selectors, formatters and styles, with what is missing and its cure."""
+def plugins(*, as_json: Json = False) -> None:
+    """List environments, query strategies, selectors, formatters, styles and models, and what is missing for the rest."""
     found = rows(registry())
     if as_json:
-        print(json.dumps(found, indent=2))
+        write_json(found)
         return
-    table = Table(box=None, header_style="bold")
-    for column in ("id", "kind", "from", "status", "description"):
-        table.add_column(column, overflow="fold")
-    for row in found:
-        style = "green" if row["status"] == "ok" else "yellow"
-        table.add_row(
-            row["id"],
-            row["kind"].replace("_", " "),
-            f"{row['distribution']} {row['version']}".strip(),
-            f"[{style}]{_escape(row['status'])}[/]",
-            _escape(row["description"]),
-        )
-    Console().print(table)
-
-
-def _escape(text: str) -> str:
-    from rich.markup import escape
-
-    return escape(text)
+    for kind, group in groupby(found, key=lambda row: row["kind"]):
+        say(kind.replace("_", " "), "bold")
+        table = Table.grid(padding=(0, 2))
+        table.add_column(width=0)
+        components = list(group)
+        table.add_column(no_wrap=True, min_width=max(len(plain(row["id"])) for row in components))
+        table.add_column(no_wrap=True, overflow="ellipsis")
+        problems = []
+        for row in components:
+            ok = row["status"] == "ok"
+            source = "" if row["distribution"] == OWN else f"{row['distribution']} {row['version']}".strip()
+            words = ". ".join(filter(None, (source, " ".join(row["description"].split()))))
+            table.add_row("", plain(row["id"], "green" if ok else "yellow"), plain(words))
+            problems += [] if ok else [f"    {row['id']}: {row['status']}"]
+        console().print(table)
+        for problem in problems:
+            say(problem, "yellow")
+    if not found:
+        say("No plugin is loaded (EXPRAG_LOAD_PLUGINS says which ones are).")

@@ -5,16 +5,22 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
-import typer
-from rich.console import Console
+from cyclopts import Parameter
 
+from exprag.cli.bank import app
+from exprag.cli.output import say
+from exprag.cli.words import out as out_option
+from exprag.cli.words import paths
 from exprag.errors import ConfigError
 
 
+@app.command
 def utilities(
-    run: Annotated[list[Path], typer.Argument(help="Run directories, in the order in which they were played.")],
-    out: Annotated[Path, typer.Option("--out", "-o", help="JSON file; an existing one is replaced.")],
-    alpha: Annotated[float, typer.Option(help="Learning rate: how much the latest episode counts.")] = 0.3,
+    run: Annotated[list[Path], paths("Run directories, in the order in which they were played.")],
+    /,
+    *,
+    out: Annotated[Path, out_option("JSON file; an existing one is replaced.")],
+    alpha: Annotated[float, Parameter(help="Learning rate: how much the latest episode counts.")] = 0.3,
 ) -> None:
     """Learn from runs which trajectories helped (MemRL), for the selector success_weighted."""
     from exprag.retrieval.utilities import learn_utilities, write_utilities
@@ -27,5 +33,5 @@ def utilities(
             cure="Give runs that were played with a bank: exprag run … --bank BANK",
         )
     write_utilities(out, learned)
-    seen = sum(utility.n for utility in learned.values())
-    Console().print(f"{out}: {len(learned)} trajectories, recalled {seen} times")
+    recalls = sum(utility.n for utility in learned.values())
+    say(f"{out}: {len(learned)} trajectories, recalled {recalls} times")

@@ -2,87 +2,80 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-import typer
-from rich.console import Console
-from rich.markup import escape
+from cyclopts import App, Parameter
+from cyclopts.validators import Number
+from rich.text import Text
 
-from exprag.cli.words import name_values
+from exprag.cli.output import console, write_json
+from exprag.cli.words import Json, Set, name_values, path, plain
 from exprag.plugins import create
 
 if TYPE_CHECKING:
     from exprag.testing import Result
     from exprag.trajectory import Trajectory
 
-app = typer.Typer(help="Check a plugin against the contract that the rest of exprag relies on.", no_args_is_help=True)
+app = App(name="validate", help="Check a plugin against the contract that the rest of exprag relies on.")
 
-Name = Annotated[str, typer.Argument(help="Plugin, or an import path module:Class.")]
-Set = Annotated[list[str] | None, typer.Option("--set", help="Option of the plugin NAME=VALUE (JSON, or text); repeatable.")]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-BankOption = Annotated[
-    Path | None, typer.Option("--bank", help="Examine it with episodes of this bank.  [default: made-up ones]")
-]
-Limit = Annotated[int, typer.Option(min=2, help="At most so many episodes of the bank.")]
+Name = Annotated[str, Parameter(help="Plugin, or an import path module:Class.")]
+BankOption = Annotated[Path | None, path("Examine it with episodes of this bank; default: made-up ones.", "--bank")]
+Limit = Annotated[int, Parameter(help="Episodes of the bank, at most.", validator=Number(gte=2))]
 
 
-@app.callback()
-def validate() -> None:
-    """Check a plugin against the contract that the rest of exprag relies on."""
-
-
-@app.command()
+@app.command
 def env(
     name: Name,
-    tasks: Annotated[int, typer.Option(help="Tasks of each split to play.")] = 2,
+    /,
+    *,
+    tasks: Annotated[int, Parameter(help="Tasks of each split to play.")] = 2,
     split: Annotated[
-        str | None, typer.Option(help="Instead: let the expert play every task of this split; each must be won.")
+        str | None, Parameter(help="Instead: let the expert play every task of this split; each must be won.")
     ] = None,
     set_: Set = None,
     as_json: Json = False,
-) -> None:
+) -> int:
     """Check an environment; exit code 1 if a check fails."""
     from exprag.testing import check_environment, check_split
 
     make = _maker("environment", name, set_)
-    _show(check_environment(make, tasks) if split is None else check_split(make, split), as_json)
+    return _show(check_environment(make, tasks) if split is None else check_split(make, split), as_json)
 
 
-@app.command()
-def strategy(name: Name, bank: BankOption = None, limit: Limit = 200, set_: Set = None, as_json: Json = False) -> None:
+@app.command
+def strategy(name: Name, /, *, bank: BankOption = None, limit: Limit = 200, set_: Set = None, as_json: Json = False) -> int:
     """Check a query strategy; exit code 1 if a check fails."""
     from exprag.testing import check_strategy
 
-    _show(check_strategy(_maker("query_strategy", name, set_), _episodes(bank, limit)), as_json)
+    return _show(check_strategy(_maker("query_strategy", name, set_), _episodes(bank, limit)), as_json)
 
 
-@app.command()
-def selector(name: Name, bank: BankOption = None, limit: Limit = 200, set_: Set = None, as_json: Json = False) -> None:
+@app.command
+def selector(name: Name, /, *, bank: BankOption = None, limit: Limit = 200, set_: Set = None, as_json: Json = False) -> int:
     """Check a selector; exit code 1 if a check fails."""
     from exprag.testing import check_selector
 
-    _show(check_selector(_maker("selector", name, set_), _episodes(bank, limit)), as_json)
+    return _show(check_selector(_maker("selector", name, set_), _episodes(bank, limit)), as_json)
 
 
-@app.command()
-def formatter(name: Name, bank: BankOption = None, limit: Limit = 200, set_: Set = None, as_json: Json = False) -> None:
+@app.command
+def formatter(name: Name, /, *, bank: BankOption = None, limit: Limit = 200, set_: Set = None, as_json: Json = False) -> int:
     """Check a formatter; exit code 1 if a check fails."""
     from exprag.testing import check_formatter
 
-    _show(check_formatter(_maker("formatter", name, set_), _episodes(bank, limit)), as_json)
+    return _show(check_formatter(_maker("formatter", name, set_), _episodes(bank, limit)), as_json)
 
 
-@app.command()
-def style(name: Name, set_: Set = None, as_json: Json = False) -> None:
+@app.command
+def style(name: Name, /, *, set_: Set = None, as_json: Json = False) -> int:
     """Check an agent style; exit code 1 if a check fails."""
     from exprag.testing import check_style
 
-    _show(check_style(_maker("style", name, set_)), as_json)
+    return _show(check_style(_maker("style", name, set_)), as_json)
 
 
 def _maker(kind: str, name: str, options: list[str] | None) -> Callable[[], Any]:
@@ -99,20 +92,20 @@ def _episodes(bank: Path | None, limit: int) -> list[Trajectory]:
     from exprag.bank import Bank
     from exprag.errors import ConfigError
 
-    found = list(islice(Bank.open(bank).trajectories(), limit))
-    if len(found) < 2:
-        raise ConfigError(f"The bank {bank} holds {len(found)} episodes.", cure="Give one with two or more, or none.")
-    return found
+    episodes = list(islice(Bank.open(bank).trajectories(), limit))
+    if len(episodes) < 2:
+        raise ConfigError(f"The bank {bank} holds {len(episodes)} episodes.", cure="Give one with two or more, or none.")
+    return episodes
 
 
-def _show(results: Iterable[Result], as_json: bool) -> None:
-    console = Console(stderr=as_json)
-    shown = []
+def _show(results: Iterable[Result], as_json: bool) -> int:
+    """Show each result as it comes; returns the exit code."""
+    rows = []
     for result in results:
-        shown.append(result)
-        mark = {True: "[green]✓[/]", False: "[red]✗[/]", None: "[yellow]–[/]"}[result.passed]
-        console.print(f"{mark} [bold]{escape(result.name)}[/]  {escape(result.detail)}  [dim]{result.seconds:.1f} s[/]")
+        rows.append(result)
+        mark = {True: ("✓", "green"), False: ("✗", "red"), None: ("–", "yellow")}[result.passed]
+        parts = (mark, " ", plain(result.name, "bold"), "  ", plain(result.detail), (f"  {result.seconds:.1f} s", "dim"))
+        console(stderr=as_json).print(Text.assemble(*parts))
     if as_json:
-        print(json.dumps([asdict(result) for result in shown], indent=2))
-    if any(result.passed is False for result in shown):
-        raise typer.Exit(1)
+        write_json([asdict(result) for result in rows])
+    return int(any(result.passed is False for result in rows))

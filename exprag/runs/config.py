@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from collections import defaultdict
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from pydantic import Field, JsonValue
 
@@ -17,6 +17,14 @@ from exprag.trajectory import Task
 
 class RunConfig(AgentSettings):
     """One arm over tasks, fully resolved: the saved configuration plays the same run again."""
+
+    sections: ClassVar[Mapping[str, str]] = {
+        "name": "Run",
+        "environment": "Tasks",
+        "expert": "Agent",
+        "bank": "Memory",
+        "max_steps": "Run",
+    }
 
     name: str = ""
     """Name of the run, kept in each trajectory; default: that of its folder."""

@@ -8,11 +8,10 @@ import subprocess
 
 import numpy as np
 import pytest
-from typer.testing import CliRunner
+from command_line import call
 
 from exprag import Step, Task, Trajectory
 from exprag.bank import Bank
-from exprag.cli.bank import app
 from exprag.environments.expert import play_expert
 from exprag.errors import BankError, ConfigError, PluginError, RunError
 from exprag.evaluation.bank_map import map_bank, map_data, write_map
@@ -21,7 +20,7 @@ from toy import Toy
 
 
 def run(*arguments: object) -> str:
-    result = CliRunner().invoke(app, [str(a) for a in arguments], catch_exceptions=False, env={"COLUMNS": "220"})
+    result = call("bank", *arguments, env={"COLUMNS": "220"})
     assert result.exit_code == 0, result.output
     return result.output
 
@@ -88,9 +87,9 @@ def test_search_for_a_task_asks_as_its_episode_would(bank):
     said = json.loads(run("search", bank.uri, "put the key away", "--task", "toy:Toy:train/1", "--why", "--json"))
     assert said["query"] == "put the key away"
     assert any(row["reason"] == "excluded: the task itself" for row in said["left_out"])
-    wider = json.loads(run("search", bank.uri, "--task", "toy:Toy:train/1", "--wider", "thing", "--why", "--json"))
+    wider = json.loads(run("search", bank.uri, "--task", "toy:Toy:train/1", "--exclude-by", "thing", "--why", "--json"))
     assert any(row["reason"] == "excluded: the same thing" for row in wider["left_out"])
-    other = json.loads(run("search", bank.uri, "--task", "toy:Toy:train/1", "--index", "mismatched", "--why", "--json"))
+    other = json.loads(run("search", bank.uri, "--task", "toy:Toy:train/1", "--index-state", "mismatched", "--why", "--json"))
     assert {row["type"] for row in other["kept"]} == {"fetch"}
     assert any(row["reason"] == "index state mismatched: its type is carry" for row in other["left_out"])
 
@@ -99,7 +98,7 @@ def test_search_wants_something_to_look_for(bank):
     for arguments, error, told in (
         ((), ConfigError, "nothing to look for"),
         (("--task", "toy"), ConfigError, "names no task"),
-        (("x", "--mode", "vector"), BankError, "lexical"),
+        (("x", "--search-mode", "vector"), BankError, "lexical"),
         (("x", "--selector", "nobody"), PluginError, "selector"),
     ):
         with pytest.raises(error, match=told):

@@ -8,12 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from command_line import call
 from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.types import Command
-from typer.testing import CliRunner
 
 from exprag.bank import Bank
-from exprag.cli.main import app
 from exprag.contracts.style import load_style
 from exprag.errors import ConfigError
 from exprag.files import read_jsonl
@@ -186,7 +185,7 @@ def test_the_starter_takes_what_the_environment_names(monkeypatch: pytest.Monkey
 @pytest.mark.parametrize("name", ["react", "human_in_the_loop", "create_agent"])
 def test_they_run_from_the_command_line(name: str, tmp_path: Path) -> None:
     arguments = ["run", "-e", "alfworld-generated", "--graph", f"{GRAPHS / name}.py:graph", "--task", EASY]
-    done = CliRunner().invoke(app, [*arguments, "--max-steps", "3", "--workers", "0", "-o", str(tmp_path / "run")])
+    done = call(*arguments, "--max-steps", "3", "--workers", "0", "-o", tmp_path / "run")
     assert done.exit_code == 0, done.output
     played = list(read_jsonl(tmp_path / "run" / "episodes.jsonl"))
     assert [(len(t.steps), t.ended, t.provenance.run) for t in played] == [(3, "truncated", "run")]

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
+from command_line import call
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -80,26 +81,20 @@ def test_a_damaged_file_is_refused(tmp_path: Path, text: str, said: str):
 
 
 def test_the_command_learns_from_a_run(tmp_path: Path):
-    import typer
-    from typer.testing import CliRunner
-
     from exprag.bank import Bank
-    from exprag.cli.utilities import utilities
     from exprag.runs import RunConfig, RunDirectory, run
 
-    app = typer.Typer()
-    app.command()(utilities)
     expert = RunConfig.make(policy="expert", environment="toy:Toy", split="train", workers=0)
     run(expert, tmp_path / "expert")
     bank = Bank.create(tmp_path / "bank")
     bank.add(RunDirectory(tmp_path / "expert").episodes())
     run(RunConfig.make(environment="toy:Toy", bank=bank.uri, workers=0), tmp_path / "agent")
-    done = CliRunner().invoke(app, [str(tmp_path / "agent"), "-o", str(tmp_path / "u.json")])
+    done = call("bank", "utilities", tmp_path / "agent", "-o", tmp_path / "u.json")
     assert done.exit_code == 0, done.output
     learned = read_utilities(tmp_path / "u.json")
     recalled = {r.id for t in RunDirectory(tmp_path / "agent").episodes() for s in t.steps for r in s.recalled}
     assert recalled == set(learned) != set()
     assert json.loads((tmp_path / "u.json").read_text())["format"] == "exprag utilities 1"
-    nothing = CliRunner().invoke(app, [str(tmp_path / "expert"), "-o", str(tmp_path / "v.json")])
-    assert isinstance(nothing.exception, ConfigError)
+    with pytest.raises(ConfigError, match="had a memory to learn about"):
+        call("bank", "utilities", tmp_path / "expert", "-o", tmp_path / "v.json")
     assert not (tmp_path / "v.json").exists()

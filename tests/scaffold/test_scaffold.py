@@ -8,9 +8,8 @@ import tomllib
 from pathlib import Path
 
 import pytest
-from typer.testing import CliRunner
+from command_line import call
 
-from exprag.cli.main import app
 from exprag.errors import ConfigError
 from exprag.files import read_jsonl
 from exprag.plugins import KINDS
@@ -89,7 +88,7 @@ def test_nothing_half_written_is_left(tmp_path: Path, monkeypatch: pytest.Monkey
 
 def test_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    done = CliRunner().invoke(app, ["new", "plugin", "exprag-mine", "--kind", "query-strategy"])
+    done = call("new", "plugin", "exprag-mine", "--kind", "query-strategy")
     assert done.exit_code == 0, done.output
     assert "pip install -e exprag-mine" in done.output
     assert (tmp_path / "exprag-mine" / "exprag_mine" / "strategy.py").is_file()

@@ -6,14 +6,15 @@ import json
 from pathlib import Path
 
 import pytest
-from typer.testing import CliRunner
+from command_line import Result, call
 
 from exprag.bank import Bank
-from exprag.cli.validate import app
 from exprag.errors import ConfigError, PluginError
 from exprag.testing.material import ordinary
 
-ASK = CliRunner().invoke
+
+def ask(*arguments: object) -> Result:
+    return call("validate", *arguments)
 
 
 @pytest.mark.parametrize(
@@ -26,7 +27,7 @@ ASK = CliRunner().invoke
     ],
 )
 def test_each_kind_has_its_command(kind: str, name: str, check: str) -> None:
-    done = ASK(app, [kind, name, "--json"])
+    done = ask(kind, name, "--json")
     assert done.exit_code == 0, done.output
     results = json.loads(done.stdout)
     assert check in [result["name"] for result in results]
@@ -34,35 +35,39 @@ def test_each_kind_has_its_command(kind: str, name: str, check: str) -> None:
 
 
 def test_the_expert_can_play_a_whole_split() -> None:
-    done = ASK(app, ["env", "toy:Toy", "--split", "test", "--set", "size=3", "--json"])
+    done = ask("env", "toy:Toy", "--split", "test", "--set", "size=3", "--json")
     assert done.exit_code == 0, done.output
     results = json.loads(done.stdout)
     assert [(result["name"], result["detail"]) for result in results] == [(f"toy:test/{n}", "won in 4 steps") for n in range(3)]
-    done = ASK(app, ["env", "toy:Toy", "--split", "test", "--set", "size=3", "--set", "die_at=2"])
+    done = ask("env", "toy:Toy", "--split", "test", "--set", "size=3", "--set", "die_at=2")
     assert done.exit_code == 1
     assert done.output.count("The toy died.") == 3
-    assert isinstance(ASK(app, ["env", "toy:Toy", "--split", "nowhere"]).exception, ConfigError)
+    with pytest.raises(ConfigError):
+        ask("env", "toy:Toy", "--split", "nowhere")
 
 
 def test_a_failed_check_is_exit_code_1() -> None:
-    done = ASK(app, ["selector", "rerank", "--set", "model=recall", "--set", "among=1"])
+    done = ask("selector", "rerank", "--set", "model=recall", "--set", "among=1")
     assert done.exit_code == 0, done.output
-    done = ASK(app, ["formatter", "exprag.trajectory:Task.model_construct", "--json"])
+    done = ask("formatter", "exprag.trajectory:Task.model_construct", "--json")
     assert done.exit_code == 1
     assert "not a Formatter" in done.stdout
 
 
 def test_options_and_names_are_checked_at_once() -> None:
-    assert isinstance(ASK(app, ["selector", "mmr", "--set", "lambda_=2"]).exception, ConfigError)
-    assert isinstance(ASK(app, ["strategy", "no-such-strategy"]).exception, PluginError)
+    with pytest.raises(ConfigError):
+        ask("selector", "mmr", "--set", "lambda_=2")
+    with pytest.raises(PluginError):
+        ask("strategy", "no-such-strategy")
 
 
 def test_the_episodes_of_a_bank_can_be_examined(tmp_path: Path) -> None:
     bank = Bank.create(tmp_path / "bank")
     bank.add(ordinary(6))
-    done = ASK(app, ["strategy", "trajectory", "--bank", str(tmp_path / "bank"), "--json"])
+    done = ask("strategy", "trajectory", "--bank", str(tmp_path / "bank"), "--json")
     assert done.exit_code == 0, done.output
     keys = next(result for result in json.loads(done.stdout) if result["name"] == "gives every trajectory a key")
     assert keys["detail"].startswith("18 trajectories")  # 6 and the odd ones
     empty = Bank.create(tmp_path / "empty")
-    assert isinstance(ASK(app, ["selector", "top_k", "--bank", empty.uri]).exception, ConfigError)
+    with pytest.raises(ConfigError):
+        ask("selector", "top_k", "--bank", empty.uri)
