@@ -17,7 +17,7 @@ from exprag.contracts.style import AgentStyle
 from exprag.environments.sessions import Sessions
 from exprag.errors import ConfigError
 from exprag.graph.nodes import Act, Begin, Finish, Observe, Retrieve
-from exprag.models import load_model, token_counter
+from exprag.models import load_model, public_spec, token_counter
 from exprag.models.cards import warn_if_served_otherwise
 from exprag.models.tokens import defuser
 from exprag.plugins import create
@@ -69,7 +69,7 @@ def make_nodes(
     elif bank is not None:
         opened = _open(bank)
         retriever = retriever or config.make_retriever(opened)
-    name = model if isinstance(model, str) else getattr(model, "model_name", None) or type(model).__name__
+    name = public_spec(model) if isinstance(model, str) else getattr(model, "model_name", None) or type(model).__name__
     chat = load_model(model)
     warn_if_served_otherwise(chat, config, memory=retriever is not None)
     count_tokens = token_counter(chat)

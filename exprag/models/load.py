@@ -18,8 +18,10 @@ from urllib.parse import parse_qsl
 from langchain_core.language_models import BaseChatModel
 from pydantic import PydanticSchemaGenerationError, PydanticUserError, TypeAdapter, ValidationError
 
-from exprag.errors import ConfigError, ModelError, PluginError, boundary, closest
+from exprag.errors import ConfigError, ExpragError, ModelError, PluginError, boundary, closest
+from exprag.models.credentials import public_spec, resolve_credentials
 from exprag.plugins import Component, registry
+from exprag.text import redact
 
 
 @dataclass(frozen=True)
@@ -47,14 +49,20 @@ def load_model(spec: str | BaseChatModel, **options: Any) -> BaseChatModel:
             raise ConfigError("A ready chat model takes no options.", cure="Set them where the model is made.")
         return spec
     parts = ModelSpec.parse(spec)
+    spec = public_spec(spec)  # from here on it is only shown
     component = _component(parts.kind, spec)
     if problem := component.problem():
         raise ModelError(f"The model {spec!r} cannot be used: {problem}.")
     factory = component.load()
     _check_name(factory, parts, spec)
-    settings = _convert(factory, {**parts.options, **options}, parts.kind, spec)
-    with boundary(ModelError, f"The model {spec!r} could not be made"):
-        model = factory(parts.name, **settings) if parts.name else factory(**settings)
+    settings = _convert(factory, resolve_credentials({**parts.options, **options}), parts.kind, spec)
+    try:
+        with boundary(ModelError, f"The model {spec!r} could not be made"):
+            model = factory(parts.name, **settings) if parts.name else factory(**settings)
+    except ExpragError as error:
+        if redact(str(error)) == str(error):
+            raise
+        raise type(error)(redact(error.message), cure=redact(error.cure)) from None
     if not isinstance(model, BaseChatModel):
         raise PluginError(
             f"The model {component.qualified!r} is a {type(model).__name__}, not a chat model.",

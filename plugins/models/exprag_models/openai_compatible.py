@@ -14,6 +14,7 @@ def load(
     name: str,
     *,
     base_url: str | None = None,
+    api_key: str | None = None,
     temperature: float | None = 0.0,
     seed: int | None = 2025,
     max_tokens: int | None = None,
@@ -22,8 +23,9 @@ def load(
     chat_template_kwargs: dict[str, Any] | None = None,
     extra_body: dict[str, Any] | None = None,
 ) -> Any:
-    """The model of a server. The key is read from OPENAI_API_KEY. Raises ModelError where there is neither server nor key.
+    """The model of a server. Raises ModelError where there is neither server nor key.
 
+    api_key               default: OPENAI_API_KEY; `$EXPRAG_MODEL_NAME` names an environment variable
     temperature, seed     None leaves them out, for servers that refuse them
     timeout               seconds that one attempt may take in all
     chat_template_kwargs  for the server's chat template, such as {"enable_thinking": false}
@@ -32,7 +34,7 @@ def load(
     from exprag_models.server import ServerChat, limited_clients
 
     url = base_url or os.environ.get("OPENAI_BASE_URL") or None
-    key = os.environ.get("OPENAI_API_KEY") or ("none" if url else "")  # your own server rarely asks for a key
+    key = api_key or os.environ.get("OPENAI_API_KEY") or ("none" if url else "")  # your own server rarely asks for a key
     if not key:
         raise ModelError(
             f"The model 'openai:{name}' has neither a server nor a key.",
