@@ -44,7 +44,7 @@ class AlfWorld(TextEnvironment):
     """
 
     name = "alfworld"
-    splits = games.SPLITS
+    splits: tuple[str, ...] = games.SPLITS
     action_templates = wording.ACTION_TEMPLATES
     experts: tuple[str, ...] = ("handcoded", "walkthrough", "explorer")
 

@@ -33,7 +33,7 @@ class ScienceWorld(TextEnvironment):
 
     name = NAME
     splits = splits.SPLITS
-    action_templates = ACTION_TEMPLATES
+    action_templates: tuple[str, ...] = ACTION_TEMPLATES
     experts = ("gold",)
 
     def __init__(self, simplifications: str = "", heap: str = "512m") -> None:

@@ -56,7 +56,7 @@ def parse_simplifications(text: str) -> tuple[str, ...]:
 
 def templates_under(simplifications: tuple[str, ...]) -> tuple[str, ...]:
     """The action forms under these simplifications. Under "easy" the electrical forms hold in electrical tasks only."""
-    templates = ACTION_TEMPLATES
+    templates: tuple[str, ...] = ACTION_TEMPLATES
     if "noElectricalAction" in simplifications:
         templates = tuple(form for form in templates if form not in ELECTRICAL)
     if {"teleportAction", EASY} & set(simplifications):

@@ -165,6 +165,7 @@ def _start_jvm(java: str, heap: str) -> tuple[Any, int, str]:
         process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=complaints, cwd=BASEPATH, process_group=0
         )
+        assert process.stdout is not None
         try:
             port, token = int(process.stdout.readline()), process.stdout.readline().decode().strip()
         except ValueError:
