@@ -1,0 +1,191 @@
+"""One local model shared by all episodes of a process: calls that wait at the same moment are decoded together.
+
+Continuous batching: new calls join, finished ones leave, at every step. One forward pass reads the next tokens of all calls side
+by side in one row, without padding; only attention looks at each sequence apart, with the keys and values that are kept from
+call to call (`exprag.models.kv_cache`), so an episode's prompt is read once and not at every step. Greedy decoding gives what
+one call by itself gives.
+
+Why our own: transformers' continuous batching keeps a paged cache made for GPUs and did not answer on a CPU; vLLM needs a GPU.
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Iterable, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+
+from exprag.errors import ModelError, describe
+from exprag.models.attention import IMPLEMENTATION, Segment, attending
+from exprag.models.kv_cache import CachedSequence, PrefixCache
+
+CACHE_BYTES = 4 * 2**30
+CHUNK = 512  # tokens of prompts that are read in one step, so that others' answers go on meanwhile
+
+
+@dataclass(frozen=True)
+class Generated:
+    """What one call gave: the new tokens without the one that ended it; why it ended, "stop" or "length"; how many tokens of
+    the prompt were read, and how many were in the cache."""
+
+    tokens: tuple[int, ...]
+    finish_reason: str
+    read: int
+    cached: int
+
+
+@dataclass
+class _Call:
+    prompt: list[int]
+    stop: frozenset[int]
+    max_new_tokens: int
+    temperature: float
+    seed: int
+    adapter: str | None
+    future: Future[Generated]
+    sequence: CachedSequence = field(default_factory=CachedSequence)
+    cached: int = 0
+    answer: list[int] = field(default_factory=list)
+    generator: torch.Generator | None = None
+
+    @property
+    def pending(self) -> list[int]:
+        """The tokens that the model has not read yet."""
+        return [*self.prompt, *self.answer][len(self.sequence.tokens) :]
+
+
+class Engine:
+    """Decodes for one transformers model. Safe to use from any number of threads; the model belongs to the engine's own.
+
+    cache_bytes   what idle sequences may hold; None: 4 GiB
+    """
+
+    def __init__(self, model: Any, cache_bytes: int | None = None) -> None:
+        self.model = model
+        self.model.set_attn_implementation(IMPLEMENTATION)
+        self.cache = PrefixCache(CACHE_BYTES if cache_bytes is None else cache_bytes)
+        self.steps = self.tokens_read = self.tokens_cached = self.tokens_written = 0
+        self._waiting: queue.SimpleQueue[_Call | None] = queue.SimpleQueue()
+        self._thread: threading.Thread | None = None
+        self._lock = threading.Lock()
+
+    def generate(
+        self,
+        prompt: Sequence[int],
+        *,
+        stop: Iterable[int] = (),
+        max_new_tokens: int = 64,
+        temperature: float = 0.0,
+        seed: int = 0,
+        adapter: str | None = None,
+    ) -> Generated:
+        """The tokens that follow a prompt, greedily or sampled. Waits; raises ModelError where the model fails."""
+        if not prompt:
+            raise ModelError("The prompt is empty.", cure="Give at least one token.")
+        call = _Call(list(prompt), frozenset(stop), max_new_tokens, temperature, seed, adapter, Future())
+        with self._lock:
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._work, name="exprag-engine", daemon=True)
+                self._thread.start()
+        self._waiting.put(call)
+        return call.future.result()
+
+    def close(self) -> None:
+        """End the engine's thread; calls in flight are finished first."""
+        with self._lock:
+            thread, self._thread = self._thread, None
+        if thread is not None:
+            self._waiting.put(None)
+            thread.join()
+
+    # -- the engine's thread
+
+    def _work(self) -> None:
+        active: list[_Call] = []
+        closing = False
+        while active or not closing:
+            while not closing and (not active or not self._waiting.empty()):
+                call = self._waiting.get()
+                if call is None:
+                    closing = True
+                else:
+                    active.append(self._begin(call))
+            if active:
+                active = self._step(active)
+
+    def _begin(self, call: _Call) -> _Call:
+        call.sequence = self.cache.take(call.prompt, call.adapter)
+        call.cached = len(call.sequence.tokens)
+        if call.temperature > 0:
+            call.generator = torch.Generator(device=self.model.device).manual_seed(call.seed)
+        return call
+
+    def _step(self, active: list[_Call]) -> list[_Call]:
+        """One forward pass for the calls of one adapter; gives the calls that go on."""
+        adapter = active[0].adapter
+        batch = [call for call in active if call.adapter == adapter]
+        others = [call for call in active if call.adapter != adapter]
+        try:
+            going_on = self._forward(batch, adapter)
+        except Exception as error:  # noqa: BLE001 - whatever the model raises goes to the callers
+            for call in batch:
+                self.cache.drop(call.sequence)
+                call.future.set_exception(ModelError(f"The model failed: {describe(error)}"))
+            going_on = []
+        return [*others, *going_on]  # the other adapters come first next time
+
+    @torch.inference_mode()
+    def _forward(self, batch: list[_Call], adapter: str | None) -> list[_Call]:
+        room = CHUNK
+        segments: list[Segment] = []
+        reading: list[tuple[_Call, list[int]]] = []
+        for call in batch:
+            tokens = call.pending
+            if len(tokens) > 1:
+                tokens = tokens[: max(1, room)]
+                room -= len(tokens)
+            segments.append(Segment(call.sequence, sum(len(part) for _, part in reading), len(tokens)))
+            reading.append((call, tokens))
+        ids = torch.tensor([[token for _, tokens in reading for token in tokens]], device=self.model.device)
+        places = [len(call.sequence.tokens) + n for call, tokens in reading for n in range(len(tokens))]
+        last = torch.tensor([segment.start + segment.length - 1 for segment in segments], device=self.model.device)
+        self._use(adapter)
+        with attending(segments):
+            positions = torch.tensor([places], device=self.model.device)
+            output = self.model(input_ids=ids, position_ids=positions, use_cache=False, logits_to_keep=last)
+        self.steps += 1
+        going_on = []
+        for row, (call, tokens) in enumerate(reading):
+            call.sequence.tokens += tokens
+            if call.pending or not self._answer(call, output.logits[0, row]):
+                going_on.append(call)
+        return going_on
+
+    def _use(self, adapter: str | None) -> None:
+        if hasattr(self.model, "peft_config"):
+            self.model.disable_adapters() if adapter is None else self.model.enable_adapters()
+            if adapter is not None:
+                self.model.set_adapter(adapter)
+
+    def _answer(self, call: _Call, logits: torch.Tensor) -> bool:
+        """Take the next token; whether that ends the call."""
+        if call.generator is None:
+            token = int(logits.argmax())
+        else:
+            weights = torch.softmax(logits.float() / call.temperature, -1)
+            token = int(torch.multinomial(weights, 1, generator=call.generator))
+        if token not in call.stop:
+            call.answer.append(token)
+        if token not in call.stop and len(call.answer) < call.max_new_tokens:
+            return False
+        reason = "stop" if token in call.stop else "length"
+        self.tokens_read += len(call.prompt) - call.cached
+        self.tokens_cached += call.cached
+        self.tokens_written += len(call.answer)
+        self.cache.give_back(call.sequence)
+        call.future.set_result(Generated(tuple(call.answer), reason, len(call.prompt) - call.cached, call.cached))
+        return True

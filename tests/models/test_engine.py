@@ -1,0 +1,131 @@
+"""The shared engine: what calls by themselves give, together; each prompt read once; nothing lost when a call fails."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+torch = pytest.importorskip("torch")
+
+import tiny  # noqa: E402
+
+from exprag.errors import ModelError  # noqa: E402
+from exprag.models.engine import Engine, Generated  # noqa: E402
+from exprag.models.kv_cache import CachedSequence, PrefixCache, common_prefix  # noqa: E402
+
+
+def load(folder: Path) -> Any:
+    from transformers import AutoModelForCausalLM
+
+    return AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).eval()
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tiny.make_model(tmp_path_factory.mktemp("engine"))
+
+
+@pytest.fixture
+def engine(folder: Path) -> Iterator[Engine]:
+    engine = Engine(load(folder))
+    yield engine
+    engine.close()
+
+
+def prompts(number: int, seed: int = 0) -> list[list[int]]:
+    """Prompts of different lengths that share their beginning, as episodes share their system message."""
+    draw = random.Random(seed)
+    start = [draw.randrange(6, 200) for _ in range(40)]
+    return [[*start, *(draw.randrange(6, 200) for _ in range(draw.randrange(1, 60)))] for _ in range(number)]
+
+
+def alone(model: Any, prompt: list[int], length: int) -> list[int]:
+    """Greedy decoding by transformers, one call by itself."""
+    ids = torch.tensor([prompt])
+    mask = torch.ones_like(ids)
+    with torch.inference_mode():
+        output = model.generate(ids, attention_mask=mask, max_new_tokens=length, do_sample=False, eos_token_id=None)
+    return output[0, len(prompt) :].tolist()
+
+
+def test_together_gives_what_each_gives_alone(folder: Path, engine: Engine) -> None:
+    model, asked = load(folder), prompts(12)
+    with ThreadPoolExecutor(12) as threads:
+        answers = list(threads.map(lambda prompt: engine.generate(prompt, max_new_tokens=15), asked))
+    assert [list(answer.tokens) for answer in answers] == [alone(model, prompt, 15) for prompt in asked]
+    assert {answer.finish_reason for answer in answers} == {"length"}
+    assert engine.steps < 12 * 15  # they were decoded together
+
+
+def test_an_episode_reads_each_token_once(folder: Path, engine: Engine) -> None:
+    model, draw, prompt = load(folder), random.Random(1), prompts(1)[0]
+    read = 0
+    for turn in range(50):
+        answer = engine.generate(prompt, max_new_tokens=4)
+        assert list(answer.tokens) == alone(model, prompt, 4)
+        assert (answer.read, answer.cached) == (len(prompt), 0) if turn == 0 else answer.read <= 5
+        read += answer.read
+        prompt = [*prompt, *answer.tokens, *(draw.randrange(6, 200) for _ in range(3))]
+    assert read <= 1.5 * len(prompt)
+
+
+def test_a_stop_token_ends_the_answer_and_is_no_part_of_it(folder: Path, engine: Engine) -> None:
+    prompt = prompts(1)[0]
+    tokens = alone(load(folder), prompt, 10)
+    stop = tokens[4]
+    answer = engine.generate(prompt, stop=[stop], max_new_tokens=10)
+    assert answer.tokens == tuple(tokens[: tokens.index(stop)])
+    assert answer.finish_reason == "stop"
+
+
+def test_sampling_is_repeatable_by_its_seed(engine: Engine) -> None:
+    prompt = prompts(1)[0]
+    drawn = [engine.generate(prompt, max_new_tokens=12, temperature=2.0, seed=seed).tokens for seed in (1, 1, 2)]
+    assert drawn[0] == drawn[1] != drawn[2]
+
+
+def test_a_model_that_fails_fails_the_call_and_not_the_next(engine: Engine) -> None:
+    prompt = prompts(1)[0]
+    with pytest.raises(ModelError, match="The model failed"):
+        engine.generate([10**6], max_new_tokens=2)
+    assert isinstance(engine.generate(prompt, max_new_tokens=2), Generated)
+    assert not any(sequence.busy for sequence in engine.cache._sequences)
+    with pytest.raises(ModelError, match="prompt is empty"):
+        engine.generate([])
+
+
+def test_the_cache_keeps_its_budget(folder: Path) -> None:
+    engine = Engine(load(folder), cache_bytes=0)
+    prompt = prompts(1)[0]
+    first, second = (engine.generate(prompt, max_new_tokens=3) for _ in range(2))
+    engine.close()
+    assert first.tokens == second.tokens
+    assert (second.cached, engine.cache.size) == (0, 0)
+
+
+def test_a_closed_engine_starts_again(engine: Engine) -> None:
+    prompt = prompts(1)[0]
+    before = engine.generate(prompt, max_new_tokens=2)
+    engine.close()
+    assert engine.generate(prompt, max_new_tokens=2).tokens == before.tokens
+
+
+def test_the_longest_start_is_taken_and_a_short_one_copied() -> None:
+    cache = PrefixCache(10**9)
+    whole = cache.take(list(range(100)), None)
+    whole.tokens += range(100)
+    cache.give_back(whole)
+    assert cache.take([*range(90), 7, 8], None) is whole  # nearly all of it: gone on with
+    assert len(whole.tokens) == 90
+    cache.give_back(whole)
+    other = cache.take([*range(20), *range(500, 600)], None)
+    assert other is not whole  # only a beginning: the other episode may go on
+    assert len(whole.tokens) == 90
+    assert cache.take([1, 2], "adapter").tokens == []  # another adapter reads otherwise
+    assert CachedSequence().size == 0
+    assert common_prefix([1, 2, 3], [1, 2, 4], 9) == 2
