@@ -68,7 +68,7 @@ def step(environment: TextEnvironment, action: str, previous: Outcome) -> Outcom
 
 
 def actions_of(environment: TextEnvironment, policy: Callable[[], Iterable[str]], call: str = "its expert") -> Iterator[str]:
-    """The actions of an expert or another policy, each drawn when it is asked for."""
+    """The actions of an expert or another policy, each drawn when it is needed."""
     with answering(environment, call):
         actions = iter(policy())
     while True:

@@ -28,7 +28,7 @@ def play(
 ) -> Trajectory:
     """Play the policy's actions until the environment ends the episode, the policy stops, or `max_steps`.
 
-    `policy` is a list of actions, or a callable that is asked for an iterator of actions after the reset. Whatever the
+    `policy` is a list of actions, or a callable that gives an iterator of actions and is called after the reset. Whatever the
     environment or the policy raises or answers wrongly ends the episode; the trajectory keeps the error.
     """
     started = time.perf_counter()

@@ -117,7 +117,7 @@ def _check_step(step: Any) -> Info:
 def fingerprint_is_stable(subject: Subject) -> str:
     one, other = subject.make(), subject.make()
     assert calls.fingerprint(one) == calls.fingerprint(other), "two objects with the same options have different fingerprints"
-    assert one.fingerprint().startswith(f"{one.name}@"), "use exprag.contracts.environment.make_fingerprint"
+    assert one.fingerprint().startswith(f"{one.name}@"), "make it with exprag.authoring.make_fingerprint"
     return one.fingerprint()
 
 

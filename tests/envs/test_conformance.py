@@ -12,6 +12,11 @@ from exprag.plugins import create
 from exprag.testing import EnvironmentConformance
 
 
+@pytest.fixture(scope="module")
+def textworld_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("textworld")
+
+
 class BuiltIn(EnvironmentConformance):
     """A built-in by name and options."""
 
@@ -71,10 +76,6 @@ class TestTextWorld(BuiltIn):
     @pytest.fixture(autouse=True)
     def _cache(self, textworld_cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("XDG_CACHE_HOME", str(textworld_cache))
-
-    @pytest.fixture(scope="class")
-    def textworld_cache(self, tmp_path_factory: pytest.TempPathFactory) -> Path:
-        return tmp_path_factory.mktemp("textworld")
 
 
 class TestDrift(BuiltIn):

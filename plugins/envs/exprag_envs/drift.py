@@ -1,9 +1,9 @@
-"""API drift: any environment with its action verbs renamed, as a tool's interface that changed since training.
+"""API drift: any environment with its action verbs renamed, like a tool whose interface changed after training.
 
 The first word of every action template gets an invented word, drawn from the seed and the word. Actions, admissible actions and
 the expert's are translated both ways; what the environment shows stays as it is, but for the list that `help` prints. A renamed
-verb's old word is not understood any more. Words that no template begins with pass unchanged. `Drift.documentation` tells the
-new words: a document to retrieve, or to keep from the agent.
+verb's old word is not understood any more. Words that no template begins with pass unchanged. `Drift.documentation` lists
+the new words: a document to retrieve, or to withhold from the agent.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from exprag.hookspecs import Register
 from exprag.trajectory import Task
 
 _FIRST_WORD = re.compile(r"(\s*)([^\W\d_]+)")
-# What the environment gets in place of an old word: something that it cannot know, so that it answers as it always does.
+# What the environment gets in place of an old word: a word that it cannot know, so that it gives its usual answer to those.
 _GIBBERISH = "qzxv"
 
 

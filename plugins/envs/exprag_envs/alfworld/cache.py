@@ -1,4 +1,4 @@
-"""The folder for what can always be made again: the index of the games and their PDDL translations."""
+"""The cache folder: the index of the games and their PDDL translations, which can always be made again."""
 
 from __future__ import annotations
 

@@ -45,7 +45,7 @@ class Engine(Protocol):
         ...
 
     def admissible(self) -> list[str]:
-        """The commands that the present state understands, sorted, without doubles."""
+        """The commands that the present state understands, sorted, each once."""
         ...
 
     def expert(self, goal: Mapping[str, Any], seed: int) -> Iterator[str]:

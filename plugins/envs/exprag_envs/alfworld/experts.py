@@ -13,7 +13,7 @@ from typing import Any
 
 from exprag.errors import EnvError
 
-MAX_STEPS = 100  # it wins within 100 or goes round in circles
+MAX_STEPS = 100  # by then it has won, or walks in circles
 
 
 def package_expert(
@@ -38,7 +38,7 @@ def package_expert(
             try:
                 action = policy_agent.act(state, 0, False, last)
             except (handcoded_expert.HandCodedAgentTimeout, handcoded_expert.HandCodedAgentFailed, LookupError):
-                return  # it says so itself, or looks for what its tables do not have: it gives up
+                return  # it gives up: it says so itself, or looks for something that its tables lack
             finally:
                 handcoded_expert.random = original
         yield action if action in state["admissible_commands"] else "look"

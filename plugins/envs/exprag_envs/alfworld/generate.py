@@ -1,7 +1,7 @@
 """New ALFWorld games, without any download: `generate(seed, task_type)`.
 
 A game is drawn room by room from counts over the real train games (`generate_room`), written as a game file
-(`generate_problem`), and handed out only after both its walkthrough and an exploring expert have won it: the package's
+(`generate_problem`), and returned only after both its walkthrough and an exploring expert have won it: the package's
 hand-coded policy without its mistake about drops (see `fast.expert`), within an episode's usual 50 steps.
 """
 

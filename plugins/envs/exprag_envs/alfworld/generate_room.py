@@ -1,7 +1,8 @@
-"""Draws a room for a goal: which receptacles stand in it and what lies where, as often as in ALFWorld's train games.
+"""Draws a room for a goal: which receptacles stand in it and what lies where, with the frequencies of ALFWorld's train games.
 
-Receptacles, objects and places are drawn independently of each other, each from its own count in `generate_tables`; so
-no room is a copy, and every pair "a mug on a desk" has been seen. A thing lies in one receptacle only.
+Receptacles, objects and places are drawn independently of each other, each from its own count in `generate_tables`. So no room
+is a copy, and each pair of a thing and its receptacle ("a mug on a desk") occurs in the real games. A thing lies in one
+receptacle only.
 """
 
 from __future__ import annotations
@@ -57,7 +58,7 @@ class Room:
 
 
 def draw_goal(rng: Random, task_type: str) -> Goal:
-    """One of the goals that real games have, as often as they have it."""
+    """One of the goals of the real games, with the frequency that it has there."""
     goals = tables()["goals"][task_type]
     ((room, target, parent, _),) = rng.choices(goals, [number for *_, number in goals])
     return Goal(task_type, room, target, parent)

@@ -1,8 +1,8 @@
 """Which trials of a task folder hold a solvable game, kept in an index, so that listing a split does not open every game.
 
-Whether a game is solvable stands at the end of its file. A task folder all of whose trials are solvable goes into the index
-and is not looked into again until trials are added to it or taken away. Other folders are looked into each time, so that a
-download which was not yet finished, or a game made later, is not missed.
+The end of a game's file says whether the game is solvable. A task folder all of whose trials are solvable goes into the index
+and is not read again until trials are added to it or removed. Other folders are read each time, so that an unfinished download
+or a game made later is not missed.
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
 """The reference engine: the alfworld package's own simulator, with a cache for what it computes again and again.
 
 The package parses its text grammar again for every command it words and translates the PDDL again at every load and reset.
-Both are remembered here, with the same output. And it keeps every fact of every game it ever played (the `mementos` library
-behind textworld's logic has one cache that only grows): here each game brings its own cache and takes it along. The
-substitutes are put into the package's modules only while one of our calls runs, under one lock, and taken out again:
-whoever else uses the package in this process finds it as it was.
+Both are cached here, with the same output. The package also keeps every fact of every game it ever played, because the `mementos`
+library behind textworld's logic has one cache that only grows; here each game has its own cache, which goes with the game. The
+substitutes stand in the package's modules only while one of our calls runs, under one lock: other users of the package in
+this process find it unchanged.
 
 The package is not safe in threads (its parsers are module globals), hence the lock round every call. Threads give right
 results but no speed: use processes, or the fast engine.
@@ -27,8 +27,8 @@ from exprag_envs.alfworld.engine import GameState
 from exprag_envs.alfworld.translation import TranslationCache
 
 _LOCK = threading.RLock()
-# Each engine needs a copy of the planner's library, which keeps its game in C globals. Loading one after another was
-# unloaded crashed the process, so none is ever unloaded: a closed engine's serves the next.
+# Each engine needs its own copy of the planner's library, which keeps its game in C globals. Loading a copy after another one
+# was unloaded crashed the process, so none is ever unloaded: the copy of a closed engine serves the next engine.
 _SPARE_LIBRARIES: list[Any] = []
 
 

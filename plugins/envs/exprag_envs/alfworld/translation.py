@@ -1,4 +1,4 @@
-"""The PDDL → SAS translation of a game, remembered by its inputs: in memory, and on disk as compressed JSON.
+"""A cache of the PDDL → SAS translations of games, keyed by their inputs: in memory, and on disk as compressed JSON.
 
 The alfworld package translates a game four times for one episode (twice per load, twice per reset), a quarter of a second
 each time; the result depends on nothing but the domain, the problem and the translator's version.

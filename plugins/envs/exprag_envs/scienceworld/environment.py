@@ -1,4 +1,4 @@
-"""ScienceWorld as an environment plugin: tasks, episodes, score, expert. The JVM is the business of `simulator`."""
+"""ScienceWorld as an environment plugin: tasks, episodes, score, expert. `simulator` runs the JVM."""
 
 from __future__ import annotations
 
@@ -124,7 +124,7 @@ class ScienceWorld(TextEnvironment):
 
     @property
     def jvm_pid(self) -> int | None:
-        """The process id of the running JVM, for whoever watches its memory; None where none runs."""
+        """The process id of the running JVM, to watch its memory with; None where none runs."""
         return self._simulator.pid if self._simulator is not None and self._simulator.alive else None
 
     def close(self) -> None:

@@ -59,7 +59,7 @@ def game_file(cache_dir: Path, version: str, type_: str, split: str, number: int
                 timeout=SECONDS,
                 check=True,
             )
-            # The description first: a game file that is there is whole, whoever else is making it.
+            # The description first: where a game file exists it is complete, also if another process is making the same game.
             new.with_suffix(".json").replace(game.with_suffix(".json"))
             new.replace(game)
     except subprocess.SubprocessError as error:

@@ -1,7 +1,8 @@
 """The shop's pages as text, in the original's two text modes.
 
-A page is a list of pieces, each plain text or something to click. Mode "text" joins them by [SEP]; mode "text_rich" writes one
-a line and tags what can be clicked, and what already was. Both give the very text that the original makes from its HTML.
+A page is a list of pieces, each plain text or something to click. Mode "text" joins them with [SEP]; mode "text_rich" writes one
+a line, and tags what can be clicked and what was clicked already. Both give exactly the text that
+the original makes from its HTML.
 """
 
 from __future__ import annotations

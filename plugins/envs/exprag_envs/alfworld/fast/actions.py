@@ -47,7 +47,7 @@ def perform(state: State, command: str) -> tuple[str, Changes] | None:
 
 
 def admissible(state: State) -> list[str]:
-    """Every command that the state understands, sorted, without doubles."""
+    """Every command that the state understands, sorted, each once."""
     return sorted({*_PLAIN, *_admissible(state)})
 
 

@@ -1,11 +1,11 @@
 """The hand-coded expert of ALFWorld: an explorer that remembers what it saw, and gives up after 100 turns.
 
 The same policy as `alfworld.agents.expert` (its text-world half) over our own state: given the same random choices it
-plays the same actions, and it stalls where that one stalls. What looks odd here is what the package does; it matches
-words by their beginning, for one ("take pen" sees a pencil).
+plays the same actions, and it stalls where that one stalls. What looks odd here is what the package does: for example, it
+matches words by their beginning ("take pen" sees a pencil).
 
-One oddity decides games: the package takes "put" for the word of a drop, which the game calls "move", so its expert goes
-on believing that it carries the first thing it ever took, and loses every other game with two objects. `Expert(…,
+One oddity decides games: the package expects the word "put" for a drop, which the game calls "move". So its expert keeps
+believing that it carries the first thing it ever took, and loses every other game with two objects. `Expert(…,
 heeds_moves=True)` is the policy as it was meant.
 """
 
@@ -20,7 +20,7 @@ from typing import Any
 from exprag.errors import EnvError
 from exprag_envs.alfworld.fast.world import State
 
-MAX_TURNS = 100  # it has won by then, or goes round in circles
+MAX_TURNS = 100  # by then it has won, or walks in circles
 
 # Classes that it believes to have a door, and classes that it takes for places to go to (some are crockery).
 _DOORED = {"box", "cabinet", "drawer", "fridge", "microwave", "safe"}
@@ -44,7 +44,7 @@ _DIGITS = re.compile(r"\d")
 
 @dataclass(frozen=True)
 class Goal:
-    """What the expert is told of its task, lower-case: the object, where it goes, and the lamp to see it by."""
+    """What the expert knows of its task, in lower case: the object, where it goes, and the lamp to see it by."""
 
     task_type: str
     target: str

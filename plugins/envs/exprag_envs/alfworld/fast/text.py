@@ -47,7 +47,7 @@ _PUT = re.compile(r'action\s+PutObject\s*\{\s*template\s*::\s*"([^"]*)"')
 
 
 def task_line(game: Mapping[str, Any]) -> str:
-    """The "Your task is to: …" of a game's grammar (or of `task`, which generated games have for want of a grammar).
+    """The "Your task is to: …" of a game's grammar (or of `task`: generated games have no grammar).
 
     Raises EnvError where it is missing or the grammar speaks another wording.
     """
