@@ -31,6 +31,7 @@ _STEP_NS = 2_000_000_000
 _QUIET = "warn,lance::index::vector::builder=error"  # a line for every partition that an upkeep had nothing to add to
 _FULL = re.compile(r"No space left|os error 28\b|Disk quota|File too large|Errno (?:28|122|27)\b", re.IGNORECASE)
 _READ_ONLY = re.compile(r"Read-only file system|Permission denied|Operation not permitted|Errno (?:30|13|1)\b", re.IGNORECASE)
+_SOURCE_LINE = re.compile(r", /\S+\.rs:\d+:\d+")  # where in its own source LanceDB raised
 _forked = False
 
 
@@ -60,6 +61,7 @@ def guard(what: str, cure: str = "") -> Iterator[None]:
             yield
     except BankError as error:
         if error.__cause__ is not None and isinstance(error.__cause__, errors):
+            error.message = _SOURCE_LINE.sub("", error.message)
             error.cure = error.cure or _cure(str(error.__cause__))
         raise
 

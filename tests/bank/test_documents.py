@@ -221,3 +221,42 @@ def test_a_real_encoder_finds_by_meaning(tmp_path):
     )
     assert texts(documents.search("release a pet", 1)) == ["DELETE /animals sets one free"]
     assert texts(documents.search("hot meal", 1, mode="hybrid")) == ["Soup is cooked for an hour"]
+
+
+class Counting:
+    """An encoder that counts how often it is asked for the vector of a query."""
+
+    def __init__(self, inner) -> None:
+        self.inner, self.spec, self.queries = inner, inner.spec, []
+
+    def encode_query(self, text):
+        self.queries.append(text)
+        return self.inner.encode_query(text)
+
+    def encode_keys(self, texts):
+        return self.inner.encode_keys(texts)
+
+
+def test_a_retrieval_embeds_its_query_once_and_opens_the_documents_once(tmp_path, hashing, episode, monkeypatch):
+    from exprag.contracts.query_strategy import Moment
+    from exprag.retrieval import Retriever
+
+    encoder = Counting(hashing())
+    bank = Bank.create(tmp_path / "bank", encoder)
+    bank.add([episode(1, "wash the mug"), episode(2, "wash a plate")])
+    Documents(bank).add([Document("a mug is washed", id="mug")])
+    opened = []
+    open_table = type(bank.store.connect()).open_table
+    monkeypatch.setattr(
+        type(bank.store.connect()), "open_table", lambda self, name, **more: opened.append(name) or open_table(self, name, **more)
+    )
+    retriever = Retriever(bank, k=1, document_k=1)
+    for number in range(3, 6):
+        task = episode(number, f"wash mug {number}").task
+        answer = retriever.retrieve(Moment(task=task, observation="a kitchen"))
+        assert [len(answer.candidates), len(answer.documents)] == [1, 1]
+    assert encoder.queries == [f"wash mug {number}" for number in range(3, 6)]
+    assert opened == ["documents"]
+    Documents(bank).add([Document("mug mug mug wash", id="other")])  # what another handle adds is seen
+    assert len(bank.documents().search("mug", 5)) == 2
+    assert bank.documents() is bank.documents()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 
@@ -100,3 +101,16 @@ def test_a_bank_in_memory_and_a_file_uri(tmp_path, episode):
         assert (len(bank), bank.tags()["three"]) == (2, bank.version - 1)
         assert len(bank.search("mug")) == 2
         assert bank.history(1)[0].what == "1 deleted"
+
+
+def test_pruning_removes_what_a_killed_writer_left(bank, episode):
+    bank.add([episode(1)])
+    data = Path(bank.uri) / "trajectories.lance" / "data"
+    (file,) = data.iterdir()
+    leftover = data / ("0" * 24 + file.name[24:])  # rows written, and never committed
+    leftover.write_bytes(file.read_bytes())
+    bank.optimize()
+    assert leftover.exists()
+    bank.optimize(prune_older_than=timedelta(0))
+    assert not leftover.exists()
+    assert len(bank.search("mug")) == 1
