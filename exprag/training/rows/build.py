@@ -39,7 +39,7 @@ Progress = Callable[[int, int | None], None]
 
 
 class Rows:
-    """The rows of trajectories, built as they are asked for; `report` tells of the last time through. See `build_rows`."""
+    """The rows of trajectories, built one by one as they are iterated; `report` is of the last time through. See `build_rows`."""
 
     def __init__(
         self,
@@ -50,18 +50,19 @@ class Rows:
         tokenizer: Any = None,
         progress: Progress | None = None,
     ) -> None:
-        retriever, opened = (bank.changed(), bank.bank) if isinstance(bank, Retriever) else (None, bank)
+        retriever = bank.changed() if isinstance(bank, Retriever) else None
+        source = bank.bank if isinstance(bank, Retriever) else bank
         if retriever is not None:
-            config = _described(config, retriever)
-        config.check_bank(opened)
+            config = _with_choices_of(retriever, config)
+        config.check_bank(source)
         if config.agent.index_state in ("matched", "mismatched") and not config.agent.index_types:  # of all of them, as in a run
             trajectories = list(trajectories)
             config = config.changed(index_types=sorted({t.task.type for t in trajectories}))
             if retriever is not None:
                 retriever.index_types = frozenset(config.agent.index_types)
         self.config = config
-        self.bank = opened
-        self.bank_version = opened.version if opened is not None else None
+        self.bank = source
+        self.bank_version = source.version if source is not None else None
         self.tokens = ChatTokens(tokenizer, config.system, config.chat_template_kwargs) if tokenizer is not None else None
         if config.max_tokens is not None and self.tokens is None:
             raise ConfigError("max_tokens is in the model's own tokens: a tokenizer is needed.", cure="Name one.")
@@ -70,31 +71,31 @@ class Rows:
         self.report = Report()
         self.environments: dict[str, str] = {}
         self._trajectories = trajectories
-        self._given = environment
+        self._own_environment = environment
         self._progress = progress
         self._count = lru_cache(maxsize=65_536)(self.tokens.count) if self.tokens else approximate_tokens
-        self._inert = defuser(tokenizer)
+        self._defuse = defuser(tokenizer)
         self._retrievers = None
-        if opened is not None and config.largest_k > 0:
-            self._retrievers = Retrievers(retriever or config.agent.make_retriever(opened), config)
+        if source is not None and config.largest_k > 0:
+            self._retrievers = Retrievers(retriever or config.agent.make_retriever(source), config)
         self._replays: dict[str, Replay] = {}
-        self._meant: dict[str, frozenset[str]] = {}
+        self._type_names: dict[str, frozenset[str]] = {}
 
     def __iter__(self) -> Iterator[Row]:
         self.report = report = Report(notes=self._notes())
         total = len(self._trajectories) if isinstance(self._trajectories, Sized) else None
-        seen: set[str] = set()
-        taken = 0
+        ids: set[str] = set()
+        number = 0
         for trajectory in self._trajectories:
-            if self.config.limit is not None and taken >= self.config.limit:
+            if self.config.limit is not None and number >= self.config.limit:
                 break
             report.episodes += 1
-            reason = "given twice" if trajectory.id in seen else self._left_out(trajectory)
-            seen.add(trajectory.id)
+            reason = "given twice" if trajectory.id in ids else self._reason_against(trajectory)
+            ids.add(trajectory.id)
             if reason:
                 report.left_out[reason] += 1
             else:
-                taken += 1
+                number += 1
                 yield from self._rows(trajectory)
             if self._progress:
                 self._progress(report.episodes, total)
@@ -105,7 +106,7 @@ class Rows:
         note = stop_note(self.tokens.template, str(self.tokens.tokenizer.name_or_path or "")) if self.tokens else ""
         return [note] if note else []
 
-    def _left_out(self, trajectory: Trajectory) -> str:
+    def _reason_against(self, trajectory: Trajectory) -> str:
         """Why an episode gives no rows; "" if it does."""
         config, task = self.config, trajectory.task
         if config.types and task.type not in self._types(task.environment):
@@ -162,8 +163,8 @@ class Rows:
             size = memory.size(self._count) - over
             budget = max(0, size if budget is None else min(size, budget - 1))
             memory = replay.shorter(trajectory, span, budget)
-        anything = span.memory is not None and bool(span.memory.recalled or span.memory.dropped)
-        self._count_row(memory, choice, tokens, sum(train), anything, shortened=budget is not None)
+        recalls = span.memory is not None and bool(span.memory.recalled or span.memory.dropped)
+        self._count_row(memory, choice, tokens, sum(train), recalls, shortened=budget is not None)
         return Row(
             id=f"{trajectory.id}/{number}",
             trajectory=trajectory.id,
@@ -182,13 +183,13 @@ class Rows:
         )
 
     def _count_row(
-        self, memory: MemoryState | None, choice: Choice, tokens: Tokens | None, turns: int, anything: bool, shortened: bool
+        self, memory: MemoryState | None, choice: Choice, tokens: Tokens | None, turns: int, recalls: bool, shortened: bool
     ) -> None:
         report = self.report
         report.rows += 1
         report.turns += turns
         report.memory[choice.memory] += 1
-        if choice.memory not in (NONE, EMPTY) and not anything:
+        if choice.memory not in (NONE, EMPTY) and not recalls:
             report.nothing_recalled += 1
         if shortened:
             report.shortened[f"to {self.limit} tokens"] += 1
@@ -198,22 +199,22 @@ class Rows:
             report.count_tokens(tokens)
 
     def _environment(self, name: str) -> TextEnvironment:
-        if self._given is not None and self._given.name == name:
-            return self._given
-        made: TextEnvironment = create("environment", name, **self.config.environment_options)
-        return made
+        if self._own_environment is not None and self._own_environment.name == name:
+            return self._own_environment
+        environment: TextEnvironment = create("environment", name, **self.config.environment_options)
+        return environment
 
     def _types(self, name: str) -> frozenset[str]:
-        """The task types that are meant: an environment may have words for several of them ("easy")."""
-        if name not in self._meant:
-            types = self.config.types
+        """The task types of the configuration: an environment may have words for several of them ("easy")."""
+        if name not in self._type_names:
+            words = self.config.types
             try:
                 environment = self._environment(name)
-                found = {task.type for split in environment.splits for task in environment.tasks(split, types)}
+                types = {task.type for split in environment.splits for task in environment.tasks(split, words)}
             except ExpragError:  # it is not here, or knows no such type: then the words are types
-                found = set()
-            self._meant[name] = frozenset({*types, *found})
-        return self._meant[name]
+                types = set()
+            self._type_names[name] = frozenset({*words, *types})
+        return self._type_names[name]
 
     def _replay(self, trajectory: Trajectory) -> Replay:
         """The prompt of the trajectory's environment, which must be in the trajectory's own version."""
@@ -221,15 +222,15 @@ class Rows:
         if name not in self._replays:
             environment = self._environment(name)
             self.environments[name] = environment.fingerprint()
-            prompt = config.agent.make_prompt(environment, self.bank, self._count, self._inert)
-            options = config.agent.memory_options(self._inert)
+            prompt = config.agent.make_prompt(environment, self.bank, self._count, self._defuse)
+            options = config.agent.memory_options(self._defuse)
             self._replays[name] = Replay(prompt, None, config.agent.make_formatter(), options, self._count)
         if trajectory.fingerprint != self.environments[name]:
             if not config.other_versions:
                 raise ConfigError(
                     f"The trajectory {trajectory.id!r} is of {trajectory.fingerprint or 'an unnamed version'}; the environment "
                     f"here is {self.environments[name]}: its actions may be written otherwise.",
-                    cure="Collect anew, or allow it: other_versions = true.",
+                    cure="Collect them again, or allow it: other_versions = true.",
                 )
             self.report.other_versions += 1
         return self._replays[name]
@@ -246,7 +247,7 @@ def build_rows(
     """Rows from trajectories, built one by one as they are iterated; afterwards `report` says what became of all.
 
     bank          where memory is recalled from, or a retriever (whose own choices then stand in the config); None with k = 0
-    environment   whose action templates the prompt lists, where it is no installed plugin
+    environment   whose action templates the prompt lists, where it is not an installed plugin
     tokenizer     a Hugging Face tokenizer: rows get `input_ids` and `labels`, and budgets are in its tokens
 
     Raises ConfigError for a tokenizer without a chat template, a trajectory of another version of its environment, and where
@@ -255,8 +256,8 @@ def build_rows(
     return Rows(trajectories, bank, config, environment, tokenizer, progress)
 
 
-def _described(config: DataConfig, retriever: Retriever) -> DataConfig:
-    """The configuration as the retriever has it, so that what is written down is what was done."""
+def _with_choices_of(retriever: Retriever, config: DataConfig) -> DataConfig:
+    """The configuration with the retriever's own choices, so that the dataset's description is true."""
     names = ("k", "carry_over", "refresh", "search_mode", "key_strategy", "index_state", "exclude_by")
     return config.changed(
         **{name: getattr(retriever, name) for name in names},

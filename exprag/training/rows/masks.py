@@ -23,11 +23,11 @@ def trained_turns(messages: list[Message], span: Span, masked: set[int]) -> list
 def masked_steps(trajectory: Trajectory, config: DataConfig) -> set[int]:
     """The steps whose turns are not learnt."""
     failed = config.failures == "mask" and not trajectory.success
-    masked: set[int] = set()
-    seen: Counter[tuple[str, str]] = Counter()
+    steps: set[int] = set()
+    counts: Counter[tuple[str, str]] = Counter()
     for n, step in enumerate(trajectory.steps):
-        done = (step.observation, step.action)
-        if (step.valid is False and (config.mask_invalid or failed)) or (seen[done] and (config.mask_repeats or failed)):
-            masked.add(n)
-        seen[done] += 1
-    return masked
+        pair = (step.observation, step.action)
+        if (step.valid is False and (config.mask_invalid or failed)) or (counts[pair] and (config.mask_repeats or failed)):
+            steps.add(n)
+        counts[pair] += 1
+    return steps

@@ -1,6 +1,6 @@
-"""What memory an episode is shown in training: drawn by seed and episode, so that it does not hang on what else is built.
+"""What memory an episode gets in training: drawn by seed and episode, so that it does not depend on what else is built.
 
-Beside what the arm would recall there may be rows with an empty or a mismatched memory, and rows with distractors: trajectories
+Beside what the agent would recall there may be rows with an empty or a mismatched memory, and rows with distractors: trajectories
 of other task types among the right ones (RAFT, section 3). Each of them is something that the same retriever gives, under
 another index state.
 """
@@ -23,10 +23,12 @@ _DISTRACTING = "a distractor of another type"
 
 @dataclass(frozen=True)
 class Choice:
-    """What was drawn for an episode: K, and the state of its memory."""
+    """What was drawn for an episode."""
 
     k: int
+    """Trajectories to recall."""
     memory: str
+    """The state of its memory: retrieved, empty, mismatched, distractor, or none."""
 
 
 def choose(config: DataConfig, episode: str) -> Choice:
@@ -34,12 +36,12 @@ def choose(config: DataConfig, episode: str) -> Choice:
     k = random.Random(f"{config.seed} k {episode}").choice(config.k_choices or (config.agent.k,))
     if k == 0:
         return Choice(0, NONE)
-    drawn = random.Random(f"{config.seed} memory {episode}").random()
+    number = random.Random(f"{config.seed} memory {episode}").random()
     shares = ((EMPTY, config.empty_share), (MISMATCHED, config.mismatched_share), (DISTRACTOR, config.distractor_share))
     for state, share in shares:
-        if drawn < share:
+        if number < share:
             return Choice(k, state)
-        drawn -= share
+        number -= share
     return Choice(k, EMPTY if config.agent.index_state == "empty" else RETRIEVED)
 
 
@@ -51,12 +53,12 @@ class Retrievers:
         self._seed = config.seed
         if config.failures == "drop":
             self._retriever = retriever.changed(where=replace(retriever.where, success=True))
-        self._made: dict[Choice, Retriever] = {}
+        self._by_choice: dict[Choice, Retriever] = {}
 
     def of(self, choice: Choice) -> Retriever:
-        if choice not in self._made:
-            self._made[choice] = self._make(choice)
-        return self._made[choice]
+        if choice not in self._by_choice:
+            self._by_choice[choice] = self._make(choice)
+        return self._by_choice[choice]
 
     def _make(self, choice: Choice) -> Retriever:
         carry_over = min(self._retriever.carry_over, choice.k)
@@ -88,7 +90,7 @@ class Distracted(Retriever):
             return None
         candidates = retrieval.candidates[: max(1, self.k // 2)]
         others = self._wrong.retrieve(moment, trajectory_ids=ids)
-        beside = [c.because(_DISTRACTING) for c in (others.candidates if others else ())][: max(self.k, 2) - len(candidates)]
-        mixed: list[Candidate] = [*candidates, *beside]
-        random.Random(f"{self._seed} order {moment.task.key} {len(moment.steps)}").shuffle(mixed)
-        return replace(retrieval, candidates=tuple(mixed))
+        distractors = [c.because(_DISTRACTING) for c in (others.candidates if others else ())][: max(self.k, 2) - len(candidates)]
+        order: list[Candidate] = [*candidates, *distractors]
+        random.Random(f"{self._seed} order {moment.task.key} {len(moment.steps)}").shuffle(order)
+        return replace(retrieval, candidates=tuple(order))
