@@ -45,13 +45,13 @@ LONGEST = 30  # steps of such an episode, useless ones not counted; agents have 
 RECIPE: dict[str, Any] = {
     "learning_rate": 2e-3,
     "schedule": "linear",
-    "rank": 32,
-    "alpha": 64,
+    "r": 32,
+    "lora_alpha": 64,
     "target_modules": "all-linear",
     "dropout": 0.0,
     "batch_size": 4,
     "device_batch_size": 4,
-    "epochs": 3,
+    "num_train_epochs": 3,
     "precision": "bf16",
 }
 ANSWER = 16  # tokens; the longest action has 8
@@ -164,7 +164,7 @@ def make_adapter(work: Work, rows: Path, base: Path, out: Path) -> None:
         if done % 20 == 0:
             print(f"  step {done} of {total}, loss {logged.get('loss', float('nan')):.3f}", file=sys.stderr, flush=True)
 
-    recipe = RECIPE | ({"epochs": 1} if work.quick else {})
+    recipe = RECIPE | ({"num_train_epochs": 1} if work.quick else {})
     made = train(rows, str(base), out / "training", "exprag-lora", validation=0.03, progress=progress, **recipe)
     (out / "adapter").symlink_to(made.adapter.relative_to(out), target_is_directory=True)
 

@@ -74,8 +74,8 @@ def ours(rows: Any, base: str, out: Path, **overrides: Any) -> Any:
     from exprag.training.sft.trainer import on_this_machine
 
     tokenizer = AutoTokenizer.from_pretrained(base)
-    recipe = on_this_machine(load_recipe(epochs=1, **overrides))
-    card = Card(base=describe_base(base, AutoConfig.from_pretrained(base), tokenizer), recipe=recipe)
+    recipe = on_this_machine(load_recipe(num_train_epochs=1, **overrides))
+    card = Card(base=describe_base(base, AutoConfig.from_pretrained(base), tokenizer), recipe=recipe.model_dump(mode="json"))
     out.mkdir(parents=True)
     return make_trainer(rows, {}, tokenizer, out, card)
 
