@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import App, Parameter
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from exprag.cli.fields import fields, option
 from exprag.cli.options import Config, make, options
 from exprag.cli.output import console, say, write_json
+from exprag.cli.progress import LateBar
 from exprag.cli.words import Json, path, plain, texts
 from exprag.cli.words import out as out_option
 from exprag.errors import ConfigError, PluginError, boundary
@@ -123,9 +124,9 @@ def _bank(data: DataConfig) -> Any:
 @contextmanager
 def _bar(name: str) -> Iterator[Callable[[int, int | None], None]]:
     columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=console(stderr=True)) as bar:
-        task = bar.add_task(plain(name).plain, total=None, visible=False)
-        yield lambda done, total: bar.update(task, completed=done, total=total, visible=True)
+    with LateBar(*columns, console=console(stderr=True)) as bar:
+        task = bar.add_task(plain(name).plain, total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)
 
 
 # `show` adds itself to `app`

@@ -79,7 +79,7 @@ def _run(tokens: Sequence[str]) -> int:
         print("\nInterrupted. Run the same command again to continue.", file=sys.stderr)
         return 130
     except CycloptsError as error:
-        failures.wrong_line(error)
+        failures.wrong_line(error, COMMANDS)
         return 2
     except BrokenPipeError:  # `exprag … | head`: the reader has enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
@@ -101,6 +101,8 @@ def call(tokens: Sequence[str]) -> int:
     machine = ("--json" in tokens or "--markdown" in tokens) and "--help" not in tokens and "-h" not in tokens
     if machine:
         from exprag.cli.output import results_only
+    from rich.console import Console
+
     with results_only() if machine else nullcontext():
-        result = app(tokens, print_error=False, exit_on_error=False, verbose=False)
+        result = app(tokens, console=Console(), print_error=False, exit_on_error=False, verbose=False)
     return result if isinstance(result, int) else 0

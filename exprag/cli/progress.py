@@ -1,17 +1,33 @@
-"""The progress bar of episodes."""
+"""Progress bars: one that appears late, and that of episodes."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any, Self
 
-from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
 
 from exprag.cli.output import console
 from exprag.runs.engine import Progress
 from exprag.text import printable
 from exprag.trajectory import Trajectory
+
+
+class LateBar(Bar):
+    """A progress bar that appears with its first update, so that an error before it leaves no trace of a bar."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self.live.is_started:
+            self.stop()
+
+    def update(self, task_id: TaskID, **changes: Any) -> None:
+        self.start()
+        super().update(task_id, **changes)
 
 
 @contextmanager
@@ -25,8 +41,8 @@ def episodes_bar(name: str) -> Iterator[Progress]:
         TimeRemainingColumn(),
         TextColumn("{task.fields[note]}", markup=False),
     )
-    with Bar(*columns, console=console()) as bar:
-        task = bar.add_task(printable(name), total=None, note="starting", visible=False)  # an early error shows no bar
+    with LateBar(*columns, console=console()) as bar:
+        task = bar.add_task(printable(name), total=None, note="starting")
         played = won = 0
 
         def update(done: int, total: int, trajectory: Trajectory | None) -> None:
@@ -35,6 +51,6 @@ def episodes_bar(name: str) -> Iterator[Progress]:
                 played += 1
                 won += bool(trajectory.success)
             note = f"{won}/{played} successful" if played else "starting" if done < total else "nothing left to do"
-            bar.update(task, completed=done, total=total, note=note, visible=True)
+            bar.update(task, completed=done, total=total, note=note)
 
         yield update

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn, TimeElapsedColumn
-from rich.progress import Progress as Bar
 from rich.table import Table
 
 from exprag.cli.options import Config, options, place
 from exprag.cli.output import console, say
+from exprag.cli.progress import LateBar
 from exprag.cli.train import By, Rollouts, Tokens, task_sets
 from exprag.cli.words import listed, path, plain
 from exprag.errors import ConfigError
@@ -76,7 +76,7 @@ def curve(
 @contextmanager
 def _bar() -> Iterator[Progress]:
     description = TextColumn("{task.description}", markup=False)
-    with Bar(description, BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), console=console()) as bar:
+    with LateBar(description, BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), console=console()) as bar:
         tasks: dict[str, TaskID] = {}
 
         def update(name: str, done: int, total: int, trajectory: Trajectory | None) -> None:

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
-from rich.progress import Progress as Bar
 
 from exprag.cli.options import options, place
 from exprag.cli.output import console, say
+from exprag.cli.progress import LateBar
 from exprag.cli.words import expanded, path, paths, plain, texts
 from exprag.cli.words import out as out_option
 from exprag.errors import ConfigError
@@ -103,11 +103,11 @@ def _validation(texts: list[str] | None) -> Any:
 def _bar(name: str) -> Iterator[Progress]:
     columns = (BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn())
     description = TextColumn("{task.description}", markup=False)
-    with Bar(description, *columns, TextColumn("{task.fields[note]}", markup=False), console=console()) as bar:
-        task = bar.add_task(plain(name).plain, total=None, note="", visible=False)  # an early error shows no bar
+    with LateBar(description, *columns, TextColumn("{task.fields[note]}", markup=False), console=console()) as bar:
+        task = bar.add_task(plain(name).plain, total=None, note="")
 
         def update(step: int, steps: int, logs: dict[str, float]) -> None:
             note = ", ".join(f"{key} {logs[key]:.3f}" for key in logs if key.endswith("loss"))
-            bar.update(task, completed=step, total=steps, note=note, visible=True)
+            bar.update(task, completed=step, total=steps, note=note)
 
         yield update
