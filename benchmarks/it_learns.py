@@ -44,13 +44,13 @@ LONGEST = 30  # steps of such an episode, useless ones not counted; agents have 
 # The recipe of the paper but for what a model of two million parameters needs: a higher rate, all linear layers.
 RECIPE: dict[str, Any] = {
     "learning_rate": 2e-3,
-    "schedule": "linear",
+    "lr_scheduler_type": "linear",
     "r": 32,
     "lora_alpha": 64,
     "target_modules": "all-linear",
-    "dropout": 0.0,
+    "lora_dropout": 0.0,
     "batch_size": 4,
-    "device_batch_size": 4,
+    "per_device_train_batch_size": 4,
     "num_train_epochs": 3,
     "precision": "bf16",
 }

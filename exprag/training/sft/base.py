@@ -10,6 +10,7 @@ import re
 from typing import Any
 
 from exprag.errors import ConfigError, ModelError, boundary
+from exprag.models.architecture import language_model_class
 from exprag.training.sft.recipes import Recipe
 
 _CURE = "Check the name, the network and the files of the folder."
@@ -52,11 +53,9 @@ def check_base(model: str, config: Any, recipe: Recipe) -> None:
 
 def model_class(model: str, config: Any) -> Any:
     """The class that the base is loaded as: the one that its config names, as TRL has it. Raises ModelError without one."""
-    import transformers
-
-    name = (config.architectures or [""])[0]
-    cls = getattr(transformers, name, None)
-    if cls is None or config.is_encoder_decoder or not cls.can_generate():
+    cls = language_model_class(config)
+    if cls is None:
+        name = (config.architectures or [""])[0]
         what = f"is a {name}, which is not a language model that transformers can load" if name else "names no architecture"
         raise ModelError(f"The base {model!r} ({config.model_type}) {what}.", cure="Use a chat model that writes text.")
     return cls

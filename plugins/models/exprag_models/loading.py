@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from langchain_huggingface import HuggingFacePipeline
-from transformers import AutoModelForCausalLM, AutoTokenizer, pipeline
+from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, pipeline
 
 from exprag.errors import ExpragError, ModelError, RunError
+from exprag.models.architecture import language_model_class
 from exprag.models.cards import CARD, Card
 from exprag.models.chat_template import ChatTemplate
 from exprag.models.end_of_turn import stop_ids
@@ -52,7 +53,8 @@ def load_local(
     with _loading("tokenizer", words, "Check the tokenizer's files, or copy them from the same model again."):
         tokenizer = AutoTokenizer.from_pretrained(words)
     with _loading("model", base_place, "Check the name, the network and the files of the folder."):
-        model = AutoModelForCausalLM.from_pretrained(base_place, dtype=dtype)
+        model_class = language_model_class(AutoConfig.from_pretrained(base_place)) or AutoModelForCausalLM
+        model = model_class.from_pretrained(base_place, dtype=dtype)
     if adapter:
         with _loading("adapter", place, f"Was it trained on another base than {base_place}? Name it: hf:{name}?base=FOLDER"):
             model = _adapted(model, folder, len(tokenizer))

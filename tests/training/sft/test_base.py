@@ -10,6 +10,7 @@ import pytest
 import tiny
 
 from exprag.errors import ConfigError, ModelError
+from exprag.models import load_model
 from exprag.training import load_recipe, train
 from exprag.training.sft.base import check_base, model_class, open_base
 
@@ -60,6 +61,20 @@ def save(config: Any, name: str, folder: Path) -> str:
     return str(folder)
 
 
+def serves(adapter: Path) -> None:
+    """The adapter is loaded for serving with all its weights, and answers."""
+    import torch
+    from safetensors.torch import load_file
+
+    model: Any = load_model(f"hf:{adapter}?max_new_tokens=2")
+    assert isinstance(model.invoke("look").content, str)
+    parameters = dict(model.llm.pipeline.model.named_parameters())
+    weights = load_file(adapter / "adapter_model.safetensors")
+    for name, weight in weights.items():
+        place = name.removeprefix("base_model.model.").replace(".weight", ".default.weight")
+        assert torch.equal(parameters[place].float(), weight.float())
+
+
 @pytest.mark.parametrize("targets", [("q_proj", "v_proj", "fc1", "linear_1"), "all-linear"], ids=["named", "all"])
 @pytest.mark.parametrize("kind", CLASSES)
 def test_lora_lands_on_the_language_model_alone(kind: str, targets: Any, tmp_path: Path) -> None:
@@ -77,6 +92,8 @@ def test_lora_lands_on_the_language_model_alone(kind: str, targets: Any, tmp_pat
     projections = {name.split(".")[-3] for name in names}
     everything = {"q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"}
     assert projections == (everything if targets == "all-linear" else {"q_proj", "v_proj"})
+    if targets == "all-linear":
+        serves(result.adapter)
 
 
 def test_a_base_of_text_alone_excludes_nothing(base: str, tmp_path: Path) -> None:
