@@ -84,4 +84,4 @@ def play(config: RunConfig, out: Path, retry_errors: bool) -> int:
     for boundary, count in summary.errors.items():
         what = f"{count} ended in an error of the {boundary}: see {summary.path / 'log.txt'}; "
         say(f"{what}fix it and run again with --retry-errors", "yellow")
-    return 0
+    return 1 if summary.errors else 0
