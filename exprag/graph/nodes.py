@@ -18,8 +18,9 @@ from langgraph.types import Overwrite
 from exprag.contracts.environment import TextEnvironment
 from exprag.contracts.formatter import Formatter
 from exprag.contracts.query_strategy import Moment
+from exprag.environments.calls import find_task
 from exprag.environments.sessions import Sessions
-from exprag.errors import ConfigError, ModelError, PluginError, boundary
+from exprag.errors import ConfigError, EnvError, ModelError, PluginError, boundary
 from exprag.events import emit
 from exprag.graph.asking import ask
 from exprag.graph.spans import opened, spanned
@@ -56,7 +57,7 @@ class Begin:
         if "task" not in state:
             raise ConfigError("The input has no task.", cure='Invoke with {"task": "<task id>"} or a Task as JSON.')
         update = {
-            "task": self.environment.task(state["task"]).to_dict(),
+            "task": find_task(self.environment, state["task"]).to_dict(),
             "episode": uuid.uuid4().hex,
             "steps": Overwrite([]),
             **dict.fromkeys(("observation", "memory", "action", "ended", "error", "trajectory")),
@@ -105,7 +106,7 @@ class Observe:
                 "query": new_query(memory, steps),
             }
         )
-        limit = _context(runtime).max_steps or self.max_steps or self.sessions.describe.max_steps(task)
+        limit = _context(runtime).max_steps or self.max_steps or self.sessions.max_steps(task)
         over = outcome.truncated or len(steps) + 1 >= limit
         return {
             "steps": [step.to_dict()],
@@ -195,15 +196,22 @@ class Finish:
         need(state, "task", "episode")
         self.sessions.release(state["episode"])
         memory = MemoryState.of(state.get("memory"))
+        ended = state.get("ended") or "error"
+        error = EpisodeError.from_dict(state["error"]) if state.get("error") else None
+        fingerprint = ""
+        try:
+            fingerprint = self.sessions.fingerprint()
+        except EnvError as fault:  # the last call of the environment in an episode may break as any other
+            ended, error = "error", error or EpisodeError(boundary=fault.boundary, message=str(fault))
         trajectory = Trajectory(
             task=Task.from_dict(state["task"]),
             steps=steps_of(state),
             final_observation=state.get("observation") or "",
             success=state.get("success", False),
             score=state.get("score", 0.0),
-            ended=state.get("ended") or "error",
+            ended=ended,
             source="agent",
-            fingerprint=self.sessions.describe.fingerprint(),
+            fingerprint=fingerprint,
             provenance=Provenance(
                 run=_context(runtime).run,
                 model=self.model_name,
@@ -211,6 +219,6 @@ class Finish:
                 seed=state.get("seed"),
                 bank_version=memory.bank_version if memory else None,
             ),
-            error=EpisodeError.from_dict(state["error"]) if state.get("error") else None,
+            error=error,
         )
         return {"trajectory": trajectory.to_dict()}

@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from exprag.contracts.environment import TextEnvironment
+from exprag.environments.calls import fingerprint
 from exprag.environments.expert import play_expert
 from exprag.environments.sessions import Sessions
 from exprag.errors import ConfigError
@@ -84,7 +85,7 @@ class Starter:
 
     def _folder(self) -> Path:
         """Another environment, other options or another action grammar is another bank."""
-        about = json.dumps([self.make_environment().fingerprint(), self.options], sort_keys=True)
+        about = json.dumps([fingerprint(self.make_environment()), self.options], sort_keys=True)
         parts = [self.environment.replace("/", "-"), hashlib.sha256(about.encode()).hexdigest()[:8], self._copy]
         name = "-".join(filter(None, parts))
         return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "exprag" / "starter" / name

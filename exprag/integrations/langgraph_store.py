@@ -107,8 +107,8 @@ class BankStore(BaseStore):
         end = op.offset + op.limit
         if not op.query:
             fitting = [d for d in self.items.documents(where) if _fits(d.metadata["value"], filters)]
-            matches.sort(key=lambda d: (d.metadata["updated_at"], d.id), reverse=True)
-            return [SearchItem(**_fields(document)) for document in matches[op.offset : end]]
+            fitting.sort(key=lambda d: (d.metadata["updated_at"], d.id), reverse=True)
+            return [SearchItem(**_fields(document)) for document in fitting[op.offset : end]]
         limit = end
         while True:
             hits = self.items.search(op.query, limit, where)
