@@ -1,8 +1,8 @@
 """A cache of embeddings by text: making a bank again, or adding a strategy to it, embeds no text twice.
 
 One SQLite file for each encoder, in the folder that EXPRAG_CACHE names (default: ~/.cache/exprag; "off": no cache). An encoder
-is known by its spec and by the vector that it gives a fixed text, so that another model under the same name has a file of its
-own. The file holds a hash of each text and its vector, never the text. It may be deleted at any time.
+is identified by its spec and by the vector that it gives a fixed text, so that another model under the same name has its own
+file. The file holds a hash of each text and its vector, never the text. It may be deleted at any time.
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ def cached(encoder: Encoder) -> Encoder:
 
 
 class CachedEncoder:
-    """An encoder whose key vectors are looked up first. Queries are not kept. A cache that cannot be read or written is gone
-    round, with a warning."""
+    """An encoder whose key vectors are looked up first. Queries are not cached. Where the cache cannot be read or written, the
+    encoder works without it, with a warning."""
 
     def __init__(self, encoder: Encoder, folder: str | Path) -> None:
         self.encoder = encoder
@@ -49,21 +49,21 @@ class CachedEncoder:
 
     def encode_keys(self, texts: Sequence[str]) -> np.ndarray:
         hashes = [hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest() for text in texts]
-        wanted = dict(zip(hashes, texts, strict=True))
-        found = self._read(list(wanted))
-        missing = [hash for hash in wanted if hash not in found]
+        by_hash = dict(zip(hashes, texts, strict=True))
+        vectors_by_hash = self._read(list(by_hash))
+        missing = [hash for hash in by_hash if hash not in vectors_by_hash]
         for start in range(0, len(missing), _BATCH):
             batch = missing[start : start + _BATCH]
-            vectors = self.encoder.encode_keys([wanted[hash] for hash in batch])
+            vectors = self.encoder.encode_keys([by_hash[hash] for hash in batch])
             if vectors.shape != (len(batch), self.dimension) or not np.isfinite(vectors).all():
-                return self.encoder.encode_keys(texts)  # what is wrong is not kept; the bank says so
+                return self.encoder.encode_keys(texts)  # a wrong answer is not stored; the bank reports it
             new = dict(zip(batch, vectors.astype(np.float32), strict=True))
             self._write(new)
-            found |= new
-        return np.stack([found[hash] for hash in hashes]) if hashes else np.empty((0, self.dimension), dtype=np.float32)
+            vectors_by_hash |= new
+        return np.stack([vectors_by_hash[hash] for hash in hashes]) if hashes else np.empty((0, self.dimension), dtype=np.float32)
 
     def _read(self, hashes: list[bytes]) -> dict[bytes, np.ndarray]:
-        found: dict[bytes, np.ndarray] = {}
+        vectors: dict[bytes, np.ndarray] = {}
 
         def look_up(file: sqlite3.Connection) -> None:
             for start in range(0, len(hashes), _LOOK_UP):
@@ -71,10 +71,10 @@ class CachedEncoder:
                 places = ",".join("?" * len(some))
                 for hash, vector in file.execute(f"SELECT hash, vector FROM vectors WHERE hash IN ({places})", some):
                     if len(vector) == 4 * self.dimension:
-                        found[hash] = np.frombuffer(vector, dtype="<f4")
+                        vectors[hash] = np.frombuffer(vector, dtype="<f4")
 
         self._use(look_up)
-        return found
+        return vectors
 
     def _write(self, vectors: dict[bytes, np.ndarray]) -> None:
         rows = [(hash, vector.astype("<f4").tobytes()) for hash, vector in vectors.items()]

@@ -54,7 +54,7 @@ class Filter:
     success          True or False (an unknown outcome is neither)
     run, model, source, created_after, created_before
                      where a row comes from. The times are ISO 8601 or datetime (without zone: UTC), to the second; from the
-                     first on, before the second. A row that does not say when it was made fits neither
+                     first on, before the second. A row without a time of its making fits neither
     trust            "trusted", "quarantined" or both. None is trusted ones in a search, and any elsewhere. It is the bank's
                      word on a row and no part of the record, so `allows` leaves it out
 
@@ -75,7 +75,7 @@ class Filter:
     trust: tuple[str, ...] | None = None
 
     def __post_init__(self) -> None:
-        for field in ("types", "splits", "ids", "trust"):  # a list, a set or one name is taken too
+        for field in ("types", "splits", "ids", "trust"):  # a list, a set or one name will do too
             value: Any = getattr(self, field)
             if value is not None:
                 object.__setattr__(self, field, (value,) if isinstance(value, str) else tuple(value))

@@ -12,7 +12,7 @@ import pyarrow as pa
 from exprag.bank.encoders import Encoder, checked
 from exprag.bank.schema import key_columns
 from exprag.contracts.query_strategy import QueryStrategy, StepStrategy
-from exprag.errors import ConfigError, ExpragError, RetrievalError
+from exprag.errors import ConfigError, RetrievalError, boundary
 from exprag.text import utf8
 from exprag.trajectory import Trajectory
 
@@ -59,16 +59,16 @@ def columns_of(
         counts = [len(texts) for texts in keys]
         flat = [text for texts in keys for text in texts]
     else:
-        flat = [_text(name, trajectory, _called(name, strategy.key, trajectory)) for trajectory in trajectories]
+        flat = [_text(name, trajectory, _call(name, strategy.key, trajectory)) for trajectory in trajectories]
     vectors = None
     if encoder is not None:
         loaded = encoder()
-        vectors = checked(loaded.encode_keys(flat), (len(flat), dimension), loaded.spec) if flat else _none(dimension)
+        vectors = checked(loaded.encode_keys(flat), (len(flat), dimension), loaded.spec) if flat else _no_vectors(dimension)
     return key_columns(name, [utf8(text) for text in flat], vectors, counts, prefix)
 
 
 def _step_keys(name: str, strategy: StepStrategy, trajectory: Trajectory) -> list[str]:
-    texts: Any = _called(name, strategy.keys, trajectory)
+    texts: Any = _call(name, strategy.keys, trajectory)
     if not isinstance(texts, list | tuple) or len(texts) != len(trajectory.steps):
         count = f"{len(texts)} keys" if isinstance(texts, list | tuple) else f"a {type(texts).__name__}"
         raise RetrievalError(
@@ -78,15 +78,10 @@ def _step_keys(name: str, strategy: StepStrategy, trajectory: Trajectory) -> lis
     return [_text(name, trajectory, text) for text in texts]
 
 
-def _called(name: str, method: Callable[[Trajectory], Any], trajectory: Trajectory) -> Any:
-    try:
+def _call(name: str, method: Callable[[Trajectory], Any], trajectory: Trajectory) -> Any:
+    cure = f"Report it to the author of the query strategy; the trajectory is {trajectory.id!r}."
+    with boundary(RetrievalError, f"The query strategy {name!r} raised", cure=cure):
         return method(trajectory)
-    except ExpragError:
-        raise
-    except Exception as error:
-        raise RetrievalError(
-            f"The query strategy {name!r} raised {type(error).__name__} for the key of trajectory {trajectory.id!r}: {error}."
-        ) from error
 
 
 def _text(name: str, trajectory: Trajectory, key: Any) -> str:
@@ -97,7 +92,7 @@ def _text(name: str, trajectory: Trajectory, key: Any) -> str:
     return key
 
 
-def _none(dimension: int) -> Any:
+def _no_vectors(dimension: int) -> Any:
     import numpy as np
 
     return np.empty((0, dimension), dtype=np.float32)

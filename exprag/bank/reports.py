@@ -133,17 +133,17 @@ class IndexReport:
 
 @dataclass(frozen=True)
 class Pruned:
-    """What `optimize` left: the bank's version, how many versions are kept and how many went. `held_by` is the tag that kept
+    """What `optimize` left: the bank's version, how many versions remain and how many were removed. `held_by` is the tag that kept
     more of them than the age asked for."""
 
     version: int
-    kept: int
+    remaining: int
     removed: int
     held_by: str = ""
 
     def __str__(self) -> str:
         held = f"; the tag {self.held_by!r} holds all from its own on" if self.held_by else ""
-        return f"version {self.version}, {self.kept} versions kept, {self.removed} removed{held}"
+        return f"version {self.version}, {self.remaining} versions kept, {self.removed} removed{held}"
 
 
 @dataclass(frozen=True)

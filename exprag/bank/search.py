@@ -97,7 +97,7 @@ async def search(
 
 def fuse(rankings: Iterable[list[Ranked]]) -> list[Ranked]:
     """One ranking of several by the sum of 1 / (60 + rank). Equal scores of a ranking share the best rank of theirs, so that
-    what decides among them is the other ranking, and then the id. A row's step is the first ranking's that found it."""
+    what decides among them is the other ranking, and then the id. A row's step is that of the first ranking that has it."""
     scores: dict[str, float] = {}
     first: dict[str, Ranked] = {}
     for ranking in rankings:

@@ -96,7 +96,7 @@ def test_versions_by_name(place, episode):
 
 def test_indices_from_the_outside(place, episode, hashing, monkeypatch):
     monkeypatch.setattr("exprag.bank.index._FEW", 100)
-    monkeypatch.setattr("exprag.bank.encoders.load_encoder", lambda spec: hashing())
+    monkeypatch.setattr("exprag.bank.encoders.load_encoder", lambda spec: None if spec == "lexical" else hashing())
     bank = Bank.create(place / "bank", hashing())
     write_jsonl(place / "many.jsonl", [episode(n, f"lamp {n}") for n in range(150)])
     assert "index of task: ivf_flat, 24 partitions" in run("add", bank.uri, place / "many.jsonl", "--trust")

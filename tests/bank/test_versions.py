@@ -27,7 +27,7 @@ def test_a_tag_names_a_version_and_keeps_it(bank, episode):
     bank.untag("first")
     bank.untag("v1.0-both")
     report = bank.optimize(prune_older_than=timedelta(0))
-    assert (report.kept, report.held_by) == (1, "")
+    assert (report.remaining, report.held_by) == (1, "")
     assert report.removed > 3
     with pytest.raises(BankError, match=rf"no version {first}: it has been pruned.*oldest kept is {bank.version}"):
         Bank.open(bank.uri, first)

@@ -87,7 +87,7 @@ class Documents:
         before the search. `mode` as in `Bank.search`. By words, only documents that share one are found.
         """
         if mode not in MODES or (mode in ("vector", "hybrid") and not self.bank.dimension):
-            raise ConfigError(f"mode is one of {', '.join(MODES)}, and a lexical bank has no vectors; given: {mode!r}.")
+            raise ConfigError(f"mode is one of {', '.join(MODES)}, and a lexical bank has no vectors; not {mode!r}.")
         if not text.strip():
             return []
         vector = None
