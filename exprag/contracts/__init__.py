@@ -5,11 +5,13 @@ query_strategy    the key of a trajectory and the query of a moment
 selector          which candidates are kept
 formatter         one trajectory as text
 style             how a model is asked for an action and how its turn is read
+model             what makes a chat model from a spec
 templates         the global forms of an action, which prompts list
 """
 
 from exprag.contracts.environment import Info, TextEnvironment, make_fingerprint
 from exprag.contracts.formatter import Formatter, Transcript
+from exprag.contracts.model import ModelFactory
 from exprag.contracts.query_strategy import Moment, QueryStrategy, StepStrategy, window
 from exprag.contracts.selector import Candidate, Selector
 from exprag.contracts.style import AgentStyle, Turn
@@ -20,6 +22,7 @@ __all__ = [
     "Candidate",
     "Formatter",
     "Info",
+    "ModelFactory",
     "Moment",
     "QueryStrategy",
     "Selector",

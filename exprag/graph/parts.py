@@ -77,6 +77,8 @@ def make_nodes(
     prompt = config.make_prompt(sessions.describe, opened, count_tokens, inert)
     if isinstance(style, AgentStyle):
         prompt = replace(prompt, style=style)
+    if hasattr(chat, "with_style"):  # a model that writes and reads turns itself, see exprag.contracts.model
+        chat = chat.with_style(prompt.style)
     written = formatter if isinstance(formatter, Formatter) else config.make_formatter()
     return Nodes(
         Begin(sessions.describe),

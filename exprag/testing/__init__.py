@@ -3,6 +3,7 @@
 from exprag.testing.environments import EnvironmentConformance, check_environment, check_split
 from exprag.testing.formatters import FormatterConformance, check_formatter
 from exprag.testing.kit import Result
+from exprag.testing.models import ModelConformance, check_model
 from exprag.testing.selectors import SelectorConformance, check_selector
 from exprag.testing.strategies import QueryStrategyConformance, check_strategy
 from exprag.testing.styles import StyleConformance, check_style
@@ -10,12 +11,14 @@ from exprag.testing.styles import StyleConformance, check_style
 __all__ = [
     "EnvironmentConformance",
     "FormatterConformance",
+    "ModelConformance",
     "QueryStrategyConformance",
     "Result",
     "SelectorConformance",
     "StyleConformance",
     "check_environment",
     "check_formatter",
+    "check_model",
     "check_selector",
     "check_split",
     "check_strategy",

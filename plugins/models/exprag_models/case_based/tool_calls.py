@@ -1,4 +1,4 @@
-"""`recall` as a model that calls tools: the same baseline for agents that act through one, such as `create_agent`'s."""
+"""`case-based` as a model that calls tools: the same baseline for agents that act through one, such as `create_agent`'s."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from exprag.prompt.prompt import TASK
 
 def action_tool(tools: Sequence[Any]) -> tuple[str, str]:
     """The tool that plays an action, and its argument: the first that wants one text. Raises ConfigError without one."""
-    for given in tools:
-        function = convert_to_openai_tool(given)["function"]
+    for tool in tools:
+        function = convert_to_openai_tool(tool)["function"]
         parameters = function["parameters"]
         required = parameters.get("required", [])
         if len(required) == 1 and parameters["properties"][required[0]].get("type") == "string":
             return function["name"], required[0]
-    raise ConfigError("The model recall calls a tool with one text argument, the action; none of these is one.")
+    raise ConfigError("The case-based model calls a tool with one text argument, the action; none of these is one.")
 
 
 def call_for(action: str, tool: tuple[str, str]) -> AIMessage:
@@ -34,11 +34,11 @@ def as_episode(messages: Sequence[BaseMessage], argument: str) -> list[BaseMessa
 
     The first message of a person is the task, its first paragraph, and what is observed.
     """
-    said = [message for message in messages if not isinstance(message, SystemMessage)]
+    turns = [message for message in messages if not isinstance(message, SystemMessage)]
     system = "\n\n".join(str(message.text) for message in messages if isinstance(message, SystemMessage))
-    instruction, _, observation = str(said[0].text).removeprefix(TASK).partition("\n\n")
+    instruction, _, observation = str(turns[0].text).removeprefix(TASK).partition("\n\n")
     episode: list[BaseMessage] = [SystemMessage(f"{system}\n\n{TASK}{instruction}"), HumanMessage(observation)]
-    for message in said[1:]:
+    for message in turns[1:]:
         if isinstance(message, AIMessage):
             episode.append(AIMessage(str(message.tool_calls[0]["args"][argument]) if message.tool_calls else str(message.text)))
         else:
