@@ -7,7 +7,6 @@ The bank is one middleware. An agent that you have already needs three lines:
     agent = create_agent(model, tools, middleware=[ExperienceMiddleware("bank", k=2)])
 """
 
-from collections.abc import Sequence
 from typing import Any
 
 from langchain.agents import create_agent
@@ -63,15 +62,11 @@ class Play(AgentMiddleware[Any, Any, Any]):
         return self.finish({**state, "ended": state["ended"] or "gave_up"}, runtime)
 
 
-def _task(messages: Sequence[Any]) -> Task:
-    """The task of an episode, which stands beside the words of its first message."""
-    return Task.from_dict(messages[0].additional_kwargs["task"])
-
-
 def make(**settings: Any) -> CompiledStateGraph:
     world = Starter(**settings)
     templates = "\n".join(f"- {template}" for template in world.sessions.describe.action_templates)
-    experience = ExperienceMiddleware(world.open_bank, k=2, task=_task)
+    task = lambda messages: Task.from_dict(messages[0].additional_kwargs["task"])  # noqa: E731 - beside the words of the first
+    experience = ExperienceMiddleware(world.open_bank, k=2, task=task)
     return create_agent(
         load_model(world.model),
         system_prompt=f"You act in a text environment, one call of `play` a turn.\n\n{ACTIONS}\n{templates}",

@@ -14,10 +14,11 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from exprag.contracts.environment import TextEnvironment
+from exprag.environments.calls import fingerprint
 from exprag.errors import ConfigError, ExpragError
 from exprag.memory import MemoryState
 from exprag.models.tokens import defuser
-from exprag.plugins import create
+from exprag.plugins import create_registered
 from exprag.prompt.block import approximate_tokens
 from exprag.retrieval import Retriever
 from exprag.training.rows.config import DataConfig
@@ -201,7 +202,7 @@ class Rows:
     def _environment(self, name: str) -> TextEnvironment:
         if self._own_environment is not None and self._own_environment.name == name:
             return self._own_environment
-        environment: TextEnvironment = create("environment", name, **self.config.environment_options)
+        environment: TextEnvironment = create_registered("environment", name, **self.config.environment_options)
         return environment
 
     def _types(self, name: str) -> frozenset[str]:
@@ -221,7 +222,7 @@ class Rows:
         config, name = self.config, trajectory.task.environment
         if name not in self._replays:
             environment = self._environment(name)
-            self.environments[name] = environment.fingerprint()
+            self.environments[name] = fingerprint(environment)
             prompt = config.agent.make_prompt(environment, self.bank, self._count, self._defuse)
             options = config.agent.memory_options(self._defuse)
             self._replays[name] = Replay(prompt, None, config.agent.make_formatter(), options, self._count)
