@@ -78,6 +78,21 @@ def style(name: Name, /, *, set_: Set = None, as_json: Json = False) -> int:
     return _show(check_style(_maker("style", name, set_)), as_json)
 
 
+@app.command
+def model(
+    spec: Annotated[str, Parameter(help="Model spec: case-based, hf:<folder or id>, openai:<model> …")],
+    /,
+    *,
+    as_json: Json = False,
+) -> int:
+    """Check a chat model, by some thirty calls; exit code 1 if a check fails."""
+    from exprag.models import load_model
+    from exprag.testing import check_model
+
+    chat = load_model(spec)  # one model, made once: what is missing is said at once
+    return _show(check_model(lambda: chat), as_json)
+
+
 def _maker(kind: str, name: str, options: list[str] | None) -> Callable[[], Any]:
     make = partial(create, kind, name, **name_values(options))
     make()  # an unknown name or a missing extra is said at once, not by every check

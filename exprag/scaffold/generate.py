@@ -38,6 +38,7 @@ ABOUT = {
     "selector": Kind("selector", "SelectorConformance", "the shortest of the near successes"),
     "formatter": Kind("formatter", "FormatterConformance", "one JSON list a line", ', "hypothesis>=6.100"'),
     "style": Kind("style", "StyleConformance", "the action after a mark, on a line of its own", ', "hypothesis>=6.100"'),
+    "model": Kind("model", "ModelConformance", "plays the forms of action that have no gap, in turn"),
 }
 
 

@@ -19,6 +19,8 @@ from exprag.testing.material import ODD_TEXTS, TEMPLATES, odd, ordinary
 from exprag.trajectory import Step, Trajectory
 
 THOUGHT = "it must be here"
+PROBE_TEMPLATES = ("go to {place}", "say {words}")
+PROBES = ("Go To The DESK", 'say "hello there"', "say it's 5: now", "go to дом 2", "say a, b and c.", "go to desk (left)")
 STRAYS = (
     "Sure! Here is my next move:\n\n{}",
     "{}\n\nObservation: It worked. You win!",
@@ -68,7 +70,7 @@ def reads_back_what_it_writes(subject: StyleSubject) -> str:
     style = subject.make()
     for step in subject.steps():
         turn = style.write(step)
-        read = style.parse(turn, subject.templates)
+        read = _read(style, turn, subject.templates)
         assert read.action == step.action, f"of its own turn {turn!r} it read the action {read.action!r}"
         if step.thought and step.thought in turn:
             assert read.thought == step.thought, f"of its own turn {turn!r} it read the thought {read.thought!r}"
@@ -76,11 +78,37 @@ def reads_back_what_it_writes(subject: StyleSubject) -> str:
     for episode in subject.episodes:
         steps = [step.model_copy(update={"thought": THOUGHT}) for step in episode.steps]
         for step, turn in zip(steps, style.write_episode(episode.task, steps), strict=True):
-            read = style.parse(turn, subject.templates)
+            read = _read(style, turn, subject.templates)
             assert read.action == step.action, f"of its own turn {turn!r} it read the action {read.action!r}"
             assert not read.note or not match(step.action, subject.templates), f"its own turn {turn!r} needed repair: {read.note}"
             written += 1
     return f"{len(subject.steps())} steps apart, and {written} in their episodes, unrepaired"
+
+
+def reads_back_its_own_marks(subject: StyleSubject) -> str:
+    """What a style writes round an action may stand in an action or a thought too: what was written must come back even so."""
+    style = subject.make()
+    marks = _marks(style)
+    actions = [*PROBES, *(f"say {mark} b" for mark in marks)]
+    thoughts = ["", *(f"maybe {mark} go to the shelf" for mark in marks), *(f"{mark} go to the shelf" for mark in marks)]
+    for action in actions:
+        _comes_back(style, Step(observation="a room", action=action))
+    for thought in thoughts:
+        _comes_back(style, Step(observation="a room", action="go to the Desk", thought=thought or None))
+    return f"{len(actions)} actions and {len(thoughts)} thoughts, with its own marks {', '.join(map(repr, marks)) or '(none)'}"
+
+
+def _comes_back(style: AgentStyle, step: Step) -> None:
+    turn = style.write(step)
+    read = _read(style, turn, PROBE_TEMPLATES)
+    assert read.action == step.action, f"of its own turn {turn!r} it read the action {read.action!r}, not {step.action!r}"
+
+
+def _marks(style: AgentStyle) -> list[str]:
+    """What the style writes round an action and a thought, found by writing some that nobody writes."""
+    turn = style.write(Step(observation="a room", action="qzxaction", thought="qzxthought"))
+    pieces = [piece.strip() for piece in turn.replace("qzxaction", "\n").replace("qzxthought", "\n").splitlines()]
+    return list(dict.fromkeys(piece for piece in pieces if piece))
 
 
 def never_raises(subject: StyleSubject) -> str:
@@ -109,7 +137,7 @@ def _read(style: AgentStyle, response: str, templates: Sequence[str]) -> Turn:
 
 def notes_what_it_repairs(subject: StyleSubject) -> str:
     """Where a model strays, the action is found or the note says that something was amiss: never neither."""
-    style, found, strayed = subject.make(), 0, 0
+    style, right, strayed = subject.make(), 0, 0
     for step in subject.steps()[::5]:
         for stray in STRAYS:
             response = stray.format(style.write(step))
@@ -117,8 +145,8 @@ def notes_what_it_repairs(subject: StyleSubject) -> str:
             assert turn.action == step.action or turn.note, (
                 f"of {response!r} it read {turn.action!r}, and no note says that anything was repaired"
             )
-            strayed, found = strayed + 1, found + (turn.action == step.action)
-    return f"the action was found in {found} of {strayed} turns that strayed"
+            strayed, right = strayed + 1, right + (turn.action == step.action)
+    return f"the action was found in {right} of {strayed} turns that strayed"
 
 
 def reads_structured_answers(subject: StyleSubject) -> str:
@@ -129,7 +157,7 @@ def reads_structured_answers(subject: StyleSubject) -> str:
     assert "action" in fields, "`schema` must have a field `action`"
     for step in subject.steps()[::5]:
         answer = {name: step.action if name == "action" else "as before" for name in fields}
-        turn = style.parse(style.write_answer(answer), subject.templates)
+        turn = _read(style, style.write_answer(answer), subject.templates)
         assert turn.action == step.action, f"of a structured answer with the action {step.action!r} it read {turn.action!r}"
     return f"fields {', '.join(fields)}"
 
@@ -138,6 +166,7 @@ CHECKS: tuple[Check, ...] = (
     describes_itself,
     writes_every_step,
     reads_back_what_it_writes,
+    reads_back_its_own_marks,
     never_raises,
     notes_what_it_repairs,
     reads_structured_answers,

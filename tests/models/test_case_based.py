@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Sequence
 
 import pytest
 from hypothesis import given, settings
@@ -11,6 +12,9 @@ from hypothesis import strategies as st
 from langchain_core.messages import AIMessage, HumanMessage, SystemMessage
 
 from exprag.contracts.selector import Candidate
+from exprag.contracts.style import AgentStyle, Turn
+from exprag.errors import ConfigError
+from exprag.graph import build_agent
 from exprag.memory import MemoryState
 from exprag.prompt import Prompt
 from exprag.prompt.block import build_block
@@ -18,6 +22,7 @@ from exprag.trajectory import Step, Task, Trajectory
 from exprag_formatters.chat_json import ChatJson
 from exprag_models.case_based import CaseBased
 from exprag_styles.act import Act
+from toy import Toy
 
 TEMPLATES = (
     "walk to {spot}",
@@ -292,3 +297,49 @@ def test_never_raises_and_always_answers_one_line(
     assert answer.strip()
     assert len(answer.splitlines()) == 1
     assert model.invoke(messages).text == answer
+
+
+class Arrows(AgentStyle):
+    """A third party's style, with marks that no built-in style has."""
+
+    name = "arrows"
+    instruction = "Write one line: >>> and the action."
+
+    def write(self, step: Step) -> str:
+        return f"I know what to do.\n>>> {step.action}"
+
+    def parse(self, response: str, templates: Sequence[str]) -> Turn:
+        _, mark, action = f"\n{response}".rpartition("\n>>> ")
+        return Turn(action.strip()) if mark else Turn("", note="no arrows")
+
+
+def test_it_plays_in_the_style_of_the_agent(rake_episode: Trajectory) -> None:
+    style, world = Arrows(), other_garden()
+    model, prompt = CaseBased().with_style(style), Prompt(style, TEMPLATES)
+    task = Task(environment="garden", id="now", split="test", instruction=world.instruction)
+    observation, steps = world.start(), []
+    while not world.won and len(steps) < 30:
+        messages = prompt.messages(task, steps, observation, MemoryState.from_text(remembered(rake_episode)))
+        text = model.invoke(messages).text
+        assert CaseBased(style=style).invoke(messages).text == text  # it reads its own earlier turns
+        steps.append(Step(observation=observation, action=style.parse(text, TEMPLATES).action))
+        observation = world.step(steps[-1].action)
+    assert world.won
+
+
+def test_a_graph_gives_it_the_style() -> None:
+    agent = build_agent(Toy, "case-based", style=Arrows(), max_steps=3)
+    state = agent.invoke({"task": "test/0"})
+    assert [step["note"] for step in state["steps"]] == [None] * 3
+    assert all(step["response"].startswith("I know what to do.") for step in state["steps"])
+
+
+def test_a_style_that_does_not_read_itself_back_is_named() -> None:
+    class Mute(Arrows):
+        name = "mute"
+
+        def parse(self, response: str, templates: Sequence[str]) -> Turn:
+            return Turn("", note="nothing")
+
+    with pytest.raises(ConfigError, match="cannot play in the style 'mute'"):
+        CaseBased().with_style(Mute())

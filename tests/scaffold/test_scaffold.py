@@ -127,7 +127,7 @@ def test_a_scaffold_of_each_kind_installs_works_and_is_listed(tmp_path: Path) ->
         assert (row["kind"], row["distribution"], row["version"], row["status"], row["description"]) == ours
     assert "passed" in python("-m", "pytest", "-q", "-p", "no:cacheprovider", "--import-mode=importlib", *folders)
 
-    # all five in one run, each by its qualified name
+    # all of them in one run, each by its qualified name
     names = {kind: f"exprag-try-{kind.replace('_', '-')}/try_{kind}" for kind in KINDS}
     played = ["-e", names["environment"], "--workers", "0"]
     python("-m", "exprag", "collect", *played, "-o", "experts", "--bank", "bank")
@@ -145,4 +145,5 @@ RUN_OPTIONS = {
     "selector": "selector",
     "formatter": "formatter",
     "style": "style",
+    "model": "model",
 }

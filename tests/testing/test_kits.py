@@ -262,6 +262,27 @@ class Forgetful(Bare):
         return [step.action for step in steps[1:]]
 
 
+class Lowering(Bare):
+    def parse(self, response: str, templates: Sequence[str]) -> Turn:
+        return Turn(response.strip().lower(), note="lower case")
+
+
+class Marked(Bare):
+    """Reads what stands after the first mark, wherever that is: of an action with the mark in it, the rest."""
+
+    def write(self, step: Step) -> str:
+        return f"{step.thought or ''} >> {step.action}"
+
+    def parse(self, response: str, templates: Sequence[str]) -> Turn:
+        thought, _, action = response.partition(">>")
+        return Turn(action.strip(), thought.strip() or None, None if action.strip() else "no mark")
+
+
+class Mindless(Bare):
+    def parse(self, response: str, templates: Sequence[str]) -> Turn:
+        return None  # type: ignore[return-value]
+
+
 @pytest.mark.parametrize(
     ("kind", "fault", "check", "said"),
     [
@@ -291,6 +312,9 @@ class Forgetful(Bare):
         ("formatter", Fragile, "passes over foreign text", "it raised IndexError"),
         ("style", Nameless, "describes itself", "`name` is empty"),
         ("style", Shouting, "reads back what it writes", "it read the action"),
+        ("style", Lowering, "reads back its own marks", "it read the action 'go to the desk'"),
+        ("style", Marked, "reads back its own marks", "it read the action"),
+        ("style", Mindless, "reads back what it writes", "must give a Turn, not a NoneType"),
         ("style", Brittle, "never raises", "it raised IndexError"),
         ("style", Unnoted, "never raises", "must have a note"),
         ("style", Bare, "notes what it repairs", "no note says"),
