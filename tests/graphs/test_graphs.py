@@ -140,7 +140,7 @@ def test_a_person_accepts_edits_and_skips() -> None:
     assert set(first) == {"observation", "action", "thought"}
     second = asked(Command(resume={"type": "accept"}))
     assert second["observation"] != first["observation"]
-    assert "no answer" in asked(Command(resume=7))["problem"]
+    assert "not an answer" in asked(Command(resume=7))["problem"]
     asked(Command(resume={"type": "edit", "action": "inventory"}))
     again = asked(Command(resume="skip"))
     assert "does not want" in graph.get_state(config).values["hints"][0]
