@@ -1,4 +1,4 @@
-"""What `row_tokens` and `row_building` share: real ALFWorld episodes, and a tokenizer of their own words."""
+"""What `row_tokens` and `row_building` share: real ALFWorld episodes, and a tokenizer trained on their words."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ VOCABULARY = 8192
 
 
 def episodes(folder: Path, limit: int | None = None) -> list[Trajectory]:
-    """The expert on the easy train games, all 1,748 or a seeded draw of them, in the order of the tasks' ids."""
+    """The expert's episodes of the easy train games, all 1,748 or a seeded draw of them, in the order of the tasks' ids."""
     config = RunConfig.make(
         policy="expert", environment="alfworld", split="train", types=EASY, limit=limit, shuffle=limit is not None, workers=2
     )

@@ -1,6 +1,6 @@
 """How fast ALFWorld's games are played here, against the stock alfworld package in the same run.
 
-    ALFWORLD_DATA=… python benchmarks/alfworld_speed.py [--json] [--quick]
+    ALFWORLD_DATA=… python benchmarks/alfworld_speed.py [--json] [--quick | --smoke]
 
 Every game is played by the stock package, by the reference engine (the package with its repeated work remembered) and by the
 fast engine, one after the other, with the same actions; each ratio is the median over games of (ours ÷ stock) of that game.
@@ -8,15 +8,14 @@ fast engine, one after the other, with the same actions; each ratio is the media
 
     list_ratio               list of all train tasks, its index made ÷ the stock `AlfredTWEnv` scan (aim: < 0.1)
     list_ratio_without_index the same for the very first list, which makes the index
-    reference.load/reset/step  ÷ stock, warm (aims: < 0.2, < 0.15, < 0.65)
-    reference.memory_growth_mb resident megabytes that games after the first twenty added, 200 games in one process (aim: flat)
-    fast.load/reset/step     stock ÷ fast (aims for reset and step: > 300, > 1000)
+    reference                load, reset, step ÷ stock, warm (aims: < 0.2, < 0.15, < 0.65)
+    reference_memory         resident megabytes that games after the first forty added, 200 games in one process (aim: flat)
+    fast                     load, reset, step: stock ÷ fast (aims for reset and step: > 300, > 1000)
     different                texts, admissible actions or outcomes in which an engine differed from stock (must be 0)
 """
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import importlib
 import io
@@ -27,10 +26,12 @@ import statistics
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import psutil
+from _output import Figures, make_parser, sized, start
 
 from exprag.trajectory import Task
 from exprag_envs.alfworld import games
@@ -58,34 +59,37 @@ class Stock:
         self.env = AlfredInfos(AlfredDemangler(PddlEnv(infos), shuffle=False))
 
     def play(self, file: Path, actions: int) -> tuple[Seconds, list[str], list[Any]]:
-        """Load, reset, then `actions` random admissible actions and the walkthrough; what it took, did and said."""
+        """Load, reset, then `actions` random admissible actions and the walkthrough: the seconds, the actions and the answers."""
         walkthrough = json.loads(file.read_text())["walkthrough"]
-        chosen = random.Random(str(file.parent.name))
+        draw = random.Random(str(file.parent.name))
         load, _ = timed(lambda: self.env.load(str(file)))
         reset, state = timed(self.env.reset)
-        told, played, spent = [(state.feedback, state["admissible_commands"], bool(state["won"]))], [], 0.0
+        answers = [(state.feedback, state["admissible_commands"], bool(state["won"]))]
+        moves: list[str] = []
+        total = 0.0
         for action in [None] * actions + ["put it there"] + walkthrough:
-            played.append(action or chosen.choice(state["admissible_commands"]))
-            took, (state, _, _) = timed(lambda: self.env.step(played[-1]))
-            spent += took
-            told.append((state.feedback, state["admissible_commands"], bool(state["won"])))
-        return {"load": load, "reset": reset, "step": spent / len(played)}, played, told
+            moves.append(action or draw.choice(state["admissible_commands"]))
+            seconds, (state, _, _) = timed(lambda: self.env.step(moves[-1]))
+            total += seconds
+            answers.append((state.feedback, state["admissible_commands"], bool(state["won"])))
+        return {"load": load, "reset": reset, "step": total / len(moves)}, moves, answers
 
 
-def play(engine: Engine, file: Path, played: list[str]) -> tuple[Seconds, list[Any]]:
+def play(engine: Engine, file: Path, moves: list[str]) -> tuple[Seconds, list[Any]]:
     """The same game with the same actions in one of our engines. Reading the file counts as loading, as it does there.
 
-    Admissible actions are compared, and asked for outside the clock: the stock package computes them in every step and the
-    reference engine too, the fast engine only when asked.
+    Admissible actions are compared, and called for outside the clock: the stock package and the reference engine compute them
+    in every step, the fast engine only on request.
     """
     load, _ = timed(lambda: engine.load(json.loads(file.read_text()), file.parent.name))
     reset, state = timed(engine.reset)
-    told, spent = [(state.feedback, engine.admissible(), state.won)], 0.0
-    for action in played:
-        took, state = timed(lambda: engine.step(action))  # noqa: B023
-        spent += took
-        told.append((state.feedback, engine.admissible(), state.won))
-    return {"load": load, "reset": reset, "step": spent / len(played)}, told
+    answers: list[Any] = [(state.feedback, engine.admissible(), state.won)]
+    total = 0.0
+    for action in moves:
+        seconds, state = timed(partial(engine.step, action))
+        total += seconds
+        answers.append((state.feedback, engine.admissible(), state.won))
+    return {"load": load, "reset": reset, "step": total / len(moves)}, answers
 
 
 def make_engine(name: str, cache: Path) -> Engine:
@@ -103,15 +107,15 @@ def compare(root: Path, tasks: list[Task], actions: int, cache: Path) -> dict[st
     for task in tasks:
         file = root / games.FOLDER / task.id / games.GAME_FILE
         engines["alfworld"].load(json.loads(file.read_text()), task.id)  # fills the cache: what follows is warm
-        stock_seconds, played, stock_told = stock.play(file, actions)
+        stock_seconds, moves, stock_answers = stock.play(file, actions)
         times["stock"].append(stock_seconds)
         for name, engine in engines.items():
-            seconds, told = play(engine, file, played)
+            seconds, answers = play(engine, file, moves)
             times[name].append(seconds)
-            different += sum(one != other for one, other in zip(told, stock_told, strict=True))
-            for part, found in ratios[name].items():
-                found.append(seconds[part] / stock_seconds[part])
-    median = {name: {part: statistics.median(found) for part, found in parts.items()} for name, parts in ratios.items()}
+            different += sum(one != other for one, other in zip(answers, stock_answers, strict=True))
+            for part, values in ratios[name].items():
+                values.append(seconds[part] / stock_seconds[part])
+    median = {name: {part: statistics.median(values) for part, values in parts.items()} for name, parts in ratios.items()}
     return {
         "reference": {part: round(ratio, 4) for part, ratio in median["alfworld"].items()},
         "fast": {part: round(1 / ratio, 1) for part, ratio in median["fast"].items()},
@@ -136,9 +140,9 @@ def list_split(root: Path, split: str, cache: Path) -> dict[str, Any]:
     for _ in range(4):
         ours, tasks = timed(lambda: list(games.list_tasks(root, split, games.expand_types(None), cache)))
         with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
-            stock, scanned = timed(lambda: AlfredTWEnv(config, "train"))
+            stock, scan = timed(lambda: AlfredTWEnv(config, "train"))
         ratios.append(ours / stock)
-        counts = len(tasks), len(scanned.game_files)
+        counts = len(tasks), len(scan.game_files)
     if counts[0] != counts[1]:
         raise SystemExit(f"The lists differ: {counts[0]} tasks here, {counts[1]} in the stock package.")
     return {
@@ -159,36 +163,29 @@ def memory(root: Path, tasks: list[Task], cache: Path) -> dict[str, Any]:
             engine.step(action)
         resident.append(process.memory_info().rss / 2**20)
     first = max(1, min(40, len(resident) // 2))  # until the caches, which are bounded, are full
-    return {"memory_growth_mb": round(resident[-1] - resident[first - 1], 1), "memory_games": len(resident)}
+    return {"growth_mb": round(resident[-1] - resident[first - 1], 1), "games": len(resident)}
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--json", action="store_true", help="print one JSON object")
-    parser.add_argument("--quick", action="store_true", help="fewer games: within a minute")
-    parser.add_argument("--split", default="train", help="split to list and to draw games from (default: train)")
-    args = parser.parse_args()
+    parser = make_parser(__doc__)
+    parser.add_argument("--split", help="split to list and to draw games from (default: train; with --smoke: valid_unseen)")
+    options = parser.parse_args()
+    split = options.split or ("valid_unseen" if options.size == "smoke" else "train")
+    count, memory_count = sized(options, full=(30, 200), quick=(8, 30), smoke=(1, 2))
     root = games.data_root(os.environ.get("ALFWORLD_DATA"))
-    with tempfile.TemporaryDirectory() as cache:
-        result = {"benchmark": "alfworld_speed", "quick": args.quick, **list_split(root, args.split, Path(cache))}
-        tasks = list(games.list_tasks(root, args.split, games.expand_types(None), Path(cache)))
-        drawn = random.Random(0).sample(tasks, min(200, len(tasks)))
-        result |= compare(root, drawn[: 8 if args.quick else 30], 5, Path(cache))
-        result["reference"] |= memory(root, drawn[: 30 if args.quick else 200], Path(cache))
-    if args.json:
-        print(json.dumps(result))
-        return
-    reference, fast = result["reference"], result["fast"]
-    print(f"{result['games']} games, {result['listed']} listed{', quick' if args.quick else ''}")
-    print(f"list ÷ stock scan          {result['list_ratio']:.3f}   (aim < 0.1)")
-    print(f"the same, no index yet     {result['list_ratio_without_index']:.3f}")
-    for part, aim in (("load", "< 0.2"), ("reset", "< 0.15"), ("step", "< 0.65")):
-        print(f"reference {part:<5} ÷ stock    {reference[part]:.3f}   (aim {aim})")
-    print(f"reference memory growth    {reference['memory_growth_mb']:.1f} MB over {reference['memory_games']} games (aim: flat)")
-    for part, aim in (("load", "none"), ("reset", "> 300"), ("step", "> 1000")):
-        print(f"stock {part:<5} ÷ fast         {fast[part]:.0f}   (aim {aim})")
-    print(f"different from stock       {result['different']}   (must be 0)")
+    with tempfile.TemporaryDirectory() as folder, Figures("alfworld_speed", options) as figures:
+        cache = Path(folder)
+        figures.extend(list_split(root, split, cache), {"list_ratio": "below 0.1"})
+        tasks = list(games.list_tasks(root, split, games.expand_types(None), cache))
+        sample = random.Random(0).sample(tasks, min(200, len(tasks)))
+        aims = {
+            "reference": "load below 0.2, reset below 0.15, step below 0.65",
+            "fast": "reset above 300, step above 1000",
+            "different": "0",
+        }
+        figures.extend(compare(root, sample[:count], 5, cache), aims)
+        figures.add("reference_memory", memory(root, sample[:memory_count], cache), "growth about 0")
 
 
 if __name__ == "__main__":
-    main()
+    start(main)

@@ -1,6 +1,6 @@
 """What the experience bank costs: one retrieval inside an episode, adding, and many small writes.
 
-    python benchmarks/bank_latency.py [--json] [--quick]
+    python benchmarks/bank_latency.py [--json] [--quick | --smoke]
 
 Embedding is left out: the bank is lexical. The trajectories are made up from a seeded generator, of the size of household
 text games (8-40 steps), 500 different tasks. Ratios compare within this one run:
@@ -15,15 +15,16 @@ text games (8-40 steps), 500 different tasks. Ratios compare within this one run
 
 from __future__ import annotations
 
-import argparse
-import json
 import random
 import statistics
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
+
+from _output import Figures, make_parser, sized, start
 
 from exprag import Step, Task, Trajectory
 from exprag.bank import Bank, Filter
@@ -44,8 +45,8 @@ def trajectories(count: int, seed: int = 2025) -> Iterator[Trajectory]:
         steps = []
         for _ in range(draw.randint(8, 40)):
             at = f"{draw.choice(PLACES)} {draw.randint(1, 9)}"
-            seen = ", ".join(f"a {draw.choice(OBJECTS)} {draw.randint(1, 4)}" for _ in range(draw.randint(1, 6)))
-            steps.append(Step(observation=f"You arrive at {at}. On the {at}, you see {seen}.", action=f"go to {at}"))
+            things = ", ".join(f"a {draw.choice(OBJECTS)} {draw.randint(1, 4)}" for _ in range(draw.randint(1, 6)))
+            steps.append(Step(observation=f"You arrive at {at}. On the {at}, you see {things}.", action=f"go to {at}"))
         task = Task(
             environment=draw.choice(["house", "lab"]),
             id=f"{kind}-{thing}-{place}-{number}",
@@ -58,17 +59,17 @@ def trajectories(count: int, seed: int = 2025) -> Iterator[Trajectory]:
 
 
 def milliseconds(work: Callable[[int], Any], times: int) -> list[float]:
-    found = []
+    latencies = []
     for i in range(times):
         started = time.perf_counter()
         work(i)
-        found.append((time.perf_counter() - started) * 1e3)
-    return sorted(found)
+        latencies.append((time.perf_counter() - started) * 1e3)
+    return sorted(latencies)
 
 
-def seconds(work: Callable[[], Any]) -> float:
+def seconds(work: Callable[..., Any], *arguments: Any) -> float:
     started = time.perf_counter()
-    work()
+    work(*arguments)
     return time.perf_counter() - started
 
 
@@ -76,19 +77,23 @@ def retrieval(folder: Path, episodes: list[Trajectory], times: int) -> dict[str,
     """p50 and p95 in ms of one retrieval, static and dynamic, in a bank of these episodes."""
     bank = Bank.create(folder, strategies=("task", "trajectory"))
     bank.add(episodes)
-    found: dict[str, Any] = {}
+    by_strategy: dict[str, Any] = {}
     for strategy in ("task", "trajectory"):
         retriever = Retriever(bank, strategy, k=2, where=Filter(types=tuple(VERBS), success=True))
         moments = [Moment(t.task, t.steps[:6], t.steps[6].observation) for t in episodes[:: max(1, len(episodes) // times)]]
-        recalled = [retriever.retrieve(moment) for moment in moments[:5]]
-        assert all(r and len(r.candidates) == 2 for r in recalled), "the benchmark's own episodes must be found"
-        took = milliseconds(lambda i, r=retriever, m=moments: r.retrieve(m[i % len(m)]), times)
-        found[strategy] = {
-            "p50": round(statistics.median(took), 2),
-            "p95": round(took[int(len(took) * 0.95)], 2),
-            "min": round(took[0], 2),  # what it costs where nobody else wants the processor
+        warm_up = [retriever.retrieve(moment) for moment in moments[:5]]
+        assert all(r and len(r.candidates) == 2 for r in warm_up), "the benchmark's own episodes must be found"
+
+        def retrieve(i: int, retriever: Retriever = retriever, moments: list[Moment] = moments) -> Any:
+            return retriever.retrieve(moments[i % len(moments)])
+
+        latencies = milliseconds(retrieve, times)
+        by_strategy[strategy] = {
+            "p50": round(statistics.median(latencies), 2),
+            "p95": round(latencies[int(len(latencies) * 0.95)], 2),
+            "min": round(latencies[0], 2),  # what it costs where nobody else wants the processor
         }
-    return found
+    return by_strategy
 
 
 def ingest(folder: Path, episodes: list[Trajectory], repeats: int) -> dict[str, float]:
@@ -102,14 +107,15 @@ def ingest(folder: Path, episodes: list[Trajectory], repeats: int) -> dict[str, 
         writer = bank.writer()
         parts = [episodes[n : n + 256] for n in range(0, len(episodes), 256)]
         rows: list[pa.RecordBatch] = []
-        rows_times.append(seconds(lambda w=writer, r=rows, p=parts: r.extend(w.rows(part, [TRUSTED] * len(part)) for part in p)))
+        batches = (writer.rows(part, [TRUSTED] * len(part)) for part in parts)
+        rows_times.append(seconds(rows.extend, batches))
         schema = bank.table.schema
         raw = lancedb.connect(str(folder / f"raw{i}")).create_table("rows", schema=schema)
         arrow = pa.Table.from_batches(rows)
-        raw_times.append(seconds(lambda t=raw, a=arrow: t.add(a)))
-        commit_times.append(seconds(lambda w=writer, r=rows: w.commit(r)))
+        raw_times.append(seconds(raw.add, arrow))
+        commit_times.append(seconds(writer.commit, rows))
         other = Bank.create(folder / f"whole{i}")
-        whole_times.append(seconds(lambda b=other: b.add(episodes)))
+        whole_times.append(seconds(other.add, episodes))
         assert len(bank) == len(other) == raw.count_rows() == len(episodes)
     raw_s, commit_s, whole_s, rows_s = (statistics.median(t) for t in (raw_times, commit_times, whole_times, rows_times))
     return {
@@ -131,11 +137,11 @@ def small_writes(folder: Path, episodes: list[Trajectory], writes: int, times: i
     texts = [t.task.instruction for t in episodes[:times]]
 
     def compare() -> tuple[float, float]:
-        took: dict[str, list[float]] = {"many": [], "bulk": []}
+        latencies: dict[str, list[float]] = {"many": [], "bulk": []}
         for text in texts:  # alternating, so that a busy machine weighs on both
             for name, bank in (("many", many), ("bulk", bulk)):
-                took[name] += milliseconds(lambda _, b=bank, q=text: b.search(q, k=2), 1)
-        return statistics.median(took["many"]), statistics.median(took["bulk"])
+                latencies[name].append(1e3 * seconds(partial(bank.search, text, k=2)))
+        return statistics.median(latencies["many"]), statistics.median(latencies["bulk"])
 
     time.sleep(2.5)  # so soon after a commit every search looks for the next
     by_itself, bulk_ms = compare()
@@ -153,25 +159,19 @@ def small_writes(folder: Path, episodes: list[Trajectory], writes: int, times: i
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--json", action="store_true", help="print one JSON object")
-    parser.add_argument("--quick", action="store_true", help="smaller: within a minute")
-    options = parser.parse_args()
-    sizes, times, writes, repeats = ((1_000, 10_000), 40, 150, 2) if options.quick else ((1_000, 10_000), 200, 1_000, 5)
+    options = make_parser(__doc__).parse_args()
+    sizes = sized(options, full=(1_000, 10_000), quick=(1_000, 10_000), smoke=(50, 100))
+    times, writes, repeats = sized(options, full=(200, 1_000, 5), quick=(40, 150, 2), smoke=(10, 5, 1))
+    rows, bulk = sized(options, full=(10_000, 1_000), quick=(2_000, 1_000), smoke=(50, 50))
     episodes = list(trajectories(max(sizes)))
-    with tempfile.TemporaryDirectory() as place:
+    with tempfile.TemporaryDirectory() as place, Figures("bank_latency", options) as figures:
         folder = Path(place)
-        result: dict[str, Any] = {"benchmark": "bank_latency", "quick": options.quick}
-        result["retrieve_ms"] = {str(n): retrieval(folder / f"r{n}", episodes[:n], times) for n in sizes}
-        result["ingest"] = ingest(folder, episodes[: 2_000 if options.quick else 10_000], repeats)
-        result["small"] = small_writes(folder, episodes[: 1_000 + writes], writes, times)
-    if options.json:
-        print(json.dumps(result))
-        return
-    print("quick run" if options.quick else "full run")
-    for name, value in result.items():
-        print(f"{name}: {json.dumps(value)}")
+        for count in sizes:
+            latencies = retrieval(folder / f"r{count}", episodes[:count], times)
+            figures.add(f"retrieve_ms.{count}", latencies, "p50 below 10" if count == 10_000 else "")
+        figures.add("ingest", ingest(folder, episodes[:rows], repeats), "ingest_to_raw above 0.7")
+        figures.add("small_writes", small_writes(folder, episodes[: bulk + writes], writes, times), "small_writes about 1")
 
 
 if __name__ == "__main__":
-    main()
+    start(main)

@@ -1,23 +1,22 @@
 """How fast expert experience is collected: ALFWorld train games a minute, against the stock environment looped alone.
 
-    ALFWORLD_DATA=… python benchmarks/collect_speed.py [--json] [--quick]
+    ALFWORLD_DATA=… python benchmarks/collect_speed.py [--json] [--quick | --smoke]
 
 The hand-coded expert plays train games drawn with one seed: with `exprag collect`'s engine and two workers, once with the fast
 engine and once with the reference engine, and in a bare loop round the stock package in one process, as its users collect.
 Process start counts. The reference engine is warm where a game was played before, as in any second collection.
 
     fast_to_stock, reference_to_stock    games a minute ÷ the stock loop's
-    all_train_minutes                    collecting all 3,553 train games with the fast engine (aim: under 3; not with --quick)
+    all_train_minutes                    collecting all 3,553 train games with the fast engine (aim: under 3); full run only
 """
 
 from __future__ import annotations
 
-import argparse
-import json
 import tempfile
 import time
 from pathlib import Path
-from typing import Any
+
+from _output import Figures, make_parser, sized, start
 
 from exprag.plugins import create
 from exprag.runs import RunConfig, choose_tasks, run
@@ -65,42 +64,25 @@ def stock_loop(limit: int) -> float:
     return (time.perf_counter() - started) / 60
 
 
-def measure(quick: bool) -> dict[str, Any]:
-    stock_games, collected = (4, 40) if quick else (20, 200)
-    with tempfile.TemporaryDirectory() as folder:
-        Path(folder, "cache").mkdir()
-        stock = stock_games / stock_loop(stock_games)
-        rates, won = {}, {}
-        if not quick:
-            collect("alfworld", collected, folder)  # fills the cache
-        for engine in ("alfworld", "fast"):
-            minutes, won[engine] = collect(engine, collected, folder)
-            rates[engine] = collected / minutes
-        whole = None if quick else round(collect("fast", 3553, folder)[0], 2)
-    return {
-        "games": collected,
-        "stock_games": stock_games,
-        "reference_cache": "cold" if quick else "warm",
-        "games_per_minute": {
-            "stock": round(stock, 1),
-            "reference": round(rates["alfworld"], 1),
-            "fast": round(rates["fast"], 1),
-        },
-        "won": {"reference": won["alfworld"], "fast": won["fast"]},
-        "fast_to_stock": round(rates["fast"] / stock, 1),
-        "reference_to_stock": round(rates["alfworld"] / stock, 1),
-        "all_train_minutes": whole,
-    }
-
-
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--json", action="store_true")
-    parser.add_argument("--quick", action="store_true")
-    args = parser.parse_args()
-    result = {"quick": args.quick, **measure(args.quick)}
-    print(json.dumps(result) if args.json else json.dumps(result, indent=2))
+    options = make_parser(__doc__).parse_args()
+    stock_games, count = sized(options, full=(20, 200), quick=(4, 40), smoke=(1, 3))
+    whole = options.size == "full"
+    with tempfile.TemporaryDirectory() as folder, Figures("collect_speed", options) as figures:
+        Path(folder, "cache").mkdir()
+        figures.extend({"games": count, "stock_games": stock_games, "reference_cache": "warm" if whole else "cold"})
+        stock = stock_games / stock_loop(stock_games)
+        figures.add("stock_games_per_minute", round(stock, 1))
+        if whole:
+            collect("alfworld", count, folder)  # fills the cache
+        for name, engine in (("fast", "fast"), ("reference", "alfworld")):
+            minutes, successes = collect(engine, count, folder)
+            figures.add(f"{name}_games_per_minute", round(count / minutes, 1))
+            figures.add(f"{name}_won", successes)
+            figures.add(f"{name}_to_stock", round(count / minutes / stock, 1))
+        if whole:
+            figures.add("all_train_minutes", round(collect("fast", 3553, folder)[0], 2), "below 3")
 
 
 if __name__ == "__main__":
-    main()
+    start(main)

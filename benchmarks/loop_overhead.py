@@ -1,6 +1,6 @@
 """What the graph costs: an episode through the graph ÷ the same episode in a bare loop.
 
-    python benchmarks/loop_overhead.py [--json] [--quick] [--env scienceworld] [--set NAME=VALUE]
+    python benchmarks/loop_overhead.py [--json] [--quick | --smoke] [--env scienceworld] [--set NAME=VALUE]
 
 Both sides play the same tasks with the `case-based` model, K = 2, from one bank of 1,000 trajectories (the environment's own
 expert episodes, stored again under other task ids until there are 1,000). The bare loop calls the environment, the search,
@@ -13,8 +13,6 @@ the prompt and the model directly. The two alternate task by task; the ratio is 
 
 from __future__ import annotations
 
-import argparse
-import json
 import statistics
 import tempfile
 import time
@@ -24,7 +22,7 @@ from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
-from _arguments import name_values
+from _output import Figures, make_parser, name_values, sized, start
 from langchain_core.language_models import BaseChatModel
 
 from exprag.bank import Bank, Filter
@@ -44,8 +42,6 @@ from exprag.prompt.block import build_block
 from exprag.retrieval import Retriever
 from exprag.trajectory import Step, Task, Trajectory
 
-BANK = 1000
-
 
 class Clock:
     """Seconds by boundary."""
@@ -60,10 +56,10 @@ class Clock:
         self.seconds[boundary] += time.perf_counter() - started
 
 
-def fill(bank: Bank, episodes: list[Trajectory]) -> None:
+def fill(bank: Bank, episodes: list[Trajectory], size: int) -> None:
     """Store real episodes again and again, each time as another task."""
     rows: list[Trajectory] = []
-    for number in range(BANK):
+    for number in range(size):
         episode = episodes[number % len(episodes)]
         task = episode.task.model_copy(update={"id": f"{episode.task.id}#{number}", "group": ""})
         rows.append(episode.model_copy(update={"task": task, "id": f"{episode.id}-{number}"}))
@@ -88,9 +84,9 @@ def bare(environment: TextEnvironment, bank: Bank, model: BaseChatModel, task: T
             where=Filter(environment=task.environment),
             exclude=Exclusion.of(task),
         )
-        found = selector.select([Candidate(hit.trajectory, hit.score) for hit in hits], 2, moment)
+        candidates = selector.select([Candidate(hit.trajectory, hit.score) for hit in hits], 2, moment)
     with clock.at("prompt"):
-        memory = MemoryState.from_text(build_block(found, formatter).text)
+        memory = MemoryState.from_text(build_block(candidates, formatter).text)
     while len(steps) < max_steps:
         with clock.at("prompt"):
             messages = prompt.messages(task, steps, observation, memory)
@@ -98,30 +94,33 @@ def bare(environment: TextEnvironment, bank: Bank, model: BaseChatModel, task: T
             reply = model.invoke(messages)
         with clock.at("prompt"):
             action = style.parse(str(reply.text), environment.action_templates).action
-        seen = observation
+        before = observation
         with clock.at("environment"):
             observation, reward, terminated, truncated, _ = environment.step(action)
-        steps.append(Step(observation=seen, action=action, reward=reward))
+        steps.append(Step(observation=before, action=action, reward=reward))
         if terminated or truncated:
             break
     return len(steps)
 
 
 def pick(tasks: Iterable[Task], per_type: int, types: int) -> list[Task]:
-    kept: dict[str, list[Task]] = defaultdict(list)
+    """The first tasks of each of the first types."""
+    by_type: dict[str, list[Task]] = defaultdict(list)
     for task in tasks:
-        if len(kept[task.type]) < per_type:
-            kept[task.type].append(task)
-    return [task for group in list(kept.values())[:types] for task in group]
+        if len(by_type[task.type]) < per_type:
+            by_type[task.type].append(task)
+    return [task for group in list(by_type.values())[:types] for task in group]
 
 
-def measure(env: str, options: dict[str, Any], test_split: str, quick: bool) -> dict[str, Any]:
+def measure(
+    env: str, options: dict[str, Any], test_split: str, types: int, per_type: int, max_steps: int, bank_size: int
+) -> dict[str, Any]:
     make: Callable[[], TextEnvironment] = partial(create, "environment", env, **options)
-    plain, types, max_steps = make(), 3 if quick else 8, 20 if quick else 40
+    plain = make()
     with tempfile.TemporaryDirectory() as folder:
         bank = Bank.create(f"{folder}/bank")
-        fill(bank, [play_expert(plain, task, seed=0) for task in pick(plain.tasks("train"), 1 if quick else 2, types)])
-        tasks = pick(plain.tasks(test_split), 1 if quick else 2, types)
+        fill(bank, [play_expert(plain, task, seed=0) for task in pick(plain.tasks("train"), per_type, types)], bank_size)
+        tasks = pick(plain.tasks(test_split), per_type, types)
         model = load_model("case-based")
         sessions = Sessions(lambda: plain)  # one environment for both sides: a second JVM would be warm at another time
         agent = build_agent(sessions, model, retriever=Retriever(bank), max_steps=max_steps)
@@ -131,41 +130,41 @@ def measure(env: str, options: dict[str, Any], test_split: str, quick: bool) -> 
 
         through_graph(tasks[0])  # warm both sides up
         bare(plain, bank, model, tasks[0], max_steps, Clock())
-        clock, ratios, steps, spent = Clock(), [], 0, {"graph": 0.0, "bare": 0.0}
+        clock, ratios, steps, totals = Clock(), [], 0, {"graph": 0.0, "bare": 0.0}
         for number, task in enumerate(tasks):
             seconds = {}
             for side in ("graph", "bare") if number % 2 else ("bare", "graph"):
                 started = time.perf_counter()
                 count = through_graph(task) if side == "graph" else bare(plain, bank, model, task, max_steps, clock)
                 seconds[side] = time.perf_counter() - started
-                spent[side] += seconds[side]
+                totals[side] += seconds[side]
             steps += count
             ratios.append(seconds["graph"] / seconds["bare"])
         plain.close()
-    shares = {boundary: 1000 * taken / steps for boundary, taken in clock.seconds.items()}
-    shares["graph"] = 1000 * (spent["graph"] - spent["bare"]) / steps
+    shares = {boundary: 1000 * seconds / steps for boundary, seconds in clock.seconds.items()}
+    shares["graph"] = 1000 * (totals["graph"] - totals["bare"]) / steps
     return {
         "environment": env,
         "episodes": len(tasks),
         "steps": steps,
-        "bank": BANK,
+        "bank": bank_size,
         "ratio": round(statistics.median(ratios), 3),
-        "ratio_aim": 1.15,
         "ms_per_step": {boundary: round(ms, 3) for boundary, ms in shares.items()},
     }
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--json", action="store_true")
-    parser.add_argument("--quick", action="store_true")
+    parser = make_parser(__doc__)
     parser.add_argument("--env", default="scienceworld")
     parser.add_argument("--split", default="test")
-    parser.add_argument("--set", action="append", default=[])
-    args = parser.parse_args()
-    result = {"quick": args.quick, **measure(args.env, name_values(args.set), args.split, args.quick)}
-    print(json.dumps(result) if args.json else json.dumps(result, indent=2))
+    parser.add_argument("--set", action="append", metavar="NAME=VALUE", help="option of the environment; repeatable")
+    options = parser.parse_args()
+    types, per_type = sized(options, full=(8, 2), quick=(3, 1), smoke=(2, 1))
+    max_steps, bank_size = sized(options, full=(40, 1000), quick=(20, 1000), smoke=(5, 20))
+    with Figures("loop_overhead", options) as figures:
+        result = measure(options.env, name_values(options.set), options.split, types, per_type, max_steps, bank_size)
+        figures.extend(result, {"ratio": "below 1.15"})
 
 
 if __name__ == "__main__":
-    main()
+    start(main)

@@ -1,12 +1,12 @@
 """What worker processes gain: steps per second with two workers ÷ with one, and whether their memory stays flat.
 
-    python benchmarks/parallel_episodes.py [--json] [--quick] [--env NAME]… [--set NAME=VALUE]
+    python benchmarks/parallel_episodes.py [--json] [--quick | --smoke] [--env NAME]… [--set NAME=VALUE]
 
 By default an environment in pure Python (generated ALFWorld games) and one with a JVM (ScienceWorld).
 
 The same episodes (the `case-based` model without memory, a fixed number of steps) are run with one worker and with two,
 alternating. Time counts from the first finished episode, so that process start is left out on both sides. A JVM compiles its
-own code on every core during its first seconds, so the second half of the episodes is told apart from the whole; even then one
+own code on every core during its first seconds, so the second half of the episodes is counted by itself too; even then one
 ScienceWorld worker keeps more than one core busy, which bounds what a second one can gain on two cores.
 
     ratio             over the second half of the episodes, when the workers are warm; aim: above 1.7
@@ -17,15 +17,13 @@ ScienceWorld worker keeps more than one core busy, which bounds what a second on
 
 from __future__ import annotations
 
-import argparse
-import json
 import statistics
 import tempfile
 import time
 from typing import Any
 
 import psutil
-from _arguments import name_values
+from _output import Figures, make_parser, name_values, sized, start
 
 from exprag.runs import RunConfig, run
 from exprag.trajectory import Trajectory
@@ -48,8 +46,8 @@ class Meter:
 
     def steps_per_second(self, start: int) -> float:
         """Over the episodes after the one that finished as number `start`."""
-        played = self.finished[start:]
-        return sum(steps for _, steps in played[1:]) / (played[-1][0] - played[0][0])
+        finished = self.finished[start:]
+        return sum(steps for _, steps in finished[1:]) / (finished[-1][0] - finished[0][0])
 
 
 def _resident(process: psutil.Process) -> int:
@@ -59,8 +57,7 @@ def _resident(process: psutil.Process) -> int:
         return 0
 
 
-def measure(env: str, options: dict[str, Any], quick: bool) -> dict[str, Any]:
-    episodes, rounds, memory_episodes = (60, 1, 40) if quick else (120, 3, 200)
+def measure(env: str, options: dict[str, Any], episodes: int, rounds: int, memory_episodes: int) -> dict[str, Any]:
     warm: dict[int, list[float]] = {1: [], 2: []}
     whole: dict[int, list[float]] = {1: [], 2: []}
     with tempfile.TemporaryDirectory() as folder:
@@ -90,9 +87,8 @@ def measure(env: str, options: dict[str, Any], quick: bool) -> dict[str, Any]:
         "episodes": episodes,
         "rounds": rounds,
         "ratio": _ratio(warm),
-        "ratio_aim": 1.7,
         "ratio_whole": _ratio(whole),
-        "steps_per_second": {str(workers): round(statistics.median(found), 1) for workers, found in warm.items()},
+        "steps_per_second": {str(workers): round(statistics.median(speeds), 1) for workers, speeds in warm.items()},
         "memory_episodes": memory_episodes,
         "memory_growth": round(end / half, 3),
         "mebibytes": [round(half), round(end)],
@@ -104,16 +100,15 @@ def _ratio(speeds: dict[int, list[float]]) -> float:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--json", action="store_true")
-    parser.add_argument("--quick", action="store_true")
-    parser.add_argument("--env", action="append", help="default: alfworld-generated and scienceworld")
-    parser.add_argument("--set", action="append", default=[])
-    args = parser.parse_args()
-    names = args.env or ["alfworld-generated", "scienceworld"]
-    result = {"quick": args.quick, "environments": [measure(name, name_values(args.set), args.quick) for name in names]}
-    print(json.dumps(result) if args.json else json.dumps(result, indent=2))
+    parser = make_parser(__doc__)
+    parser.add_argument("--env", action="append", help="repeatable; default: alfworld-generated and scienceworld")
+    parser.add_argument("--set", action="append", metavar="NAME=VALUE", help="option of the environments; repeatable")
+    options = parser.parse_args()
+    episodes, rounds, memory_episodes = sized(options, full=(120, 3, 200), quick=(60, 1, 40), smoke=(6, 1, 4))
+    with Figures("parallel_episodes", options) as figures:
+        for name in options.env or ["alfworld-generated", "scienceworld"]:
+            figures.add(name, measure(name, name_values(options.set), episodes, rounds, memory_episodes), "ratio above 1.7")
 
 
 if __name__ == "__main__":
-    main()
+    start(main)

@@ -1,6 +1,6 @@
 """ScienceWorld through exprag against the package's own `ScienceWorldEnv.step`, in one run on one machine.
 
-    python benchmarks/scienceworld_speed.py [--json] [--quick]
+    python benchmarks/scienceworld_speed.py [--json] [--quick | --smoke]
 
 Both play the same recorded gold actions of the same variations, in turns: episode by episode, who begins alternates, and
 each ratio is the median over the pairs; a first episode warms both up and is not counted. Then one environment plays on
@@ -12,59 +12,24 @@ Aims: above 4 without admissible actions, above 1.4 with them at every step, und
 
 from __future__ import annotations
 
-import argparse
-import json
 import os
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import psutil
+from _output import Figures, make_parser, sized, start
 
 from exprag_envs.scienceworld import splits
 from exprag_envs.scienceworld.environment import ScienceWorld
 
 PAIRS = ("boil", "find-animal", "power-component", "lifespan-longest-lived", "test-conductivity", "chemistry-mix")
 WARM_UP = 20  # steps of the first episode
-AIMS = {"steps_ratio": 4.0, "steps_with_admissible_ratio": 1.4}
-MEMORY_AIM_MB = 600
+AIMS = {"steps_ratio": "above 4", "steps_with_admissible_ratio": "above 1.4"}
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--json", action="store_true", help="print one JSON object")
-    parser.add_argument("--quick", action="store_true", help="fewer episodes, under a minute")
-    asked = parser.parse_args()
-    result = measure(quick=asked.quick)
-    if asked.json:
-        print(json.dumps(result))
-    else:
-        print("\n".join(f"{name:32} {value}" for name, value in result.items()))
-
-
-def measure(*, quick: bool) -> dict[str, Any]:
-    steps, variations, episodes = (8, 1, 5) if quick else (20, 3, 150)
-    with ScienceWorld() as ours:
-        speed = compare(ours, steps, variations)
-        memory = play_many(ours, episodes)
-    time.sleep(0.5)
-    left = len(psutil.Process().children(recursive=True))
-    passed = all(speed[name] > aim for name, aim in AIMS.items()) and max(memory) < MEMORY_AIM_MB and left == 0
-    return {
-        "benchmark": "scienceworld_speed",
-        "quick": quick,
-        **speed,
-        "jvm_memory_mb_max": round(max(memory)),
-        "jvm_memory_mb_last": round(memory[-1]),
-        "memory_episodes": episodes,
-        "processes_left": left,
-        "aims": {**AIMS, "jvm_memory_mb_max": MEMORY_AIM_MB, "processes_left": 0},
-        "passed": passed,
-    }
-
-
-def compare(ours: ScienceWorld, steps: int, variations: int) -> dict[str, float]:
+def compare(ours: ScienceWorld, names: Sequence[str], steps: int, variations: int) -> dict[str, float]:
     """Ratios stock ÷ ours over the same episodes: on the clock (median), and in processor time (sums), which other people's
     work on the machine does not touch."""
     from scienceworld import ScienceWorldEnv
@@ -73,7 +38,7 @@ def compare(ours: ScienceWorld, steps: int, variations: int) -> dict[str, float]
     java = stock._gateway.java_process
     rows: list[list[Seconds]] = []
     try:
-        for name in PAIRS:
+        for name in names:
             for variation in splits.variations(name, "test")[:variations]:
                 task = f"{name}/{variation}"
                 ours.reset(options={"task": task})
@@ -84,23 +49,27 @@ def compare(ours: ScienceWorld, steps: int, variations: int) -> dict[str, float]
                     return per_step(ours.step, actions, ours.jvm_pid)
 
                 def listing(task: str = task, actions: list[str] = actions) -> Seconds:
+                    def step(action: str) -> None:
+                        ours.step(action)
+                        ours.admissible_actions()
+
                     ours.reset(options={"task": task})
-                    return per_step(lambda action: (ours.step(action), ours.admissible_actions()), actions, ours.jvm_pid)
+                    return per_step(step, actions, ours.jvm_pid)
 
                 def theirs(name: str = name, variation: int = variation, actions: list[str] = actions) -> Seconds:
                     stock.load(name, variation)
                     stock.reset()
                     return per_step(stock.step, actions, java.pid)
 
-                players = [plain, listing, theirs]
+                players: list[Callable[[], Seconds]] = [plain, listing, theirs]
                 turn = len(rows) % 3
-                taken = {player: player() for player in players[turn:] + players[:turn]}
-                rows.append([taken[plain], taken[listing], taken[theirs]])
+                seconds = {player: player() for player in players[turn:] + players[:turn]}
+                rows.append([seconds[player] for player in players])
     finally:
         stock.close()
         java.wait(10)  # the package leaves a zombie otherwise
     rows = rows[1:]
-    plain_s, listing_s, stock_s = (statistics.median(taken.wall for taken in column) for column in zip(*rows, strict=True))
+    plain_s, listing_s, stock_s = (statistics.median(seconds.wall for seconds in column) for column in zip(*rows, strict=True))
     return {
         "steps_ratio": round(statistics.median(row[2].wall / row[0].wall for row in rows), 2),
         "steps_with_admissible_ratio": round(statistics.median(row[2].wall / row[1].wall for row in rows), 2),
@@ -121,31 +90,45 @@ class Seconds(NamedTuple):
 
 
 def per_step(step: Callable[[str], Any], actions: list[str], jvm: int | None) -> Seconds:
-    both = [psutil.Process(), psutil.Process(jvm)]
+    processes = [psutil.Process(), psutil.Process(jvm)]
 
     def cpu() -> float:
-        return sum(sum(process.cpu_times()[:2]) for process in both)
+        return sum(sum(process.cpu_times()[:2]) for process in processes)
 
-    started, spent = time.perf_counter(), cpu()
+    started, cpu_before = time.perf_counter(), cpu()
     for action in actions:
         step(action)
-    return Seconds((time.perf_counter() - started) / len(actions), (cpu() - spent) / len(actions))
+    return Seconds((time.perf_counter() - started) / len(actions), (cpu() - cpu_before) / len(actions))
 
 
 def play_many(env: ScienceWorld, episodes: int) -> list[float]:
     """Megabytes resident in the Java process after each of many episodes, over all task types in turn, with the gold path
     computed (what asks most memory) and admissible actions listed."""
-    names, seen = list(splits.TASKS), []
+    names, megabytes = list(splits.TASKS), []
     for number in range(episodes):
         name = names[number % len(names)]
         env.reset(options={"task": f"{name}/{number // len(names)}"})
         for action in list(env.expert())[:5]:
             env.step(action)
             env.admissible_actions()
-        seen.append(psutil.Process(env.jvm_pid).memory_info().rss / 2**20)
-    return seen
+        megabytes.append(psutil.Process(env.jvm_pid).memory_info().rss / 2**20)
+    return megabytes
+
+
+def main() -> None:
+    options = make_parser(__doc__).parse_args()
+    tasks, steps = sized(options, full=(PAIRS, 20), quick=(PAIRS, 8), smoke=(PAIRS[2:4], 2))
+    variations, episodes = sized(options, full=(3, 150), quick=(1, 5), smoke=(1, 1))
+    with Figures("scienceworld_speed", options) as figures:
+        with ScienceWorld() as ours:
+            figures.extend(compare(ours, tasks, steps, variations), AIMS)
+            memory = play_many(ours, episodes)
+        figures.add("jvm_memory_mb_max", round(max(memory)), "below 600")
+        figures.extend({"jvm_memory_mb_last": round(memory[-1]), "memory_episodes": episodes})
+        time.sleep(0.5)
+        figures.add("processes_left", len(psutil.Process().children(recursive=True)), "0")
 
 
 if __name__ == "__main__":
     os.environ.pop("JAVA_TOOL_OPTIONS", None)  # the bound to be measured is our own
-    main()
+    start(main)

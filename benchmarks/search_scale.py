@@ -1,6 +1,6 @@
 """Search by vector at 1k to 1M trajectories: the bank against numpy brute force and faiss, on the same vectors.
 
-    python benchmarks/search_scale.py [--json] [--quick] [--rows N,…] [--dimensions D,…]
+    python benchmarks/search_scale.py [--json] [--quick | --smoke] [--rows N,…] [--dimensions D,…]
 
 The vectors are made, not embedded: √n clusters of uneven size (Dirichlet) in 64 latent dimensions, as wide inside as apart,
 projected to the full dimension with noise in every direction, and of length one. The nearest of 20,000 lies at a dot product
@@ -9,8 +9,8 @@ of 0.66 to a query, the tenth at 0.59; two at random at 0. Queries are drawn lik
 The bank is searched as an agent does (`Bank.search`, k = 10, trajectories returned), through the index that it chooses by
 itself; numpy multiplies and partitions; faiss searches a flat index, and HNSW (32 links, efSearch 64) where there is memory for
 both. The filter asks for one of eight types and success: a tenth of the rows; numpy and faiss are given it as a finished mask.
-One thread each. Every query goes to all in turn, so that a busy machine weighs on all. faiss-cpu must be installed; the whole
-takes half an hour and 14 GB.
+One thread each. Every query goes to all in turn, so that a busy machine weighs on all. Without faiss-cpu the comparison is with
+numpy alone. The whole takes half an hour and 14 GB.
 
     p50, p95, min     milliseconds; the quickest says what it costs where nobody else wants the processor
     recall            of the ten best by exact dot product, how many are found (scores, so that equal ones count)
@@ -27,9 +27,7 @@ import os
 for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "LANCE_CPU_THREADS", "RAYON_NUM_THREADS"):
     os.environ[_name] = "1"  # before the libraries start
 
-import argparse
 import gc
-import json
 import math
 import statistics
 import tempfile
@@ -38,15 +36,21 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-import faiss
 import numpy as np
 import psutil
 import pyarrow as pa
+from _output import Figures, make_parser, note, sized, start
 
 from exprag import Step, Task, Trajectory
 from exprag.bank import Bank, Filter
 
+try:
+    import faiss
+except ModuleNotFoundError:  # the peer is optional
+    faiss = None
+
 K, TYPES, LATENT, CHUNK = 10, 8, 64, 50_000
+AIMS = {100_000: "recall at least 0.99, to_faiss_flat below 1", 1_000_000: "recall at least 0.95, to_numpy below 0.1"}
 FILTER = Filter(types=("type-3",), success=True)
 
 Search = Callable[[int], list[float]]  # number of a query → scores of what is found
@@ -59,21 +63,21 @@ def clustered(n: int, dimension: int, queries: int, seed: int = 2025) -> tuple[n
     centres = draw.normal(size=(clusters, LATENT)).astype(np.float32)
     shares = draw.dirichlet(np.full(clusters, 0.7))
     projection = (draw.normal(size=(LATENT, dimension)) / math.sqrt(LATENT)).astype(np.float32)
-    made = np.empty((n + queries, dimension), dtype=np.float32)
-    for start in range(0, len(made), CHUNK):
-        part = made[start : start + CHUNK]
+    vectors = np.empty((n + queries, dimension), dtype=np.float32)
+    for begin in range(0, len(vectors), CHUNK):
+        part = vectors[begin : begin + CHUNK]
         latent = centres[draw.choice(clusters, len(part), p=shares)] + draw.standard_normal((len(part), LATENT), np.float32)
         np.matmul(latent, projection, out=part)
         part += 0.3 * draw.standard_normal(part.shape, np.float32)
         part /= np.linalg.norm(part, axis=1, keepdims=True)
-    return made[:n], made[n:]
+    return vectors[:n], vectors[n:]
 
 
-class Drawn:
-    """An encoder that knows its texts by number: what embedding would cost is left out."""
+class Numbers:
+    """An encoder whose texts are numbers of queries: what embedding would cost is left out."""
 
     def __init__(self, queries: np.ndarray) -> None:
-        self.spec = f"drawn:{queries.shape[1]}"
+        self.spec = f"numbers:{queries.shape[1]}"
         self.queries = queries
 
     def encode_query(self, text: str) -> np.ndarray:
@@ -96,15 +100,15 @@ def fill(bank: Bank, vectors: np.ndarray) -> float:
     whole = Trajectory(id="tNUMBER", task=task, steps=(Step(observation="A room.", action="look"),), success=True)
     payload = whole.to_json()
     seconds = 0.0
-    for start in range(0, len(vectors), CHUNK):
-        part = vectors[start : start + CHUNK]
-        rows = range(start, start + len(part))
+    for begin in range(0, len(vectors), CHUNK):
+        part = vectors[begin : begin + CHUNK]
+        rows = range(begin, begin + len(part))
         columns: dict[str, Any] = {
             "id": [f"t{i}" for i in rows],
             "task_key": [f"house:{i}" for i in rows],
             "task_id": [str(i) for i in rows],
             "type": [f"type-{types[i]}" for i in rows],
-            "success": success[start : start + len(part)],
+            "success": success[begin : begin + len(part)],
             "key_task": [f"task {i}" for i in rows],
             "payload": [
                 payload.replace("NUMBER", str(i))
@@ -142,7 +146,8 @@ class Meter:
 
 def best(scores: np.ndarray) -> list[float]:
     k = min(K, len(scores))
-    return np.sort(scores[np.argpartition(scores, len(scores) - k)[len(scores) - k :]])[::-1].tolist()  # type: ignore[no-any-return]
+    highest: list[float] = np.sort(scores[np.argpartition(scores, len(scores) - k)[len(scores) - k :]])[::-1].tolist()
+    return highest
 
 
 def contestants(
@@ -158,12 +163,16 @@ def contestants(
             lambda i: best(np.where(mask, vectors @ queries[i], -np.inf)),
         )
     }
-    selector = faiss.IDSelectorBitmap(np.packbits(mask, bitorder="little"))
 
     def by_faiss(index: Any, parameters: Any) -> Search:
-        return lambda i: index.search(queries[i : i + 1], K, params=parameters)[0][0].tolist()  # type: ignore[no-any-return]
+        def search(i: int) -> list[float]:
+            scores: list[float] = index.search(queries[i : i + 1], K, params=parameters)[0][0].tolist()
+            return scores
 
-    if psutil.virtual_memory().available > 4 * vectors.nbytes:
+        return search
+
+    if faiss is not None and psutil.virtual_memory().available > 4 * vectors.nbytes:
+        selector = faiss.IDSelectorBitmap(np.packbits(mask, bitorder="little"))
         meter = Meter()
         flat = faiss.IndexFlatIP(vectors.shape[1])
         flat.add(vectors)
@@ -175,7 +184,7 @@ def contestants(
         about["faiss_hnsw"] = meter.read()
         plain, filtered = (faiss.SearchParametersHNSW(efSearch=64, sel=sel) for sel in (None, selector))
         searches["faiss_hnsw"] = by_faiss(graph, plain), by_faiss(graph, filtered)
-    bank = Bank.create(folder, Drawn(queries))
+    bank = Bank.create(folder, Numbers(queries))
     meter = Meter()
     add_s = fill(bank, vectors)
     bank.optimize()  # compaction, full text, columns of filters, and the vector index if it pays
@@ -195,18 +204,18 @@ def measure(rows: int, dimension: int, count: int) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder:
         about, searches = contestants(Path(folder) / "bank", vectors, queries)
         for number, part in enumerate(("all", "filtered")):
-            took: dict[str, list[float]] = {name: [] for name in searches}
+            latencies: dict[str, list[float]] = {name: [] for name in searches}
             recall: dict[str, list[float]] = {name: [] for name in searches}
             for i in range(count):
                 right: list[float] = []
                 for name, both in searches.items():
                     started = time.perf_counter()
-                    found = both[number](i)
-                    took[name].append((time.perf_counter() - started) * 1e3)
-                    right = right or [score for score in found if np.isfinite(score)]  # numpy is the first
-                    recall[name].append(sum(score >= right[-1] - 1e-5 for score in found[: len(right)]) / len(right))
+                    scores = both[number](i)
+                    latencies[name].append((time.perf_counter() - started) * 1e3)
+                    right = right or [score for score in scores if np.isfinite(score)]  # numpy is the first
+                    recall[name].append(sum(score >= right[-1] - 1e-5 for score in scores[: len(right)]) / len(right))
             for name in searches:
-                times = sorted(took[name][2:])  # the first ones warm up
+                times = sorted(latencies[name][2:])  # the first ones warm up
                 about[name][part] = {
                     "p50": round(statistics.median(times), 2),
                     "p95": round(times[int(len(times) * 0.95)], 2),
@@ -221,25 +230,23 @@ def measure(rows: int, dimension: int, count: int) -> dict[str, Any]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--json", action="store_true", help="print one JSON object")
-    parser.add_argument("--quick", action="store_true", help="up to 100k rows of 384 dimensions")
-    parser.add_argument("--rows", default="", help="default: 1000,10000,100000,1000000")
-    parser.add_argument("--dimensions", default="", help="default: 384,1024")
-    parser.add_argument("--queries", type=int, default=100)
+    parser = make_parser(__doc__)
+    parser.add_argument("--rows", help="with commas between; default: 1000 to 1,000,000; with --quick to 100,000")
+    parser.add_argument("--dimensions", help="with commas between; default: 384,1024; with --quick 384")
+    parser.add_argument("--queries", type=int)
     options = parser.parse_args()
-    rows = options.rows or ("1000,10000,100000" if options.quick else "1000,10000,100000,1000000")
-    dimensions = options.dimensions or ("384" if options.quick else "384,1024")
-    faiss.omp_set_num_threads(1)
-    results = []
-    for dimension in map(int, dimensions.split(",")):
-        for n in map(int, rows.split(",")):
-            results.append(measure(n, dimension, options.queries))
-            if not options.json:
-                print(json.dumps(results[-1]), flush=True)
-    if options.json:
-        print(json.dumps({"benchmark": "search_scale", "quick": options.quick, "sizes": results}))
+    rows = options.rows or sized(options, full="1000,10000,100000,1000000", quick="1000,10000,100000", smoke="300")
+    dimensions = options.dimensions or sized(options, full="384,1024", quick="384", smoke="16")
+    queries = options.queries or sized(options, full=100, quick=100, smoke=5)
+    if faiss is None:
+        note("faiss is not installed: compared with numpy alone (pip install faiss-cpu).")
+    else:
+        faiss.omp_set_num_threads(1)
+    with Figures("search_scale", options) as figures:
+        for dimension in map(int, dimensions.split(",")):
+            for count in map(int, rows.split(",")):
+                figures.add(f"{count} x {dimension}", measure(count, dimension, queries), AIMS.get(count, ""))
 
 
 if __name__ == "__main__":
-    main()
+    start(main)

@@ -1,6 +1,6 @@
 """What training costs on top of TRL, and what packing saves: tokens per second, side by side.
 
-    python benchmarks/trainer.py [--json] [--quick]
+    python benchmarks/trainer.py [--json] [--quick | --smoke]
 
 A Llama of some two million parameters is made on the spot, and 96 rows with the lengths of real episodes (150 to 1,200 tokens,
 most of them short). Each side trains the same LoRA on them; only the training loop is timed. Sides alternate, and a ratio is
@@ -12,8 +12,6 @@ the median over the repetitions.
 
 from __future__ import annotations
 
-import argparse
-import json
 import logging
 import os
 import random
@@ -25,7 +23,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import torch
+from _output import Figures, make_parser, sized, start
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")  # the bare trainer's: ours sends none
@@ -46,7 +44,7 @@ def make_base(folder: Path) -> str:
     raw = Tokenizer(models.WordLevel(words, unk_token="<pad>"))
     tokenizer = PreTrainedTokenizerFast(tokenizer_object=raw, pad_token="<pad>", eos_token="<end>")
     tokenizer.chat_template = "{% for m in messages %}{{ m.content }}<end>{% endfor %}"
-    shape = {"hidden_size": 192, "intermediate_size": 512, "num_hidden_layers": 4, "num_attention_heads": 6}
+    shape: dict[str, Any] = {"hidden_size": 192, "intermediate_size": 512, "num_hidden_layers": 4, "num_attention_heads": 6}
     config = LlamaConfig(vocab_size=VOCABULARY, max_position_embeddings=2048, pad_token_id=0, eos_token_id=1, **shape)
     LlamaForCausalLM(config).save_pretrained(folder)
     tokenizer.save_pretrained(folder)
@@ -86,22 +84,30 @@ def bare(rows: Any, base: str, out: Path, trainer: Any) -> Any:
     from transformers import AutoTokenizer
     from trl import SFTConfig, SFTTrainer
 
-    args = trainer.args
-    same = {name: getattr(args, name) for name in ALIKE}
+    from exprag.training import load_recipe
+
+    same = {name: getattr(trainer.args, name) for name in ALIKE}
+    recipe = load_recipe()
     adapter = LoraConfig(
-        task_type="CAUSAL_LM", r=8, lora_alpha=16, lora_dropout=0.1, target_modules=["q_proj", "k_proj", "v_proj", "o_proj"]
+        task_type="CAUSAL_LM",
+        r=recipe.r,
+        lora_alpha=recipe.lora_alpha,
+        lora_dropout=recipe.lora_dropout,
+        target_modules=list(recipe.target_modules),
     )
     config = SFTConfig(output_dir=str(out), model_init_kwargs={"dtype": "float32"}, **same)
     tokenizer = AutoTokenizer.from_pretrained(base)
-    made = SFTTrainer(model=base, args=config, train_dataset=rows, processing_class=tokenizer, peft_config=adapter)
+    bare_trainer = SFTTrainer(model=base, args=config, train_dataset=rows, processing_class=tokenizer, peft_config=adapter)
     from transformers.trainer_callback import PrinterCallback
 
-    made.remove_callback(PrinterCallback)
-    return made
+    bare_trainer.remove_callback(PrinterCallback)
+    return bare_trainer
 
 
 def seconds(trainer: Any) -> float:
     """Of the training loop: wall time on a GPU; else time of this process, in which other work on the machine does not count."""
+    import torch
+
     clock = time.perf_counter if torch.cuda.is_available() else time.process_time
     started = clock()
     trainer.train()
@@ -110,60 +116,44 @@ def seconds(trainer: Any) -> float:
 
 def compare(one: Callable[[Path], Any], other: Callable[[Path], Any], place: Path, repeats: int) -> tuple[float, list[float]]:
     """Seconds of `one` (median), and each ratio seconds of `other` ÷ seconds of `one`: the speed of one ÷ that of the other."""
-    ratios, spent = [], []
+    ratios, durations = [], []
     for number in range(repeats + 1):
-        took = {}
+        by_side = {}
         for side in (0, 1) if number % 2 else (1, 0):
-            took[side] = seconds((one, other)[side](place / f"{number}-{side}"))
+            by_side[side] = seconds((one, other)[side](place / f"{number}-{side}"))
         if number:  # the first warms both up
-            ratios.append(took[1] / took[0])
-            spent.append(took[0])
-    return statistics.median(spent), ratios
-
-
-def measure(quick: bool) -> dict[str, Any]:
-    rows = make_rows(12 if quick else 96)
-    repeats = 2 if quick else 7
-    tokens = sum(len(ids) for ids in rows["input_ids"])
-    with tempfile.TemporaryDirectory() as folder:
-        place = Path(folder)
-        base = make_base(place / "base")
-        alike = {"batch_size": 8, "device_batch_size": 2}
-        settings = ours(rows, base, place / "settings", **alike)
-        spent, speeds = compare(
-            lambda out: ours(rows, base, out, **alike), lambda out: bare(rows, base, out, settings), place / "bare", repeats
-        )
-        packs = {"batch_size": 2, "device_batch_size": 1, "packing": True, "pack_length": 1600}
-        padded = {"batch_size": 8, "device_batch_size": 4}
-        _, packings = compare(
-            lambda out: ours(rows, base, out, **packs), lambda out: ours(rows, base, out, **padded), place / "packed", repeats
-        )
-    return {
-        "rows": len(rows),
-        "tokens": tokens,
-        "repeats": repeats,
-        "tokens_per_second": round(tokens / spent),
-        "ours_to_bare": round(statistics.median(speeds), 3),
-        "ours_to_bare_range": [round(min(speeds), 3), round(max(speeds), 3)],
-        "packing_on_to_off": round(statistics.median(packings), 3),
-        "packing_on_to_off_range": [round(min(packings), 3), round(max(packings), 3)],
-    }
+            ratios.append(by_side[1] / by_side[0])
+            durations.append(by_side[0])
+    return statistics.median(durations), ratios
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--json", action="store_true", help="print JSON")
-    parser.add_argument("--quick", action="store_true", help="few rows, two repetitions")
-    told = parser.parse_args()
+    options = make_parser(__doc__).parse_args()
     warnings.simplefilter("ignore")
     logging.disable(logging.WARNING)
-    result = measure(told.quick)
-    if told.json:
-        print(json.dumps(result, indent=2))
-        return
-    for name, value in result.items():
-        print(f"{name:24} {value}")
+    count, repeats = sized(options, full=(96, 7), quick=(12, 2), smoke=(8, 1))
+    rows = make_rows(count)
+    tokens = sum(len(ids) for ids in rows["input_ids"])
+    with tempfile.TemporaryDirectory() as folder, Figures("trainer", options) as figures:
+        figures.extend({"rows": len(rows), "tokens": tokens, "repeats": repeats})
+        place = Path(folder)
+        base = make_base(place / "base")
+        same = {"batch_size": 8, "per_device_train_batch_size": 2}
+        settings = ours(rows, base, place / "settings", **same)
+        duration, ratios = compare(
+            lambda out: ours(rows, base, out, **same), lambda out: bare(rows, base, out, settings), place / "bare", repeats
+        )
+        figures.add("tokens_per_second", round(tokens / duration))
+        figures.add("ours_to_bare", round(statistics.median(ratios), 3), "at least 0.95")
+        figures.add("ours_to_bare_range", [round(min(ratios), 3), round(max(ratios), 3)])
+        packs = {"batch_size": 2, "per_device_train_batch_size": 1, "packing": True, "pack_length": 1600}
+        batches = {"batch_size": 8, "per_device_train_batch_size": 4}
+        _, ratios = compare(
+            lambda out: ours(rows, base, out, **packs), lambda out: ours(rows, base, out, **batches), place / "packs", repeats
+        )
+        figures.add("packing_on_to_off", round(statistics.median(ratios), 3))
+        figures.add("packing_on_to_off_range", [round(min(ratios), 3), round(max(ratios), 3)])
 
 
 if __name__ == "__main__":
-    main()
+    start(main)
