@@ -14,6 +14,7 @@ from exprag.prompt.block import approximate_tokens
 from exprag.text import break_token, defuse, encodable
 
 _ROUNDS = 8
+_MARKS = frozenset("<[{(|")  # no normaliser makes one of these of another ASCII character
 
 
 def token_counter(model: Any) -> Callable[[str], int]:
@@ -50,9 +51,15 @@ def defuser(tokenizer: Any) -> Callable[[str], str]:
     pattern = re.compile("|".join(map(re.escape, tokens)), re.IGNORECASE)
     ids = set(special) - {getattr(tokenizer, "unk_token_id", None)}  # an unknown character is no markup
 
+    # Plain ASCII without the mark that each special token begins with holds none: most texts need not be tokenised for it.
+    marks = {token[0] for token in tokens}
+    quick = marks <= _MARKS
+
     @lru_cache(maxsize=4096)
     def clean(text: str) -> str:
         text = defuse(text)
+        if quick and text.isascii() and marks.isdisjoint(text):
+            return text
         for _ in range(_ROUNDS):
             text = defuse(pattern.sub(lambda match: break_token(match[0]), text))
             if ids.isdisjoint(tokenizer(encodable(text), add_special_tokens=False)["input_ids"]):
