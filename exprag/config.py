@@ -14,10 +14,11 @@ from inspect import signature
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from exprag.errors import ConfigError, closest
 from exprag.text import defuse
+from exprag.trusted_code import NamesCode, Options, PluginName, refuse_code
 
 if TYPE_CHECKING:
     from exprag.bank import Bank
@@ -25,8 +26,6 @@ if TYPE_CHECKING:
     from exprag.prompt import Prompt
     from exprag.prompt.block import MemoryOptions
     from exprag.retrieval import Retriever
-
-Options = dict[str, JsonValue]
 
 
 def _check_refresh(word: str) -> str:
@@ -62,13 +61,20 @@ class Settings(BaseModel):
             raise invalid(cls, error) from error
 
     @classmethod
-    def read(cls, path: str | Path, **overrides: Any) -> Self:
-        """From a TOML or JSON file, with values given here on top. Raises ConfigError naming file, field and expectation."""
+    def read(cls, path: str | Path, *, allow_code: bool = False, **overrides: Any) -> Self:
+        """From a TOML or JSON file, with values given here on top. Raises ConfigError naming file, field and expectation.
+
+        Code that the file names (an import path in place of a plugin's name, a graph, a rule) is refused, unless the overrides
+        name it too, or `allow_code` says that the file is trusted. See `exprag.trusted_code`.
+        """
         data = read_settings(path)
         try:
-            return cls.make(**merged(data, overrides))
+            settings = cls.make(**merged(data, overrides))
         except ConfigError as error:
             raise ConfigError(f"{path}: {error.message}", cure=error.cure) from error
+        if not allow_code:
+            refuse_code(settings, path, overrides)
+        return settings
 
     def changed(self, **values: Any) -> Self:
         """The same settings with some fields otherwise, validated; a holder takes its agent's fields too."""
@@ -94,21 +100,21 @@ class AgentConfig(Settings):
         "history_budget": "Agent",
     }
 
-    style: str = "act"
+    style: PluginName = "act"
     """Agent style: how the model is asked for an action (act, react, stateact)."""
     style_options: Options = Field(default_factory=dict)
     """Options of the style, NAME=VALUE."""
     examples: str = ""
     """Worked episodes for the prompt: a JSONL file, or bank:N for the N shortest successes of the bank."""
-    strategy: str = "task"
+    strategy: PluginName = "task"
     """Query strategy: the text that the bank is asked for."""
     strategy_options: Options = Field(default_factory=dict)
     """Options of the query strategy, NAME=VALUE."""
-    key_strategy: str | None = None
+    key_strategy: Annotated[str | None, NamesCode("name")] = None
     """Query strategy whose stored keys are searched; default: the strategy's own."""
     refresh: Annotated[str, AfterValidator(_check_refresh)] | None = None
     """When the bank is asked: once (static), every_step (dynamic), every_N_steps, on_change; default: the strategy's own."""
-    selector: str = "top_k"
+    selector: PluginName = "top_k"
     """Selector: which of the candidates are recalled."""
     selector_options: Options = Field(default_factory=dict)
     """Options of the selector, NAME=VALUE."""
@@ -130,7 +136,7 @@ class AgentConfig(Settings):
     """Documents of the bank that are found beside the trajectories."""
     document_budget: int | None = Field(None, ge=0)
     """Tokens that the documents may take; default: no limit."""
-    formatter: str = "chat_json"
+    formatter: PluginName = "chat_json"
     """Formatter: how a recalled trajectory is written."""
     formatter_options: Options = Field(default_factory=dict)
     """Options of the formatter, NAME=VALUE."""

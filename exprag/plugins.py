@@ -1,101 +1,42 @@
 """Load, isolate, list: everything that plugins bring, found by kind and name.
 
-Entry points of group `exprag` are loaded one by one; one that raises is remembered with its cure and stops nothing.
+Entry points of group `exprag` are loaded one by one; one that raises or exits is remembered with its cure and stops nothing. What
+plugins print while they are loaded goes to stderr.
 
 Environment variables:
     EXPRAG_LOAD_PLUGINS   unset: all. "none" or empty: none. "a,b": only these distributions or entry points
                           (`exprag` is the distribution of the built-ins).
-    EXPRAG_TRACE_PLUGINS  1: say on stderr which plugin answered each look-up.
+    EXPRAG_TRACE_PLUGINS  1: say on stderr which plugin answered each look-up, with the traceback of those that fail to load.
 """
 
 from __future__ import annotations
 
-import importlib
-import importlib.util
-import inspect
+import logging
 import os
 import sys
 import time
+import traceback
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib.metadata import EntryPoint, entry_points
-from typing import Any, cast
+from typing import Any
 
 import pluggy
 
 from exprag import hookspecs
-from exprag.errors import ConfigError, ExpragError, PluginError, closest
+from exprag.components import KINDS, Component, check_registration, resolve
+from exprag.errors import PluginError, closest
+from exprag.isolation import FAULTS, quiet, reason
+from exprag.trusted_code import is_import_path
+
+__all__ = ["KINDS", "Component", "Failure", "Registry", "create", "create_registered", "registry", "resolve"]
 
 GROUP = "exprag"
+BUILT_IN = "exprag"
 SLOW_SECONDS = 1.0
-KINDS = {
-    "environment": "register_environments",
-    "query_strategy": "register_query_strategies",
-    "selector": "register_selectors",
-    "formatter": "register_formatters",
-    "style": "register_styles",
-    "model": "register_models",
-}
 
-
-@dataclass(frozen=True)
-class Component:
-    """One thing that a plugin registered. `factory` and `check` may be import strings; see `exprag.hookspecs`."""
-
-    kind: str
-    name: str
-    factory: str | Callable[..., Any]
-    distribution: str
-    version: str = ""
-    description: str = ""
-    requires: tuple[str, ...] = ()
-    extra: str = ""
-    check: str | Callable[[], str | None] | None = None
-
-    @property
-    def qualified(self) -> str:
-        return f"{self.distribution}/{self.name}"
-
-    def problem(self) -> str | None:
-        """None if it can be used; else what is missing and the cure. Imports nothing heavy."""
-        missing = [name for name in self.requires if not _installed(name)]
-        if missing:
-            target = f"'{self.distribution}[{self.extra}]'" if self.extra else " ".join(missing).replace("_", "-")
-            return f"missing {', '.join(missing)}: pip install {target}"
-        if self.check is None:
-            return None
-        try:
-            return resolve(self.check)()
-        except Exception as error:  # noqa: BLE001 - a third party's check may raise anything; it is reported, not raised
-            return f"its check failed: {type(error).__name__}: {error}"
-
-    def load(self) -> Callable[..., Any]:
-        """Import the factory. Raises PluginError where something is missing or the import fails."""
-        missing = [name for name in self.requires if not _installed(name)]
-        if missing:
-            raise PluginError(f"The {self.kind} {self.name!r} cannot be used: {self.problem()}.")
-        try:
-            return resolve(self.factory)
-        except Exception as error:
-            raise PluginError(
-                f"The {self.kind} {self.name!r} of {self.distribution} could not be imported: {type(error).__name__}: {error}.",
-                cure=f"Reinstall or report it to {self.distribution}.",
-            ) from error
-
-    def create(self, **options: Any) -> Any:
-        """Import and call the factory. Raises PluginError (missing, broken) or ConfigError (options it does not take)."""
-        factory = self.load()
-        try:
-            inspect.signature(factory).bind(**options)
-        except TypeError as error:
-            takes = ", ".join(inspect.signature(factory).parameters) or "none"
-            raise ConfigError(
-                f"The {self.kind} {self.name!r} does not take these options: {error}.", cure=f"It takes: {takes}."
-            ) from error
-        except ValueError:
-            pass  # a builtin without a signature
-        return factory(**options)
+log = logging.getLogger("exprag.plugins")
 
 
 @dataclass(frozen=True)
@@ -116,22 +57,26 @@ class Registry:
         self.failures: list[Failure] = []
         self.load_seconds: dict[str, float] = {}
 
-    def load_entry_points(self, chosen: Iterable[str] | None = None) -> None:
-        """Load each entry point of the group apart; `chosen` limits to these distributions or entry point names."""
-        wanted = None if chosen is None else set(chosen)
+    def load_entry_points(self, only: Iterable[str] | None = None) -> None:
+        """Load each entry point of the group apart; `only` limits to these distributions or entry point names."""
+        names = None if only is None else set(only)
         for point in entry_points(group=GROUP):
             distribution, version = _distribution_of(point)
-            if wanted is not None and not wanted & {point.name, distribution, f"{distribution}/{point.name}"}:
+            if names is not None and not names & {point.name, distribution, f"{distribution}/{point.name}"}:
                 continue
             started = time.perf_counter()
-            try:
-                self.add(point.load(), distribution, version, point.name)
-            except Exception as error:  # noqa: BLE001 - whatever a third party's import raises must stop nothing else
-                self._fail(point.name, distribution, version, error)
+            with quiet():
+                try:
+                    self.add(point.load(), distribution, version, point.name)
+                except FAULTS as error:  # whatever a third party's import raises must stop nothing else
+                    self._fail(point.name, distribution, version, error)
             self.load_seconds[f"{distribution}/{point.name}"] = time.perf_counter() - started
 
     def add(self, plugin: object, distribution: str, version: str = "", entry_point: str = "") -> None:
-        """Take what one plugin (a module or object with hook implementations) registers."""
+        """Take what one plugin (a module or object with hook implementations) registers.
+
+        A hook that raises, and a component that is registered wrongly, are among the failures; the rest counts.
+        """
         manager = pluggy.PluginManager(GROUP)
         manager.add_hookspecs(hookspecs)
         manager.register(plugin)
@@ -140,46 +85,86 @@ class Registry:
             raise PluginError(
                 "It implements no hook of exprag.", cure=f"Mark one of {', '.join(KINDS.values())} with @exprag.hookimpl."
             )
+        source = entry_point or type(plugin).__name__
         for kind, hook in KINDS.items():
-            found: list[Component] = []
+            components: dict[str, Component] = {}
 
             def register(name: str, factory: str | Callable[..., Any], **about: Any) -> None:
-                found.append(Component(kind, name, factory, distribution, version, **about))  # noqa: B023
+                try:
+                    about = check_registration(kind, name, factory, about, components)  # noqa: B023
+                except PluginError as error:
+                    self._fail(source, distribution, version, error)
+                else:
+                    components[_spelling(name)] = Component(kind, name, factory, distribution, version, **about)  # noqa: B023
 
-            try:
-                getattr(manager.hook, hook)(register=register)
-            except Exception as error:  # noqa: BLE001 - as above; the plugin's other hooks still count
-                self._fail(entry_point or repr(plugin), distribution, version, error)
-                continue
-            self.components.extend(found)
+            with quiet():
+                try:
+                    getattr(manager.hook, hook)(register=register)
+                except FAULTS as error:  # as above; the plugin's other hooks still count
+                    self._fail(source, distribution, version, error)
+                    continue
+            self.components.extend(components.values())
 
-    def _fail(self, entry_point: str, distribution: str, version: str, error: Exception) -> None:
-        reason = str(error) if isinstance(error, ExpragError) else f"{type(error).__name__}: {error}"
-        self.failures.append(Failure(entry_point, distribution, version, reason))
+    def _fail(self, entry_point: str, distribution: str, version: str, error: BaseException) -> None:
+        self.failures.append(Failure(entry_point, distribution, version, reason(error)))
+        log.info("the plugin %s of %s failed to load", entry_point, distribution, exc_info=error)
+        if _traced():
+            traceback.print_exception(error, file=sys.stderr)
 
     def names(self, kind: str) -> list[str]:
-        return sorted({c.name for c in self.components if c.kind == kind})
+        """The short names of a kind."""
+        return sorted({component.name for component in self.components if component.kind == kind})
 
     def get(self, kind: str, name: str) -> Component:
-        """The component of a short or qualified name, or of an import path "module:attribute" that is no plugin.
+        """The component of a short or qualified name, or of an import path "module:Class" that is not a plugin.
 
-        Raises PluginError with near names, or both owners of a clash.
+        A short name of a built-in is always the built-in's. Underscores and dashes count as the same. Raises PluginError with
+        near names, or both owners of a clash.
         """
         if ":" in name:
-            return Component(kind, name, name, distribution=name.partition(":")[0])
-        found = [c for c in self.components if c.kind == kind and name in (c.name, c.qualified)]
-        if len({c.qualified for c in found}) > 1:
-            owners = " or ".join(c.qualified for c in found)
-            raise PluginError(f"Several plugins bring a {kind} {name!r}.", cure=f"Say which: {owners}.")
-        if not found:
+            return self._by_path(kind, name)
+        matches = [c for c in self.components if c.kind == kind and _spelling(name) in map(_spelling, (c.name, c.qualified))]
+        matches = [c for c in matches if c.distribution == BUILT_IN] or matches
+        if len({component.qualified for component in matches}) > 1:
+            owners = " or ".join(component.qualified for component in matches)
+            raise PluginError(f"Several plugins bring a {_words(kind)} {name!r}.", cure=f"Say which: {owners}.")
+        if not matches:
             broken = "".join(f" (Plugin {f.entry_point!r} failed to load: {f.reason})" for f in self.failures)
-            raise PluginError(f"There is no {kind} {name!r}.{broken}", cure=closest(name, self.names(kind)))
-        if os.environ.get("EXPRAG_TRACE_PLUGINS", "") not in ("", "0"):
-            print(f"exprag: {kind} {name!r} answered by {found[-1].qualified} {found[-1].version}", file=sys.stderr)
-        return found[-1]
+            raise PluginError(f"There is no {_words(kind)} {name!r}.{broken}", cure=closest(name, self.names(kind)))
+        if _traced():
+            print(f"exprag: {kind} {name!r} answered by {matches[-1].qualified} {matches[-1].version}", file=sys.stderr)
+        return matches[-1]
+
+    def registered(self, kind: str, name: str) -> Component:
+        """As `get`, for a name that comes from a file or a bank: an import path is refused, and nothing is imported."""
+        if ":" in name:
+            raise PluginError(
+                f"{name!r} names code; only the name of an installed {_words(kind)} is taken here.",
+                cure="Install it as a plugin, or hand the object over in Python.",
+            )
+        return self.get(kind, name)
+
+    def shadowed(self, component: Component) -> bool:
+        """Whether the component's short name is another's: a built-in has the same one."""
+        return self.get_or_none(component.kind, component.name) not in (None, component)
+
+    def get_or_none(self, kind: str, name: str) -> Component | None:
+        """As `get`; None where there is no such component, or more than one."""
+        try:
+            return self.get(kind, name)
+        except PluginError:
+            return None
 
     def create(self, kind: str, name: str, **options: Any) -> Any:
         return self.get(kind, name).create(**options)
+
+    def _by_path(self, kind: str, path: str) -> Component:
+        module = path.partition(":")[0]
+        if not is_import_path(path):
+            raise PluginError(f"{path!r} is not an import path.", cure="Write package.module:Class.")
+        if module in self.names("model"):  # a model spec: readers of files let it pass, so nothing may be imported by it
+            raise PluginError(f"{path!r} is the spec of a model, not a {_words(kind)}.", cure=closest(path, self.names(kind)))
+        return Component(kind, path, path, distribution=module.partition(".")[0], by_path=True)
 
 
 @lru_cache(maxsize=1)
@@ -197,23 +182,22 @@ def create(kind: str, name: str, **options: Any) -> Any:
     return registry().create(kind, name, **options)
 
 
-def _installed(name: str) -> bool:
-    try:
-        return importlib.util.find_spec(name) is not None
-    except (ImportError, ValueError):
-        return False
+def create_registered(kind: str, name: str, **options: Any) -> Any:
+    """As `create`, for a name that comes from a file or a bank: an import path is refused (PluginError)."""
+    return registry().registered(kind, name).create(**options)
 
 
-def resolve(target: str | Callable[..., Any]) -> Callable[..., Any]:
-    """What "package.module:attribute" names; a callable is itself. Raises what the import raises."""
-    if not isinstance(target, str):
-        return target
-    module, _, attribute = target.partition(":")
-    found: Any = importlib.import_module(module)
-    for part in attribute.split("."):
-        found = getattr(found, part)
-    return cast(Callable[..., Any], found)
+def _traced() -> bool:
+    return os.environ.get("EXPRAG_TRACE_PLUGINS", "") not in ("", "0")
+
+
+def _spelling(name: str) -> str:
+    return name.replace("-", "_")
+
+
+def _words(kind: str) -> str:
+    return kind.replace("_", " ")
 
 
 def _distribution_of(point: EntryPoint) -> tuple[str, str]:
-    return (point.dist.name, point.dist.version) if point.dist else ("unknown", "")
+    return (point.dist.name or "unknown", point.dist.version or "") if point.dist else ("unknown", "")

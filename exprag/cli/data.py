@@ -12,7 +12,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsed
 from rich.table import Table
 
 from exprag.cli.fields import fields, option
-from exprag.cli.options import Config, make, options
+from exprag.cli.options import AllowCode, Config, make, options
 from exprag.cli.output import console, say, write_json
 from exprag.cli.progress import LateBar
 from exprag.cli.words import Json, path, plain, texts
@@ -40,13 +40,14 @@ def build(
     *,
     out: Annotated[Path, out_option("A folder (Hugging Face dataset), *.parquet or *.jsonl.")],
     config: Config = None,
+    allow_code: AllowCode = False,
     tokenizer: TokenizerOption = None,
     values: DataOptions = None,
 ) -> None:
     """Turn trajectories into training rows, with the memory that retrieval gives each episode, its own task excluded."""
     from exprag.training import build_rows, write_dataset
 
-    data = make(DataConfig, values, config)
+    data = make(DataConfig, values, config, allow_code)
     _no_fields(data.environment_options)
     bank = _bank(data)
     if bank is not None:

@@ -25,6 +25,9 @@ from exprag.errors import ConfigError
 S = TypeVar("S", bound=Settings)
 
 Config = Annotated[Path | None, path("TOML or JSON file; options go on top.", "--config")]
+AllowCode = Annotated[
+    bool, Parameter(name="--allow-code", help="Run code that the file names (module:Class in place of a plugin's name).")
+]
 
 
 def options(
@@ -39,14 +42,18 @@ def options(
     return Annotated[TypedDict(f"{settings.__name__}Options", types, total=False), Parameter(name="*")]  # type: ignore[operator]
 
 
-def make(settings: type[S], values: Mapping[str, Any] | None, config: Path | None = None, **fixed: Any) -> S:
+def make(
+    settings: type[S], values: Mapping[str, Any] | None, config: Path | None = None, allow_code: bool = False, **fixed: Any
+) -> S:
     """The settings of a file, or the defaults, with the options that were given on top, and `fixed` over both.
+
+    `allow_code`: code that the file names is allowed (`Settings.read`).
 
     Raises ConfigError naming the file, the field and what was expected.
     """
     placed = place(settings, {**(values or {}), **fixed})
     if config is not None:
-        return settings.read(config, **placed)
+        return settings.read(config, allow_code=allow_code, **placed)
     for field in fields(settings):
         if field.info.is_required() and field.path[0] not in placed:
             raise ConfigError(f"No {field.name} is named.", cure=f"Give {_spoken(field)} NAME, or --config FILE.")

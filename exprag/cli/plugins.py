@@ -8,7 +8,7 @@ from rich.table import Table
 
 from exprag.cli.output import console, say, write_json
 from exprag.cli.words import Json, plain
-from exprag.plugins import SLOW_SECONDS, Registry, registry
+from exprag.plugins import SLOW_SECONDS, Component, Registry, registry
 
 OWN = "exprag"
 
@@ -24,7 +24,7 @@ def rows(source: Registry) -> list[dict[str, str]]:
                 "distribution": component.distribution,
                 "version": component.version,
                 "status": component.problem() or "ok",
-                "description": component.description,
+                "description": component.description + _note(source, component),
             }
         )
     for failure in source.failures:
@@ -52,6 +52,10 @@ def rows(source: Registry) -> list[dict[str, str]]:
                 }
             )
     return table
+
+
+def _note(source: Registry, component: Component) -> str:
+    return f" (write {component.qualified}: the short name is a built-in's)" if source.shadowed(component) else ""
 
 
 def plugins(*, as_json: Json = False) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import Parameter
 from rich.table import Table
 
-from exprag.cli.options import Config, make, options
+from exprag.cli.options import AllowCode, Config, make, options
 from exprag.cli.output import console, say
 from exprag.cli.progress import episodes_bar
 from exprag.cli.words import out, path, plain
@@ -39,12 +39,13 @@ def collect(
     out: Out,
     bank: Annotated[Path | None, path("Also add the episodes to this bank (made if missing).", "--bank")] = None,
     config: Config = None,
+    allow_code: AllowCode = False,
     retry_errors: Retry = False,
     values: ExpertOptions = None,
 ) -> int:
     """Play the environment's expert over tasks, and keep the episodes as experience."""
     chosen = {"split": "train", **(values or {})} if config is None else values
-    code = play(make(RunConfig, chosen, config, policy="expert"), out, retry_errors)
+    code = play(make(RunConfig, chosen, config, allow_code, policy="expert"), out, retry_errors)
     if bank is not None:
         from exprag.bank import Bank
         from exprag.runs import RunDirectory
@@ -54,14 +55,16 @@ def collect(
     return code
 
 
-def run(*, out: Out, config: Config = None, retry_errors: Retry = False, values: RunOptions = None) -> int:
+def run(
+    *, out: Out, config: Config = None, allow_code: AllowCode = False, retry_errors: Retry = False, values: RunOptions = None
+) -> int:
     """Play one arm (an agent, with or without a bank) over tasks."""
-    return play(make(RunConfig, values, config), out, retry_errors)
+    return play(make(RunConfig, values, config, allow_code), out, retry_errors)
 
 
-def tasks(*, config: Config = None, values: TaskOptions = None) -> None:
+def tasks(*, config: Config = None, allow_code: AllowCode = False, values: TaskOptions = None) -> None:
     """List the tasks of a split: how many of each type, and their ids."""
-    settings = make(RunConfig, values, config)
+    settings = make(RunConfig, values, config, allow_code)
     chosen = choose_tasks(make_environment(settings), settings)
     counts: dict[str, int] = {}
     for task in chosen:

@@ -11,7 +11,7 @@ from cyclopts import Parameter
 from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from exprag.cli.options import Config, options, place
+from exprag.cli.options import AllowCode, Config, options, place
 from exprag.cli.output import console, say
 from exprag.cli.progress import LateBar
 from exprag.cli.train import By, Rollouts, Tokens, task_sets
@@ -37,22 +37,28 @@ def select(
     by: By = None,
     max_new_tokens: Tokens = 64,
     config: Config = None,
+    allow_code: AllowCode = False,
     values: SelectOptions = None,
 ) -> None:
     """Play each epoch's checkpoint on sets of tasks and keep the most successful as OUT/best; else as it was trained."""
     from exprag.config import read_settings
     from exprag.training import rollout_config, select_checkpoint
     from exprag.training.sft.checkpoints import whole_checkpoints
+    from exprag.trusted_code import refuse_code
 
     adapters = whole_checkpoints(out)
     if not adapters:
         raise ConfigError(f"{out} has no whole checkpoint.", cure="Give the folder that `exprag train` wrote (--out).")
     above = read_settings(config) if config else {"split": "test", "workers": 0}
-    above |= place(RunConfig, values)
-    sets = task_sets(rollout, adapters[-1])
+    typed = place(RunConfig, values)
+    above |= typed
+    sets = task_sets(rollout, adapters[-1], allow_code)
     for text in types or ([] if sets else [""]):
         names = listed(text)
-        sets["+".join(names) or "tasks"] = rollout_config(adapters[-1], **{**above, **({"types": names} if names else {})})
+        tasks = rollout_config(adapters[-1], **{**above, **({"types": names} if names else {})})
+        if config and not allow_code:
+            refuse_code(tasks, config, typed)
+        sets["+".join(names) or "tasks"] = tasks
     with _bar() as progress:
         selection = select_checkpoint(out, sets, by=by, model_options={"max_new_tokens": max_new_tokens}, progress=progress)
     console().print(_table(selection.rollouts))

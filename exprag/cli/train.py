@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import Parameter
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from exprag.cli.options import options, place
+from exprag.cli.options import AllowCode, options, place
 from exprag.cli.output import console, say
 from exprag.cli.progress import LateBar
 from exprag.cli.words import expanded, path, paths, plain, texts
@@ -49,6 +49,7 @@ def train(
     rollout: Rollouts = None,
     by: By = None,
     max_new_tokens: Tokens = 64,
+    allow_code: AllowCode = False,
     values: RecipeOptions = None,
 ) -> None:
     """Train a LoRA adapter with TRL and PEFT. Under `accelerate launch -m exprag train …` on several devices."""
@@ -62,7 +63,7 @@ def train(
             out,
             expanded(recipe),
             validation=_validation(validation),
-            rollouts=task_sets(rollout, dataset) or None,
+            rollouts=task_sets(rollout, dataset, allow_code) or None,
             by=by,
             model_options={"max_new_tokens": max_new_tokens},
             progress=progress,
@@ -73,12 +74,21 @@ def train(
         say(f"{result.adapter}: {result.epochs:g} epochs, {result.steps} steps, {losses}")
 
 
-def task_sets(files: list[Path] | None, source: Path) -> dict[str, RunConfig]:
-    """Run configurations by the names of their files; what they leave open is as the source was made."""
+def task_sets(files: list[Path] | None, source: Path, allow_code: bool = False) -> dict[str, RunConfig]:
+    """Run configurations by the names of their files; what they leave open is as the source was made.
+
+    Raises ConfigError where a file names code, unless `allow_code`.
+    """
     from exprag.config import read_settings
     from exprag.training import rollout_config
+    from exprag.trusted_code import refuse_code
 
-    return {file.stem: rollout_config(source, **read_settings(file)) for file in files or ()}
+    sets = {}
+    for file in files or ():
+        sets[file.stem] = rollout_config(source, **read_settings(file))
+        if not allow_code:
+            refuse_code(sets[file.stem], file)
+    return sets
 
 
 def _validation(texts: list[str] | None) -> Any:

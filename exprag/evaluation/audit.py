@@ -89,7 +89,7 @@ def _run(path: Path) -> tuple[Iterator[_Context], str | None]:
     from exprag.runs.learning import bank_of
 
     directory = RunDirectory(path)
-    config = directory.config()
+    config = directory.config(allow_code=True)  # nothing that it names is made here
 
     def contexts() -> Iterator[_Context]:
         keys: set[tuple[str, int | None]] = set()

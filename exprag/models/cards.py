@@ -20,7 +20,8 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, m
 from exprag.config import AgentConfig
 from exprag.errors import ExpragError, RunError
 from exprag.files import write_whole
-from exprag.plugins import create
+from exprag.plugins import create_registered
+from exprag.trusted_code import named_code
 
 if TYPE_CHECKING:
     from langchain_core.language_models import BaseChatModel
@@ -175,12 +176,12 @@ def differences(card: Card, agent: AgentConfig, *, memory: bool) -> list[str]:
 
 
 def _meant(agent: AgentConfig, name: str) -> object:
-    """What a field says, with a default said out loud: the refresh that is the strategy's own."""
+    """What a field says, with a default said out loud: the refresh that is the strategy's own. Code is not run to learn that."""
     value = getattr(agent, name)
-    if name != "refresh" or value is not None:
+    if name != "refresh" or value is not None or any(named_code(agent)):
         return value
     try:
-        return str(create("query_strategy", agent.strategy, **agent.strategy_options).refresh)
+        return str(create_registered("query_strategy", agent.strategy, **agent.strategy_options).refresh)
     except ExpragError:  # a strategy that is not installed here: it differs by name anyway
         return value
 

@@ -7,12 +7,13 @@ from collections import defaultdict
 from collections.abc import Mapping
 from typing import Any, ClassVar, Literal
 
-from pydantic import Field, JsonValue
+from pydantic import Field
 
 from exprag.config import AgentSettings
 from exprag.contracts.environment import TextEnvironment
 from exprag.errors import ConfigError
 from exprag.trajectory import Task
+from exprag.trusted_code import CodePath, ModelName, Options, PluginName
 
 
 class RunConfig(AgentSettings):
@@ -30,9 +31,9 @@ class RunConfig(AgentSettings):
     """Name of the run, kept in each trajectory; default: that of its folder."""
     policy: Literal["agent", "expert"] = "agent"
     """Who plays: the agent with its model, or the environment's own expert."""
-    environment: str = Field(min_length=1)
+    environment: PluginName = Field(min_length=1)
     """Environment plugin."""
-    environment_options: dict[str, JsonValue] = Field(default_factory=dict)
+    environment_options: Options = Field(default_factory=dict)
     """Options of the environment, NAME=VALUE."""
     split: str = "test"
     """Split of the environment's tasks."""
@@ -50,9 +51,9 @@ class RunConfig(AgentSettings):
     """Seed of tasks, environment and model."""
     expert: str | None = None
     """The environment's expert, where it plays; default: its first."""
-    model: str = "case-based"
+    model: ModelName = "case-based"
     """Chat model spec: case-based, hf:<folder or id>, openai:<model> …"""
-    graph: str | None = None
+    graph: CodePath = None
     """A graph of your own in place of the agent's: FILE.py:ATTRIBUTE or MODULE:ATTRIBUTE."""
     bank: str | None = None
     """Experience bank; without one the agent has no memory."""
@@ -60,7 +61,7 @@ class RunConfig(AgentSettings):
     """Version of the bank; default: the latest, pinned when the run starts."""
     learn: Literal["none", "success", "all"] = "none"
     """Which finished episodes enter the run's own copy of the bank."""
-    learn_rule: str | None = None
+    learn_rule: CodePath = None
     """MODULE:FUNCTION that must agree to each episode that enters."""
     learn_every: int = Field(20, ge=1)
     """Tasks of a round; episodes enter after each round."""

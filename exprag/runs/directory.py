@@ -40,7 +40,7 @@ class RunDirectory:
         Raises RunError if the folder holds another experiment or is not a run directory.
         """
         if (self.path / "config.json").exists() and self.episodes():  # without episodes nothing is lost by other settings
-            earlier = self.config()
+            earlier = self.config(allow_code=True)  # only compared with the one that is asked for
             if config.bank_version is None:
                 config = config.model_copy(update={"bank_version": earlier.bank_version})
             different = config.same_experiment(earlier)
@@ -57,11 +57,12 @@ class RunDirectory:
         write_json(self.path / "config.json", config.model_dump(mode="json"))
         return config
 
-    def config(self) -> RunConfig:
+    def config(self, *, allow_code: bool = False) -> RunConfig:
+        """The configuration of the run. Code that it names is refused unless `allow_code`, as in `Settings.read`."""
         path = self.path / "config.json"
         if not path.exists():
             raise RunError(f"{self.path} is not a run directory: it has no config.json.")
-        return RunConfig.read(path)
+        return RunConfig.read(path, allow_code=allow_code)
 
     def write_versions(self, fingerprint: str, **more: Any) -> None:
         installed = {d.name.lower(): d.version for d in distributions() if d.name}

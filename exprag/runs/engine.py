@@ -91,6 +91,6 @@ def _pin_bank(config: RunConfig, directory: RunDirectory) -> RunConfig:
     from exprag.bank import Bank
 
     if config.bank_version is None and (directory.path / "config.json").exists():
-        config = config.model_copy(update={"bank_version": directory.config().bank_version})
+        config = config.model_copy(update={"bank_version": directory.config(allow_code=True).bank_version})
     version = Bank.open(uri, version=config.bank_version).version
     return config.model_copy(update={"bank_version": version})

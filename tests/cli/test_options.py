@@ -56,8 +56,8 @@ def command(*, config: Path | None = None, values: LouderOptions = None) -> Loud
 
 def parse(*arguments: object, config: Path | None = None) -> LouderRun:
     """What a command with the options of `LouderRun` makes of a command line."""
-    given = [*arguments, *(["--config", config] if config else [])]
-    result = command_line([str(argument) for argument in given], exit_on_error=False, print_error=False)
+    words = [*arguments, *(["--config", config] if config else [])]
+    result = command_line([str(word) for word in words], exit_on_error=False, print_error=False)
     assert isinstance(result, LouderRun)
     return result
 
@@ -77,9 +77,9 @@ def test_a_new_field_is_written_once_and_is_in_python_toml_json_and_the_command_
 
 def test_help_shows_new_fields_with_their_description(capsys: pytest.CaptureFixture[str]) -> None:
     command_line(["--help"])
-    shown = capsys.readouterr().out
-    assert "--volume INT" in shown
-    assert "How loud the agent speaks, in decibels." in " ".join(shown.replace("│", " ").split())
+    text = capsys.readouterr().out
+    assert "--volume INT" in text
+    assert "How loud the agent speaks, in decibels." in " ".join(text.replace("│", " ").split())
 
 
 @pytest.mark.parametrize(
@@ -111,11 +111,11 @@ def test_what_is_typed_becomes_the_value_of_the_field(typed: list[str], field: s
         with pytest.raises(Exception, match="Unknown option"):
             parse("-e", "e", *typed)
         return
-    made: Any = parse("-e", "e", *typed)
+    result: Any = parse("-e", "e", *typed)
     for name in field.split("."):
-        made = getattr(made, name)
-    assert made == value
-    assert type(made) is type(value)
+        result = getattr(result, name)
+    assert result == value
+    assert type(result) is type(value)
 
 
 def test_home_folders_are_expanded_where_the_shell_does_not(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -126,13 +126,14 @@ def test_home_folders_are_expanded_where_the_shell_does_not(monkeypatch: pytest.
 
 
 def test_only_what_is_typed_overrides_the_file(tmp_path: Path) -> None:
-    (tmp_path / "arm.toml").write_text('environment = "toy:Toy"\nworkers = 0\nlimit = 2\nmax_steps = 1\nindex = "empty"\nk = 4\n')
+    (tmp_path / "arm.toml").write_text('environment = "nowhere"\nworkers = 0\nlimit = 2\nmax_steps = 1\nindex = "empty"\nk = 4\n')
     out = tmp_path / "run"
-    assert call("run", "--config", tmp_path / "arm.toml", "--limit", "1", "--index-state", "all", "-o", out).exit_code == 0
+    line = ("run", "-e", "toy:Toy", "--config", tmp_path / "arm.toml", "--limit", "1", "--index-state", "all", "-o", out)
+    assert call(*line).exit_code == 0
     config = RunDirectory(out).config()
     assert (config.limit, config.workers, config.max_steps, config.split) == (1, 0, 1, "test")
     assert (config.agent.index_state, config.agent.k) == ("all", 4)
-    again = call("run", "--config", out / "config.json", "-k", "1", "-o", tmp_path / "again")
+    again = call("run", "-e", "toy:Toy", "--config", out / "config.json", "-k", "1", "-o", tmp_path / "again")
     assert again.exit_code == 0, again.output
     assert RunDirectory(tmp_path / "again").config().agent.k == 1
 
@@ -148,14 +149,14 @@ def test_values_are_checked_by_the_settings() -> None:
 
 @pytest.mark.parametrize("command", [["run"], ["collect"], ["data", "build"], ["train"], ["select"], ["tasks"]])
 def test_help_is_in_groups_and_fits_80_columns(command: list[str]) -> None:
-    shown = exprag(*command, "--help", env={"COLUMNS": "80"}).stdout
-    assert max(len(line) for line in shown.splitlines()) <= 80
-    shown = exprag(*command, "--help").stdout
+    text = exprag(*command, "--help", env={"COLUMNS": "80"}).stdout
+    assert max(len(line) for line in text.splitlines()) <= 80
+    text = exprag(*command, "--help").stdout
     names = {"run": RunConfig, "build": settings()["Training rows"], "train": settings()["Recipes of training"]}
     for name in names[command[-1]].model_fields if command[-1] in names else ():
         if name not in ("agent", "name"):
-            assert f"--{name.replace('_', '-')}" in shown
-    assert {"run": "Memory in the prompt", "train": "Recipe", "build": "Episodes"}.get(command[-1], "Tasks") in shown
+            assert f"--{name.replace('_', '-')}" in text
+    assert {"run": "Memory in the prompt", "train": "Recipe", "build": "Episodes"}.get(command[-1], "Tasks") in text
 
 
 def test_the_line_of_each_command_in_the_list_is_true_of_the_command() -> None:

@@ -49,9 +49,11 @@ def test_the_expert_can_play_a_whole_split() -> None:
 def test_a_failed_check_is_exit_code_1() -> None:
     done = ask("selector", "rerank", "--set", "model=recall", "--set", "among=1")
     assert done.exit_code == 0, done.output
-    done = ask("formatter", "exprag.trajectory:Task.model_construct", "--json")
+    done = ask("formatter", "test_kits:Sloppy", "--json")
     assert done.exit_code == 1
-    assert "not a Formatter" in done.stdout
+    assert "written differently" in done.stdout
+    with pytest.raises(ConfigError, match="not a class that implements Formatter"):
+        ask("formatter", "exprag.trajectory:Task.model_construct")
 
 
 def test_options_and_names_are_checked_at_once() -> None:

@@ -9,6 +9,7 @@ from pydantic import Field, JsonValue, model_validator
 
 from exprag.config import AgentSettings
 from exprag.errors import ConfigError
+from exprag.trusted_code import Options
 
 Failures = Literal["memory", "drop", "mask", "label"]
 
@@ -28,7 +29,7 @@ class DataConfig(AgentSettings):
     """Splits whose trajectories become rows; default: all."""
     limit: int | None = Field(None, ge=1)
     """Trajectories that become rows, at most."""
-    environment_options: dict[str, JsonValue] = Field(default_factory=dict)
+    environment_options: Options = Field(default_factory=dict)
     """Options of the environment that brings the action templates, NAME=VALUE."""
     other_versions: bool = False
     """Also take trajectories of another version of their environment; they are counted."""

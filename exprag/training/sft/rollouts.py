@@ -23,6 +23,7 @@ from exprag.runs.player import make_environment
 from exprag.training.rows.config import DataConfig
 from exprag.training.sft.inputs import origin
 from exprag.trajectory import Trajectory
+from exprag.trusted_code import refuse_code
 
 Sets = RunConfig | Mapping[str, RunConfig]
 Progress = Callable[[str, int, int, Trajectory | None], None]
@@ -60,7 +61,10 @@ class Rollout:
 
 
 def rollout_config(source: str | Path, **fields: Any) -> RunConfig:
-    """Tasks to play as was trained: the agent, the environment and the bank of an adapter or a dataset, with `fields` on top."""
+    """Tasks to play as was trained: the agent, the environment and the bank of an adapter or a dataset, with `fields` on top.
+
+    Raises ConfigError where the adapter's card or the dataset names code by an import path and `fields` do not name it too.
+    """
     if (Path(source) / CARD).is_file():
         card = Card.read(source)
         rows, home = card.rows, {"environment": card.environment, "bank": card.bank, "bank_version": card.bank_version}
@@ -69,10 +73,12 @@ def rollout_config(source: str | Path, **fields: Any) -> RunConfig:
 
         about = describe_dataset(source)
         rows, home = about.model_dump(mode="json"), origin(about)
-    config = cast(dict[str, Any], rows.get("config", {}))
-    options = {"environment_options": config["environment_options"]} if "environment_options" in config else {}
-    agent = DataConfig.model_validate(config).agent
-    return RunConfig.make(**{**options, "agent": agent, **home, **fields})
+    data = cast(dict[str, Any], rows.get("config", {}))
+    options = {"environment_options": data["environment_options"]} if "environment_options" in data else {}
+    agent = DataConfig.model_validate(data).agent
+    config = RunConfig.make(**{**options, "agent": agent, **home, **fields})
+    refuse_code(config, source, fields)
+    return config
 
 
 def play_checkpoint(
