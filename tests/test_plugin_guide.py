@@ -18,6 +18,7 @@ CONTRACTS = {
     "selector": ("Selector",),
     "formatter": ("Formatter",),
     "style": ("AgentStyle",),
+    "model": ("ModelFactory",),
 }
 
 
