@@ -130,12 +130,12 @@ def test_only_what_is_typed_overrides_the_file(tmp_path: Path) -> None:
     out = tmp_path / "run"
     line = ("run", "-e", "toy:Toy", "--config", tmp_path / "arm.toml", "--limit", "1", "--index-state", "all", "-o", out)
     assert call(*line).exit_code == 0
-    config = RunDirectory(out).config()
+    config = RunDirectory(out).config(allow_code=True)
     assert (config.limit, config.workers, config.max_steps, config.split) == (1, 0, 1, "test")
     assert (config.agent.index_state, config.agent.k) == ("all", 4)
     again = call("run", "-e", "toy:Toy", "--config", out / "config.json", "-k", "1", "-o", tmp_path / "again")
     assert again.exit_code == 0, again.output
-    assert RunDirectory(tmp_path / "again").config().agent.k == 1
+    assert RunDirectory(tmp_path / "again").config(allow_code=True).agent.k == 1
 
 
 def test_values_are_checked_by_the_settings() -> None:

@@ -51,7 +51,7 @@ def test_experts_are_collected(tmp_path: Path) -> None:
 
 def test_the_saved_configuration_runs_again_to_the_same_result(tmp_path: Path) -> None:
     run(config(model="case-based", limit=4, max_steps=5), tmp_path / "a")
-    again = RunConfig.read(tmp_path / "a" / "config.json")
+    again = RunConfig.read(tmp_path / "a" / "config.json", allow_code=True)
     run(again, tmp_path / "b")
     assert told(tmp_path / "a") == told(tmp_path / "b")
     versions = json.loads((tmp_path / "a" / "versions.json").read_text())
@@ -65,11 +65,11 @@ def test_a_bank_is_pinned(tmp_path: Path) -> None:
     tasks = list(toy.tasks("train"))
     bank.add([play_expert(toy, tasks[0])])
     run(config(bank=str(tmp_path / "bank"), limit=1, max_steps=3), tmp_path / "r")
-    pinned = RunDirectory(tmp_path / "r").config().bank_version
+    pinned = RunDirectory(tmp_path / "r").config(allow_code=True).bank_version
     bank.add([play_expert(toy, task) for task in tasks[1:]])
     # Continued after the bank grew: the version of the beginning stays in force.
     run(config(bank=str(tmp_path / "bank"), limit=1, max_steps=3), tmp_path / "r")
-    assert RunDirectory(tmp_path / "r").config().bank_version == pinned
+    assert RunDirectory(tmp_path / "r").config(allow_code=True).bank_version == pinned
     episode = RunDirectory(tmp_path / "r").episodes()[0]
     assert episode.provenance.bank_version == pinned
     assert len(episode.steps[0].recalled) == 1
@@ -184,6 +184,6 @@ def test_a_killed_run_is_completed_by_the_same_command(how: int, tmp_path: Path,
     subprocess.run([sys.executable, "go.py"], cwd=tmp_path, env=env | {"TOY_HURRY": "1"}, check=True, timeout=60)
     ids = [e.task.id for e in RunDirectory(tmp_path / "r").episodes()]
     assert sorted(ids) == sorted(t.id for t in Toy().tasks("test"))
-    whole = RunConfig.read(tmp_path / "r" / "config.json").model_copy(update={"workers": 0})
+    whole = RunConfig.read(tmp_path / "r" / "config.json", allow_code=True).model_copy(update={"workers": 0})
     run(whole, tmp_path / "undisturbed")
     assert told(tmp_path / "r") == told(tmp_path / "undisturbed")

@@ -31,7 +31,7 @@ def test_from_rows_to_a_chosen_adapter(base: str, toy_dataset: Path, tmp_path: P
     easy.write_text('environment = "toy:Toy"\ntypes = ["fetch"]\nlimit = 1\nmax_steps = 1\nworkers = 0\n')
     told = run(
         *("train", str(toy_dataset), "--model", base, "-o", str(out), "--recipe", str(mine), *SETTINGS, "--lora-alpha", "8"),
-        *("--validation", "0.25", "--rollout", str(easy), "--max-new-tokens", "2"),
+        *("--validation", "0.25", "--rollout", str(easy), "--allow-code", "--max-new-tokens", "2"),
     )
     assert f"{out / 'best'}: 2 epochs, 4 steps" in told
     card = Card.read(out / "best")
