@@ -106,9 +106,12 @@ def boundary(
 
 
 def describe(error: BaseException, length: int = 300) -> str:
-    """An exception in one line: its type and the first line of its message that says something, ending in a full stop."""
+    """An exception in one line: its type and the first line of its message that says something, ending in a full stop.
+
+    A line that ends in a colon is a heading: what it announces is said instead ("Error(s) in loading state_dict for Llama:").
+    """
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    reason = lines[0] if lines else ""
+    reason = next((line for line in lines if not line.endswith(":")), lines[0] if lines else "")
     if len(reason) > length:
         reason = reason[: length - 1] + "…"
     text = f"{type(error).__name__}: {reason}" if reason else type(error).__name__
