@@ -23,8 +23,8 @@ def end_of_turn(template: ChatTemplate) -> str | None:
     tokenizer = template.tokenizer
     before = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "one"}]
     chat = [*before, {"role": "assistant", "content": _TURN}, {"role": "user", "content": "three"}]
-    asked, later = template.render(before), template.render(chat)
-    rest = later[len(asked) :] if later.startswith(asked) else later.partition("one")[2]
+    prompt, later = template.render(before), template.render(chat)
+    rest = later[len(prompt) :] if later.startswith(prompt) else later.partition("one")[2]
     _, turn, after = rest.partition(_TURN)
     if not turn:
         raise ConfigError(

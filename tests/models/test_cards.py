@@ -45,8 +45,8 @@ def test_the_card_says_everything(adapter: Path, toy_dataset: Path, toy_bank: Ba
     assert card.rows["tokenizer"]
     text = (adapter / "README.md").read_text()
     assert text.startswith("---\nbase_model: ")
-    for told in ("exprag-lora", "textual", f"version {toy_bank.version}", "| loss |", "| peft |"):
-        assert told in text
+    for words in ("exprag-lora", "textual", f"version {toy_bank.version}", "| loss |", "| peft |"):
+        assert words in text
     assert Card.model_validate_json(card.model_dump_json()) == card
 
 
@@ -59,14 +59,14 @@ def test_served_as_trained_is_silent_and_otherwise_is_told_by_name(adapter: Path
     other = agent.model_copy(update={"formatter": "chat_json", "placement": "tail", "k": 4})
     with pytest.raises(ServedOtherwise) as caught:
         build_agent(Toy, model, bank=toy_bank, config=other)
-    told = str(caught.value)
+    message = str(caught.value)
     for difference in (
         "formatter ('textual' trained, 'chat_json' served)",
         "placement ('system' trained",
         "k (1 trained, 4 served)",
     ):
-        assert difference in told
-    assert "strategy" not in told
+        assert difference in message
+    assert "strategy" not in message
     with pytest.raises(ServedOtherwise, match=r"memory \(from a bank trained, none served\)\.$"):
         build_agent(Toy, model, config=agent)
     with pytest.raises(ServedOtherwise, match=r"memory \(from a bank trained, none served\)"):

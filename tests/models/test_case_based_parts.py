@@ -5,7 +5,7 @@ from __future__ import annotations
 from exprag.trajectory import Step, Task, Trajectory
 from exprag_formatters.chat_json import ChatJson
 from exprag_models.case_based.analogy import Analogy
-from exprag_models.case_based.branch import alternatives, chosen, other, reading, same_sight
+from exprag_models.case_based.branch import alternative_of, alternatives, other, reading, same_sight
 from exprag_models.case_based.cases import Case, core, read_act, read_case
 from exprag_models.case_based.text import choices, closed, numbered, phrases, refuses
 from exprag_models.case_based.world import World
@@ -109,8 +109,8 @@ def test_texts() -> None:
 def test_alternatives_by_number() -> None:
     options = alternatives("Weigh it. If it is above 12.5 grams, use the red box. If it is below 12.5 grams, use the blue box.")
     assert [option.holds(20.0) for option in options] == [True, False]
-    assert chosen(options, "red box") == 0
-    assert chosen(options, "box") is None
+    assert alternative_of(options, "red box") == 0
+    assert alternative_of(options, "box") is None
     assert other(options, 0, "red box", 1) == "blue box"
     assert reading("The scale shows -3.5 grams") == -3.5
     assert reading("none") is None

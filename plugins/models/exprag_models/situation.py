@@ -96,5 +96,5 @@ def _reached(name: str, answer: str) -> str:
 
 
 def _first_sentence(text: str) -> str:
-    found = _SENTENCE.match(text.lstrip(), 0)
-    return found[0][:200] if found else ""
+    sentence = _SENTENCE.match(text.lstrip(), 0)
+    return sentence[0][:200] if sentence else ""

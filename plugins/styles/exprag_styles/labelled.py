@@ -111,8 +111,8 @@ class Labelled(AgentStyle):
         label = re.compile(rf"{start}({names})(?:\s*\d+)?[*_`]*\s*:[*_`]*", re.IGNORECASE | re.MULTILINE)
         hits = list(label.finditer(text))
         ends = [*(hit.start() for hit in hits), len(text)][1:]
-        known = {_key(name): name for name in (*self.labels, "Observation")}
-        return [(known[_key(hit[1])], text[hit.end() : end].strip()) for hit, end in zip(hits, ends, strict=True)]
+        labels_by_key = {_key(name): name for name in (*self.labels, "Observation")}
+        return [(labels_by_key[_key(hit[1])], text[hit.end() : end].strip()) for hit, end in zip(hits, ends, strict=True)]
 
     def _repaired(self, pairs: list[tuple[str, str]], notes: list[str], reasoning: str, templates: Sequence[str]) -> Turn:
         actions = [value for label, value in pairs if label == ACTION]

@@ -50,7 +50,7 @@ class StateAct(Labelled):
         for number, step in enumerate(steps):
             here = stood[number]
             visited = dict.fromkeys(earlier.place for earlier in stood[: number + 1] if earlier.place)
-            known = {
+            fields = {
                 GOAL: task.instruction,
                 VISITED: ", ".join(visited) or "none",
                 PLACE: here.place or "unknown",
@@ -58,5 +58,5 @@ class StateAct(Labelled):
                 THOUGHT: step.thought or "",
                 ACTION: step.action,
             }
-            turns.append(self.recorded(step) or self.compose(known))
+            turns.append(self.recorded(step) or self.compose(fields))
         return turns

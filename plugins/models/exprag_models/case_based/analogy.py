@@ -21,8 +21,8 @@ class Analogy:
         self.pairs: dict[str, str] = {}
         self.likeness = SequenceMatcher(None, words(then), words(now), autojunk=False).ratio()
         self.align(then, now)
-        self.told = set(self.pairs)  # what the instruction itself changed
-        self.told_now = set(self.pairs.values())
+        self.changed = set(self.pairs)  # what the instruction itself changed
+        self.changed_now = set(self.pairs.values())
 
     def align(self, then: str, now: str) -> None:
         """Learn from two texts of the same part what replaced what."""
@@ -47,11 +47,11 @@ class Analogy:
 
     def key(self, name: str) -> str:
         """The longest thing in a name that the instruction replaces; "" if none."""
-        return max((key for key in self.told if f" {key} " in plain(name)), key=len, default="")
+        return max((key for key in self.changed if f" {key} " in plain(name)), key=len, default="")
 
     def changes(self, name: str) -> bool:
         """Whether the instruction itself names something else in its place."""
-        return any(f" {key} " in plain(name) for key in self.told)
+        return any(f" {key} " in plain(name) for key in self.changed)
 
 
 def _with_words_before(old: list[str], new: list[str], replaced: list[str]) -> list[int]:

@@ -33,17 +33,17 @@ class Alternative:
 
 def alternatives(instruction: str) -> list[Alternative]:
     """The conditional clauses of an instruction, if there are at least two."""
-    found = [Alternative(*parts) for parts in _IF.findall(instruction)]
-    return found if len(found) > 1 else []
+    clauses = [Alternative(*parts) for parts in _IF.findall(instruction)]
+    return clauses if len(clauses) > 1 else []
 
 
 def reading(text: str) -> float | None:
     """The last number in a text."""
-    found = _NUMBER.findall(text)
-    return float(found[-1]) if found else None
+    numbers = _NUMBER.findall(text)
+    return float(numbers[-1]) if numbers else None
 
 
-def chosen(options: list[Alternative], name: str) -> int | None:
+def alternative_of(options: list[Alternative], name: str) -> int | None:
     """Which alternative alone speaks of a name."""
     about = [i for i, option in enumerate(options) if mentions(option.consequence, name)]
     return about[0] if len(about) == 1 else None
@@ -51,12 +51,12 @@ def chosen(options: list[Alternative], name: str) -> int | None:
 
 def same_sight(then: str, now: str, names: list[str], analogy: Analogy) -> bool:
     """Whether the state in which the named things (as they were named then) are shown is the same now as then."""
-    told_now = {plain(line) for line in lines(now)}
+    lines_now = {plain(line) for line in lines(now)}
     for name in names:
-        told_then = next((line for line in lines(then) if mentions(line, name)), "")
-        state = plain(told_then).partition(plain(name))[2].split()
-        shown = any(mentions(line, analogy.carry(name)) for line in told_now)
-        if len(state) > 1 and shown and plain(analogy.carry(told_then)) not in told_now:
+        line_then = next((line for line in lines(then) if mentions(line, name)), "")
+        state = plain(line_then).partition(plain(name))[2].split()
+        in_sight = any(mentions(line, analogy.carry(name)) for line in lines_now)
+        if len(state) > 1 and in_sight and plain(analogy.carry(line_then)) not in lines_now:
             return False
     return True
 

@@ -86,14 +86,14 @@ class Case:
 @lru_cache(maxsize=1)
 def _formatters() -> tuple[Formatter, ...]:
     """Every installed formatter that works: one of them wrote the memory."""
-    found = []
+    formatters = []
     for component in registry().components:
         if component.kind == "formatter" and component.problem() is None:
             try:
-                found.append(component.create())
+                formatters.append(component.create())
             except Exception:  # noqa: BLE001 - a broken third-party formatter must not stop the others
                 continue
-    return tuple(found)
+    return tuple(formatters)
 
 
 def transcribe(body: str) -> Transcript | None:
@@ -131,7 +131,7 @@ def read_case(outcome: str, body: str, templates: tuple[str, ...]) -> Case | Non
     for i, (act, text) in enumerate(zip(acts, after, strict=True)):
         here, there = trail[i], trail[i + 1]
         failed = refuses(text)
-        seen = texts.get(here, "")
+        shows_here = texts.get(here, "")
         if act.goes and not failed:
             ways[(here, there)] = None
             moves.append(act)
@@ -153,7 +153,7 @@ def read_case(outcome: str, body: str, templates: tuple[str, ...]) -> Case | Non
         if opens_way or (act.verb in ("open", "close") and act.values in inside):
             continue
         everything = "\n".join(texts.values())
-        cores = tuple(core(v, seen) or (plain(v).strip() if mentions(everything, v) else "") for v in act.values)
+        cores = tuple(core(v, shows_here) or (plain(v).strip() if mentions(everything, v) else "") for v in act.values)
         again = bool(act.values and plan) and (plan[-1].act, plan[-1].after) == (act, text)
         if not again:
             plan.append(CaseStep(act, here, cores, text, scenes.get(here, "")))
@@ -188,20 +188,20 @@ def _trail(start: str, acts: list[Act], after: list[str], places: set[str]) -> l
 
 def titles(texts: dict[str, str]) -> tuple[str, ...]:
     """How descriptions of places begin: "this room is called " before the place's name."""
-    found: dict[str, None] = {}
+    beginnings: dict[str, None] = {}
     for place, text in texts.items():
         for line in text.splitlines():
             head = head_of(line)
             if place and not has_number(place) and head.endswith(" " + place):
-                found[head[: -len(place)]] = None
-    return tuple(found)
+                beginnings[head[: -len(place)]] = None
+    return tuple(beginnings)
 
 
-def title_of(text: str, known: tuple[str, ...]) -> str:
+def title_of(text: str, beginnings: tuple[str, ...]) -> str:
     """The place that a description names in its title; "" if it does not."""
     head = head_of(text)
-    whole = next((head[len(title) :] for title in known if head.startswith(title)), "")
-    ends = [f" {title.split()[-1]} " for title in known]  # "… called": other sorts of places may be introduced otherwise
+    whole = next((head[len(title) :] for title in beginnings if head.startswith(title)), "")
+    ends = [f" {title.split()[-1]} " for title in beginnings]  # "… called": other sorts of places may be introduced otherwise
     return whole or next((head.partition(end)[2] for end in ends if end in head), "")
 
 
@@ -218,10 +218,10 @@ def _revealed(acts: list[Act], after: list[str]) -> set[tuple[str, ...]]:
 def core(value: str, text: str) -> str:
     """What a text calls the thing of a value: a phrase of the same words in any order ("turtle egg" for "egg turtle"), else
     the longest run of the value's words that stands in the text; numbers and little words alone do not count."""
-    wanted = set(words(head(value)))
-    if len(wanted) > 1:
+    head_words = set(words(head(value)))
+    if len(head_words) > 1:
         for phrase in phrases(text):
-            if wanted <= set(parts := phrase.split()) and len(parts) <= len(wanted) + 1:
+            if head_words <= set(parts := phrase.split()) and len(parts) <= len(head_words) + 1:
                 return phrase
     parts = words(value)
     for length in range(len(parts), 0, -1):

@@ -28,7 +28,7 @@ class Grounding(Search):
         self.case = case
         self.at = 0  # the step of the plan that is due
         self.bound: dict[str, str] = {}  # recalled value → present value, of steps that worked
-        self.done: set[int] = set()  # steps that worked
+        self.steps_done: set[int] = set()  # steps that worked
         self.sites: dict[str, str] = {}  # recalled place → present place
         self.lost: set[str] = set()  # names looked for in vain
         self.stand_ins: dict[str, str] = {}  # recalled name → what plays its part
@@ -38,12 +38,12 @@ class Grounding(Search):
         """Whether a recalled value names a place that one goes to ("shelf 3")."""
         return has_number(old) and bool({kind(old), kind(self.analogy.carry(old))} & self.world.kinds)
 
-    def ground(self, old: str, core: str, step: CaseStep, taken: set[str]) -> Found | Intent | None:
+    def ground(self, old: str, core: str, step: CaseStep, in_use: set[str]) -> Found | Intent | None:
         """What a recalled value is now; or an action to find it; None if it is not to be had."""
         if old in self.bound:
             return Found(self.bound[old])
         if has_number(old) and (self.world.kinds or has_number(core)) and " " not in kind(old):
-            return self._ground_numbered(old, step, taken)
+            return self._ground_numbered(old, step, in_use)
         essential = self.analogy.changes(old)  # the instruction itself names another thing
         if essential and not self.analogy.changes(core):
             core = self.analogy.key(old)
@@ -76,11 +76,11 @@ class Grounding(Search):
         self.lost.add(now)
         return None if essential else Found(self.carry(old), site)
 
-    def _ground_numbered(self, old: str, step: CaseStep, taken: set[str]) -> Found | Intent | None:
+    def _ground_numbered(self, old: str, step: CaseStep, in_use: set[str]) -> Found | Intent | None:
         """Any thing of the sort that no other value has taken."""
         world, now = self.world, self.analogy.carry(old)
         for place in world.places():
-            names = [n for n in numbered(world.texts[place]) if kind(n) == kind(now) and n not in taken]
+            names = [n for n in numbered(world.texts[place]) if kind(n) == kind(now) and n not in in_use]
             if names:
                 return Found(now if now in names else names[0], place)
         return self.search(kind(now), self.site(step, self.sites))
@@ -98,7 +98,7 @@ class Grounding(Search):
         for index, earlier in enumerate(self.case.plan[: self.at]):
             for other in (set(name.split()) for name in earlier.cores if name):
                 if mine and (other <= mine or mine <= other):
-                    verdict = index in self.done or bool(verdict)
+                    verdict = index in self.steps_done or bool(verdict)
         return verdict
 
     def _keep_company(self, core: str, step: CaseStep) -> None:
@@ -165,5 +165,5 @@ class Grounding(Search):
                 names.append(shorter)
         if core and not self.analogy.changes(core):
             names.append(self.analogy.carry(core))
-        told = [now for now in self.analogy.told_now if mentions(value, now)]
-        return [name for name in names if not told or any(mentions(name, now) for now in told)]
+        named = [now for now in self.analogy.changed_now if mentions(value, now)]
+        return [name for name in names if not named or any(mentions(name, now) for now in named)]

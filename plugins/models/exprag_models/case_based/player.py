@@ -11,7 +11,7 @@ from difflib import SequenceMatcher
 from exprag.contracts.templates import fill
 from exprag_models.case_based.analogy import Analogy
 from exprag_models.case_based.blind import Blind
-from exprag_models.case_based.branch import alternatives, chosen, other, reading, same_sight
+from exprag_models.case_based.branch import alternative_of, alternatives, other, reading, same_sight
 from exprag_models.case_based.cases import Case, CaseStep, describes, read_act
 from exprag_models.case_based.ground import EMPTY, Found, Grounding
 from exprag_models.case_based.search import Intent
@@ -38,7 +38,7 @@ class Player(Grounding):
         self.worked: set[str] = set()
         self.reading: float | None = None
         self.fresh_look = False
-        self.chosen = 0
+        self.round = 0
         self._begin_case()
 
     def _begin_case(self) -> None:
@@ -46,8 +46,8 @@ class Player(Grounding):
         self.refused: set[str] = set()
         self.overtime = 0
         self.cycled = -1
-        if self.chosen < len(self.ranked) * ROUNDS:
-            self.analogy, case = self.ranked[self.chosen % len(self.ranked)]
+        if self.round < len(self.ranked) * ROUNDS:
+            self.analogy, case = self.ranked[self.round % len(self.ranked)]
             self.use(case)
         else:
             self.use(EMPTY)
@@ -106,7 +106,7 @@ class Player(Grounding):
             return
         step = self.case.plan[self.at]
         self.bound.update(intent.bound)
-        self.done.add(self.at)
+        self.steps_done.add(self.at)
         self.sites.setdefault(step.place, self.world.place)
         if describes(text):
             self.world.see(text)
@@ -138,20 +138,20 @@ class Player(Grounding):
         options = choices(self.last)
         if not options:
             return None
-        wanted = set(words(self.wish.action)) if self.wish else set()
-        best = max(options, key=lambda o: (len(wanted & set(words(o[1]))) - 0.1 * len(words(o[1])), -int(o[0])))
+        wish_words = set(words(self.wish.action)) if self.wish else set()
+        best = max(options, key=lambda o: (len(wish_words & set(words(o[1]))) - 0.1 * len(words(o[1])), -int(o[0])))
         return Intent(best[0], "answer", bound=self.wish.bound if self.wish else ())
 
     def _follow(self) -> Intent | None:
-        while self.chosen < len(self.ranked) * ROUNDS:
+        while self.round < len(self.ranked) * ROUNDS:
             while self.at < len(self.case.plan):
                 if intent := self._step(self.case.plan[self.at]):
                     return intent
                 self._advance()
-            succeeded = 2 * len(self.done) >= len(self.case.plan)
+            succeeded = 2 * len(self.steps_done) >= len(self.case.plan)
             if succeeded and self._again():
                 continue
-            self.chosen = len(self.ranked) * ROUNDS if succeeded else self.chosen + 1
+            self.round = len(self.ranked) * ROUNDS if succeeded else self.round + 1
             self._begin_case()
         return None
 
@@ -191,8 +191,8 @@ class Player(Grounding):
         if isinstance(deciding, Intent):
             return deciding
         action = fill(step.act.template, deciding)
-        if self.chosen and action in self.worked and sum(s.act == step.act for s in self.case.plan) == 1:
-            self.done.add(self.at)  # done in an earlier round
+        if self.round and action in self.worked and sum(s.act == step.act for s in self.case.plan) == 1:
+            self.steps_done.add(self.at)  # done in an earlier round
             return None
         if action in self.refused:
             return self._other_way(step, deciding)
@@ -200,17 +200,17 @@ class Player(Grounding):
 
     def _place_values(self, step: CaseStep) -> tuple[list[str], str] | Intent | None:
         """The present values of a step, and where to do it. Things first: where they lie tells which place is meant."""
-        taken = set(self.bound.values())
+        in_use = set(self.bound.values())
         values: dict[int, str] = {}
         place: str | None = None
         for i, (old, core) in enumerate(zip(step.act.values, step.cores, strict=True)):
             if self.is_place(old):
                 continue
-            now = self.ground(old, core, step, taken)
+            now = self.ground(old, core, step, in_use)
             if not isinstance(now, Found):
                 return now
             values[i] = now.value
-            taken.add(now.value)
+            in_use.add(now.value)
             place = place or now.place
         for i, old in enumerate(step.act.values):
             if i not in values:
@@ -227,21 +227,21 @@ class Player(Grounding):
 
     def _by_name(self, step: CaseStep) -> CaseStep:
         """A step that spoke of the instruction's thing by another name ("substance in pot") as one that names it."""
-        told = [key for key in self.analogy.told if mentions(step.after, key) and not mentions(step.act.text, key)]
-        if len(step.act.values) != 1 or not told or len(words(step.after)) > 6 or mentions(step.after, step.cores[0]):
+        keys = [key for key in self.analogy.changed if mentions(step.after, key) and not mentions(step.act.text, key)]
+        if len(step.act.values) != 1 or not keys or len(words(step.after)) > 6 or mentions(step.after, step.cores[0]):
             return step
-        act = read_act(fill(step.act.template, told[:1]), self.templates)
-        return CaseStep(act, step.place, (told[0],), step.after, step.scene) if act.template == step.act.template else step
+        act = read_act(fill(step.act.template, keys[:1]), self.templates)
+        return CaseStep(act, step.place, (keys[0],), step.after, step.scene) if act.template == step.act.template else step
 
     def _choose(self, step: CaseStep, values: list[str]) -> list[str] | Intent:
         """Where the instruction gives alternatives, the value that belongs to the one that holds; or a look, to decide."""
         options = alternatives(self.instruction)
         for i, value in enumerate(values):
-            mine = chosen(options, value)
+            mine = alternative_of(options, value)
             if mine is None:
                 continue
             holds = [None if self.reading is None else option.holds(self.reading) for option in options]
-            was = chosen(alternatives(self.case.instruction), step.cores[i] or step.act.values[i])
+            was = alternative_of(alternatives(self.case.instruction), step.cores[i] or step.act.values[i])
             if True in holds:
                 values[i] = other(options, mine, value, holds.index(True))
             elif None in holds and step.scene and len(options) == 2 and was is not None:

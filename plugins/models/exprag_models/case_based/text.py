@@ -34,15 +34,15 @@ def words(text: str) -> list[str]:
 
 def mentions(text: str, name: str) -> bool:
     """Whether a name stands in a text, word by word."""
-    wanted = plain(name)
-    return bool(wanted.strip()) and wanted in plain(text)
+    words_of_name = plain(name)
+    return bool(words_of_name.strip()) and words_of_name in plain(text)
 
 
 @lru_cache(maxsize=1024)
 def phrases(text: str) -> tuple[str, ...]:
     """The short phrases between punctuation and linking words, in order, without doubles: what may be a name."""
-    found = (plain(part).strip() for part in _BREAK.split(text))
-    return tuple(dict.fromkeys(part for part in found if part and len(part.split()) <= 6))
+    pieces = (plain(part).strip() for part in _BREAK.split(text))
+    return tuple(dict.fromkeys(part for part in pieces if part and len(part.split()) <= 6))
 
 
 @lru_cache(maxsize=1024)
@@ -71,19 +71,19 @@ def refuses(text: str) -> bool:
 
 def choices(text: str) -> list[tuple[str, str]]:
     """The numbered options of a question ("0: take the cup\\n1: take the mug"); empty if it is none."""
-    found = _QUESTION.findall(text)
-    return found if len(found) > 1 else []
+    options = _QUESTION.findall(text)
+    return options if len(options) > 1 else []
 
 
 def closed(text: str, name: str) -> bool | None:
     """Whether a text says of a name that it is closed (True) or open (False); None if it says neither."""
-    wanted = plain(name)
+    words_of_name = plain(name)
     for line in re.split(r"[\n.]|(?<=\)),?", text):
-        if wanted in plain(line):
-            said = plain(line)
-            if " closed " in said:
+        if words_of_name in plain(line):
+            sentence = plain(line)
+            if " closed " in sentence:
                 return True
-            if " open " in said:
+            if " open " in sentence:
                 return False
     return None
 

@@ -18,10 +18,9 @@ class World:
 
     def __init__(self, cases: list[Case]) -> None:
         self.cases = cases
-        known = [act.place for case in cases for act in case.moves]
-        self.known = dict.fromkeys(known)
-        self.kinds = {kind(name) for name in known if has_number(name)}
-        self.named = {name for name in known if not has_number(name)}
+        places = [act.place for case in cases for act in case.moves]
+        self.kinds = {kind(name) for name in places if has_number(name)}
+        self.named = {name for name in places if not has_number(name)}
         self.titles = tuple(dict.fromkeys(title for case in cases for title in titles(case.texts)))
         self.leads = self._leads()
         self.place = ""
@@ -41,15 +40,15 @@ class World:
 
     def _leads(self) -> tuple[str, ...]:
         """What stands before names of places in texts, whichever the place: "door to "."""
-        found: dict[str, set[str]] = {}
+        names_by_lead: dict[str, set[str]] = {}
         for case in self.cases:
             for text in case.texts.values():
                 for phrase in phrases(text):
                     for name in self.named:
                         if phrase.endswith(" " + name):
-                            found.setdefault(phrase[: -len(name)], set()).add(name)
-        most = max((len(names) for names in found.values()), default=0)
-        return tuple(lead for lead, names in found.items() if lead not in self.titles and 2 * len(names) > most)
+                            names_by_lead.setdefault(phrase[: -len(name)], set()).add(name)
+        most = max((len(names) for names in names_by_lead.values()), default=0)
+        return tuple(lead for lead, names in names_by_lead.items() if lead not in self.titles and 2 * len(names) > most)
 
     def begin(self, text: str) -> None:
         self.place = title_of(text, self.titles) or next((n for n in self.named if head_of(text).endswith(" " + n)), "")
@@ -78,15 +77,15 @@ class World:
 
     def exits(self, text: str) -> list[str]:
         """Names of places that a text speaks of."""
-        found: dict[str, None] = {}
+        names: dict[str, None] = {}
         if self.kinds:
             for sentence in re.split(r"\n|\. ", text):
                 there = numbered(sentence)
                 many = len(there) > 2 and any(kind(name) in self.kinds for name in there if name != self.place)
-                found.update(dict.fromkeys(name for name in there if many or kind(name) in self.kinds))
+                names.update(dict.fromkeys(name for name in there if many or kind(name) in self.kinds))
         for phrase in phrases(text) if self.leads else ():
-            found.update(dict.fromkeys(phrase[len(lead) :] for lead in self.leads if phrase.startswith(lead)))
-        return list(found)
+            names.update(dict.fromkeys(phrase[len(lead) :] for lead in self.leads if phrase.startswith(lead)))
+        return list(names)
 
     def way(self, goal: str) -> str | None:
         """The next place on the way to a place; None where there is no way, or one is there already."""
@@ -119,13 +118,13 @@ class World:
 
     def closed_here(self) -> list[str]:
         """What the description of this place calls closed, ways out aside."""
-        told = [line for line in self.texts.get(self.place, "").splitlines() if " closed " in plain(line)]
-        return [next(iter(phrases(line)), "") for line in told if not self.exits(line)]
+        closed_lines = [line for line in self.texts.get(self.place, "").splitlines() if " closed " in plain(line)]
+        return [next(iter(phrases(line)), "") for line in closed_lines if not self.exits(line)]
 
     def shows(self, name: str) -> bool:
         """Whether something here has all the words of a name, in any order."""
-        wanted = set(words(name))
-        return bool(wanted) and any(wanted <= set(phrase.split()) for phrase in phrases(self.texts.get(self.place, "")))
+        parts = set(words(name))
+        return bool(parts) and any(parts <= set(phrase.split()) for phrase in phrases(self.texts.get(self.place, "")))
 
     def places(self) -> list[str]:
         """Places of which something is known and to which one can go, the present one first."""
