@@ -34,11 +34,11 @@ def options(
     settings: type[Settings], *, only: Collection[str] = (), leave_out: Collection[str] = (), show_defaults: bool = True
 ) -> Any:
     """The options of the fields of `settings` as one parameter of a command: a dict that holds those that were given."""
-    chosen = [field for field in fields(settings) if (not only or field.name in only) and field.name not in leave_out]
+    members = [field for field in fields(settings) if (not only or field.name in only) and field.name not in leave_out]
     groups: dict[str, Group] = {}
-    for field in chosen:
+    for field in members:
         groups.setdefault(field.section, Group(field.section, sort_key=10 + len(groups)))
-    types = {field.name: _parameter(field, groups[field.section], show_defaults) for field in chosen}
+    types = {field.name: _parameter(field, groups[field.section], show_defaults) for field in members}
     return Annotated[TypedDict(f"{settings.__name__}Options", types, total=False), Parameter(name="*")]  # type: ignore[operator]
 
 

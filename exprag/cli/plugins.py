@@ -60,19 +60,19 @@ def _note(source: Registry, component: Component) -> str:
 
 def plugins(*, as_json: Json = False) -> None:
     """List environments, query strategies, selectors, formatters, styles and models, and what is missing for the rest."""
-    found = rows(registry())
+    components = rows(registry())
     if as_json:
-        write_json(found)
+        write_json(components)
         return
-    for kind, group in groupby(found, key=lambda row: row["kind"]):
+    for kind, group in groupby(components, key=lambda row: row["kind"]):
         say(kind.replace("_", " "), "bold")
         table = Table.grid(padding=(0, 2))
         table.add_column(width=0)
-        components = list(group)
-        table.add_column(no_wrap=True, min_width=max(len(plain(row["id"])) for row in components))
+        members = list(group)
+        table.add_column(no_wrap=True, min_width=max(len(plain(row["id"])) for row in members))
         table.add_column(no_wrap=True, overflow="ellipsis")
         problems = []
-        for row in components:
+        for row in members:
             ok = row["status"] == "ok"
             source = "" if row["distribution"] == OWN else f"{row['distribution']} {row['version']}".strip()
             words = ". ".join(filter(None, (source, " ".join(row["description"].split()))))
@@ -81,5 +81,5 @@ def plugins(*, as_json: Json = False) -> None:
         console().print(table)
         for problem in problems:
             say(problem, "yellow")
-    if not found:
+    if not components:
         say("No plugin is loaded (EXPRAG_LOAD_PLUGINS says which ones are).")

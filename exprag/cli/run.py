@@ -44,8 +44,8 @@ def collect(
     values: ExpertOptions = None,
 ) -> int:
     """Play the environment's expert over tasks, and keep the episodes as experience."""
-    chosen = {"split": "train", **(values or {})} if config is None else values
-    code = play(make(RunConfig, chosen, config, allow_code, policy="expert"), out, retry_errors)
+    expert = {"split": "train", **(values or {})} if config is None else values
+    code = play(make(RunConfig, expert, config, allow_code, policy="expert"), out, retry_errors)
     if bank is not None:
         from exprag.bank import Bank
         from exprag.runs import RunDirectory
@@ -65,17 +65,17 @@ def run(
 def tasks(*, config: Config = None, allow_code: AllowCode = False, values: TaskOptions = None) -> None:
     """List the tasks of a split: how many of each type, and their ids."""
     settings = make(RunConfig, values, config, allow_code)
-    chosen = choose_tasks(make_environment(settings), settings)
+    selection = choose_tasks(make_environment(settings), settings)
     counts: dict[str, int] = {}
-    for task in chosen:
+    for task in selection:
         counts[task.type] = counts.get(task.type, 0) + 1
     table = Table(box=None, header_style="bold")
     table.add_column("type")
     table.add_column("tasks", justify="right")
     table.add_column("first")
     for type_, count in counts.items():
-        table.add_row(plain(type_), str(count), plain(next(task.id for task in chosen if task.type == type_)))
-    table.add_row("all", str(len(chosen)), "", style="bold")
+        table.add_row(plain(type_), str(count), plain(next(task.id for task in selection if task.type == type_)))
+    table.add_row("all", str(len(selection)), "", style="bold")
     console().print(table)
 
 

@@ -52,41 +52,41 @@ def test_show_tells_what_was_recalled_thought_earned_and_how_it_ended(bank):
         error=EpisodeError(boundary="model", message="It fell silent."),
     )
     bank.add([episode])
-    shown = run("show", bank.uri, episode.id)
-    assert "\x1b]0" not in shown
-    assert "find [bold]the[/bold]" in shown
-    assert shown.count("memory: abc at step 3, 0.5, rank 1") == 1  # while it stays, it is told once
-    for told in ("Where am I?", "2 > fly not understood · two actions", "3 > take mug reward +0.5"):
-        assert told in shown
-    assert "failure · score 0.25 · error after 3 steps" in shown
-    assert "model: It fell silent." in shown
+    text = run("show", bank.uri, episode.id)
+    assert "\x1b]0" not in text
+    assert "find [bold]the[/bold]" in text
+    assert text.count("memory: abc at step 3, 0.5, rank 1") == 1  # while it stays, it is told once
+    for part in ("Where am I?", "2 > fly not understood · two actions", "3 > take mug reward +0.5"):
+        assert part in text
+    assert "failure · score 0.25 · error after 3 steps" in text
+    assert "model: It fell silent." in text
     assert Trajectory.from_json(run("show", bank.uri, episode.id, "--json")) == episode
 
 
 def test_search_says_why_each_is_there_and_why_others_are_not(bank):
-    asked = json.loads(run("search", bank.uri, "put the book in the shelf", "-k", 2, "--why", "--types", "carry", "--json"))
-    assert [row["choice"] for row in asked["kept"]] == ["rank 1 by similarity", "rank 2 by similarity"]
-    assert {row["type"] for row in asked["kept"]} == {"carry"}
-    reasons = {row["reason"] for row in asked["left_out"]}
+    answer = json.loads(run("search", bank.uri, "put the book in the shelf", "-k", 2, "--why", "--types", "carry", "--json"))
+    assert [row["choice"] for row in answer["kept"]] == ["rank 1 by similarity", "rank 2 by similarity"]
+    assert {row["type"] for row in answer["kept"]} == {"carry"}
+    reasons = {row["reason"] for row in answer["left_out"]}
     assert {"quarantined: nobody has vouched for it", "filter: types"} < reasons
     assert any("2 were asked for" in reason for reason in reasons)
-    assert not {row["id"] for row in asked["kept"]} & {row["id"] for row in asked["left_out"]}
-    found = json.loads(run("search", bank.uri, "put the book in the shelf", "-k", 9, "--quarantined", "--json"))
-    assert len(found) == 8
+    assert not {row["id"] for row in answer["kept"]} & {row["id"] for row in answer["left_out"]}
+    rows = json.loads(run("search", bank.uri, "put the book in the shelf", "-k", 9, "--quarantined", "--json"))
+    assert len(rows) == 8
     table = run("search", bank.uri, "put the book", "--why")
     assert "Near, but left out" in table
 
 
 def test_search_for_a_task_asks_as_its_episode_would(bank):
-    asked = json.loads(run("search", bank.uri, "--task", "toy:Toy:train/1", "-k", 3, "--why", "--json"))
-    assert asked["query"] == Toy().task("train/1").instruction
-    own = [row for row in asked["left_out"] if row["reason"] == "excluded: the task itself"]
+    answer = json.loads(run("search", bank.uri, "--task", "toy:Toy:train/1", "-k", 3, "--why", "--json"))
+    assert answer["query"] == Toy().task("train/1").instruction
+    own = [row for row in answer["left_out"] if row["reason"] == "excluded: the task itself"]
     assert len(own) == 1
-    assert own[0]["instruction"] == asked["query"]
+    assert own[0]["instruction"] == answer["query"]
     assert "toy:train/1 asks (task)" in run("search", bank.uri, "--task", "toy:Toy:train/1")
-    said = json.loads(run("search", bank.uri, "put the key away", "--task", "toy:Toy:train/1", "--why", "--json"))
-    assert said["query"] == "put the key away"
-    assert any(row["reason"] == "excluded: the task itself" for row in said["left_out"])
+    answer = json.loads(run("search", bank.uri, "put the key away", "--task", "toy:Toy:train/1", "--why", "--json"))
+    assert answer["query"] == "put the key away"
+    assert any(row["reason"] == "excluded: the task itself" for row in answer["left_out"])
     wider = json.loads(run("search", bank.uri, "--task", "toy:Toy:train/1", "--exclude-by", "thing", "--why", "--json"))
     assert any(row["reason"] == "excluded: the same thing" for row in wider["left_out"])
     other = json.loads(run("search", bank.uri, "--task", "toy:Toy:train/1", "--index-state", "mismatched", "--why", "--json"))
@@ -95,20 +95,20 @@ def test_search_for_a_task_asks_as_its_episode_would(bank):
 
 
 def test_search_wants_something_to_look_for(bank):
-    for arguments, error, told in (
+    for arguments, error, message in (
         ((), ConfigError, "nothing to look for"),
         (("--task", "toy"), ConfigError, "names no task"),
         (("x", "--search-mode", "vector"), BankError, "lexical"),
         (("x", "--selector", "nobody"), PluginError, "selector"),
     ):
-        with pytest.raises(error, match=told):
+        with pytest.raises(error, match=message):
             run("search", bank.uri, *arguments)
 
 
 def data_of(page: str) -> dict:
-    found = re.search(r'<script type="application/json" id="data">(.*?)</script>', page, re.DOTALL)
-    assert found
-    return json.loads(found[1])
+    match = re.search(r'<script type="application/json" id="data">(.*?)</script>', page, re.DOTALL)
+    assert match
+    return json.loads(match[1])
 
 
 def test_the_map_is_one_page_with_all_that_is_in_the_bank(bank, tmp_path):
@@ -135,13 +135,13 @@ def test_places_are_near_where_keys_are_alike(tmp_path):
     bank = Bank.create(tmp_path / "bank")
     bank.add(made(n, f"{words[kind]} word{n}", kind) for n, kind in enumerate(["warm", "cold"] * 12))
     for method in ("tsne", "pca"):
-        found = map_bank(bank, method=method)
-        kinds = np.array([row["type"] for row in found.rows])
-        warm, cold = found.places[kinds == "warm"], found.places[kinds == "cold"]
+        bank_map = map_bank(bank, method=method)
+        kinds = np.array([row["type"] for row in bank_map.rows])
+        warm, cold = bank_map.places[kinds == "warm"], bank_map.places[kinds == "cold"]
         apart = np.linalg.norm(warm.mean(axis=0) - cold.mean(axis=0))
         assert apart > 2 * max(warm.std(axis=0).max(), cold.std(axis=0).max()), method
-        assert np.array_equal(found.places, map_bank(bank, method=method).places)
-    assert map_data(bank, found)["about"]["method"] == "pca"
+        assert np.array_equal(bank_map.places, map_bank(bank, method=method).places)
+    assert map_data(bank, bank_map)["about"]["method"] == "pca"
 
 
 def test_a_bank_with_vectors_and_equal_keys_is_mapped_too(tmp_path):
@@ -187,8 +187,8 @@ def test_the_map_draws_in_a_browser(bank, tmp_path):
     browser = which("chromium") or which("google-chrome")
     if not browser:
         pytest.skip("no Chromium on this machine")
-    found = map_bank(bank, method="pca")
-    many = type(found)(found.rows * 1250, np.tile(found.places, (1250, 1)), "pca", "task", 20_000)
+    bank_map = map_bank(bank, method="pca")
+    many = type(bank_map)(bank_map.rows * 1250, np.tile(bank_map.places, (1250, 1)), "pca", "task", 20_000)
     page = write_map(tmp_path / "map.html", bank, many)
     flags = [
         "--headless",
@@ -197,9 +197,9 @@ def test_the_map_draws_in_a_browser(bank, tmp_path):
         "--virtual-time-budget=4000",
         f"--user-data-dir={tmp_path / 'profile'}",
     ]
-    shown = subprocess.run([browser, *flags, "--dump-dom", page.as_uri()], capture_output=True, text=True, timeout=120).stdout
-    assert "10,000 of 10,000 trajectories (a sample of 20,000)" in shown
-    assert '<span class="n">5,000</span>' in shown
+    text = subprocess.run([browser, *flags, "--dump-dom", page.as_uri()], capture_output=True, text=True, timeout=120).stdout
+    assert "10,000 of 10,000 trajectories (a sample of 20,000)" in text
+    assert '<span class="n">5,000</span>' in text
 
 
 def test_documents_from_files_to_an_answer(tmp_path):

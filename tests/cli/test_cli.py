@@ -30,15 +30,15 @@ def test_plugins_are_listed_for_machines_and_people(tmp_path: Path) -> None:
 
 
 def test_doctor_checks_the_core(tmp_path: Path) -> None:
-    done = exprag("doctor", "--json", cwd=tmp_path)
-    assert done.returncode == 0, done.stdout
-    checks = {row["name"]: row for row in json.loads(done.stdout)}
+    outcome = exprag("doctor", "--json", cwd=tmp_path)
+    assert outcome.returncode == 0, outcome.stdout
+    checks = {row["name"]: row for row in json.loads(outcome.stdout)}
     assert checks["bank"]["ok"]
     assert checks["langgraph"]["ok"]
 
 
 @pytest.mark.parametrize(
-    ("args", "said"),
+    ("args", "message"),
     [
         (["run", "-o", "r"], "Give --env NAME"),
         (["run", "-e", "nowhere", "-o", "r"], "no environment 'nowhere'"),
@@ -55,11 +55,11 @@ def test_doctor_checks_the_core(tmp_path: Path) -> None:
         (["validate", "env", "nowhere"], "nowhere"),
     ],
 )
-def test_bad_input_is_told_without_a_traceback(args: list[str], said: str, tmp_path: Path) -> None:
-    done = exprag(*args, cwd=tmp_path)
-    assert done.returncode != 0
-    assert "Traceback" not in done.stderr + done.stdout
-    assert said in " ".join((done.stderr + done.stdout).split())
+def test_bad_input_is_told_without_a_traceback(args: list[str], message: str, tmp_path: Path) -> None:
+    outcome = exprag(*args, cwd=tmp_path)
+    assert outcome.returncode != 0
+    assert "Traceback" not in outcome.stderr + outcome.stdout
+    assert message in " ".join((outcome.stderr + outcome.stdout).split())
     assert not (tmp_path / "r" / "episodes.jsonl").exists()
 
 
@@ -72,9 +72,9 @@ def test_tasks_are_counted_by_type(tmp_path: Path) -> None:
 
 
 def test_validate_passes_the_toy_and_fails_a_broken_one(tmp_path: Path) -> None:
-    done = exprag("validate", "env", "toy:Toy", "--json", cwd=tmp_path)
-    assert done.returncode == 0, done.stderr
-    assert all(row["passed"] is not False for row in json.loads(done.stdout))
+    outcome = exprag("validate", "env", "toy:Toy", "--json", cwd=tmp_path)
+    assert outcome.returncode == 0, outcome.stderr
+    assert all(row["passed"] is not False for row in json.loads(outcome.stdout))
     broken = exprag("validate", "env", "toy:Toy", "--set", "die_at=0", cwd=tmp_path)
     assert broken.returncode == 1
     assert "The toy died" in broken.stdout
@@ -83,9 +83,9 @@ def test_validate_passes_the_toy_and_fails_a_broken_one(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_the_demo_from_end_to_end(tmp_path: Path) -> None:
     args = ("demo", "-e", "toy:Toy", "-o", "d", "--train-per-type", "4", "--test-per-type", "4", "--workers", "2")
-    done = exprag(*args, cwd=tmp_path)
-    assert done.returncode == 0, done.stderr
-    assert "memory − no-memory" in done.stdout
+    outcome = exprag(*args, cwd=tmp_path)
+    assert outcome.returncode == 0, outcome.stderr
+    assert "memory − no-memory" in outcome.stdout
     assert "test/0" in (tmp_path / "d" / "report.html").read_text(encoding="utf-8")
     with_memory = list(read_jsonl(tmp_path / "d" / "memory" / "episodes.jsonl"))
     assert len(with_memory) == 8

@@ -23,6 +23,8 @@ class Loud:
     def register_formatters(self):
         print("hello from a hook")
         return []
+
+plugin = Loud()
 """
 
 
@@ -37,25 +39,24 @@ def loud_plugin(folder: Path) -> Path:
     info = folder / "loud-1.0.dist-info"
     info.mkdir(parents=True)
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: loud\nVersion: 1.0\n")
-    (info / "entry_points.txt").write_text("[exprag]\nloud = loud:Loud\n")
+    (info / "entry_points.txt").write_text("[exprag]\nloud = loud:plugin\n")
     (folder / "loud.py").write_text(LOUD)
     return folder
 
 
 @pytest.mark.parametrize("line", ["plugins --json", "validate formatter chat_json --json", "doctor --json"])
 def test_what_a_plugin_prints_does_not_spoil_json(line: str, tmp_path: Path) -> None:
-    done = process(*line.split(), cwd=tmp_path, PYTHONPATH=str(loud_plugin(tmp_path / "site")))
-    assert done.returncode == 0, done.stderr
-    assert json.loads(done.stdout)
-    assert "hello from a plugin" in done.stderr
-    assert "hello from its child" in done.stderr
-    plain = process("plugins", cwd=tmp_path, PYTHONPATH=str(tmp_path / "site"))
-    assert "hello from a plugin" in plain.stdout
+    outcome = process(*line.split(), cwd=tmp_path, PYTHONPATH=str(loud_plugin(tmp_path / "site")))
+    assert outcome.returncode == 0, outcome.stderr
+    assert json.loads(outcome.stdout)
+    assert "hello from a plugin" in outcome.stderr
+    assert "hello from its child" in outcome.stderr
+    assert "hello from a hook" in outcome.stderr
 
 
 def test_plugins_fit_80_columns_with_whole_ids() -> None:
-    done = exprag("plugins", env={"COLUMNS": "80"})
-    lines = done.stdout.splitlines()
+    outcome = exprag("plugins", env={"COLUMNS": "80"})
+    lines = outcome.stdout.splitlines()
     rows = json.loads(exprag("plugins", "--json").stdout)
     for row in rows:
         beginnings = [line for line in lines if line.strip().split("  ")[0] == row["id"]]
@@ -67,32 +68,32 @@ def test_plugins_fit_80_columns_with_whole_ids() -> None:
 def test_names_are_no_markup_and_no_escapes(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     component = Component("formatter", "evil[red]\x1b]0;x\x07", "json:loads", "mal\x1b[31m", description="a\nb[/bold]\x1b[2J")
     monkeypatch.setattr(registry(), "components", [*registry().components, component])
-    shown = exprag("plugins").stdout
-    assert "evil[red]" in shown
-    assert "a b[/bold]" in shown
-    assert "\x1b" not in shown
+    text = exprag("plugins").stdout
+    assert "evil[red]" in text
+    assert "a b[/bold]" in text
+    assert "\x1b" not in text
     run = ("run", "-e", "toy:Toy", "--limit", "1", "--max-steps", "1", "--workers", "0", "--name", "\x1b[31mred[/x]")
-    done = exprag(*run, "-o", tmp_path / "r[bold]\x1b[1m")
-    assert done.exit_code == 0, done.output
+    outcome = exprag(*run, "-o", tmp_path / "r[bold]\x1b[1m")
+    assert outcome.exit_code == 0, outcome.output
     report = exprag("report", tmp_path / "r[bold]\x1b[1m")
     assert report.exit_code == 0, report.output
     error = exprag("report", tmp_path / "\x1b[31mnone")
-    for text in (done.output, report.output, error.output):
-        assert "\x1b" not in text
-    assert "r[bold]" in done.stdout
+    for output in (outcome.output, report.output, error.output):
+        assert "\x1b" not in output
+    assert "r[bold]" in outcome.stdout
     assert "none" in error.stderr
 
 
 def test_a_reader_that_has_enough_is_no_error(tmp_path: Path) -> None:
     line = f"{sys.executable} -m exprag plugins | true; echo ${{PIPESTATUS[0]}}"
-    done = subprocess.run(["bash", "-c", line], cwd=tmp_path, capture_output=True, text=True, timeout=300)
-    assert "Traceback" not in done.stderr
-    assert done.stdout.strip() in ("0", "1")
+    outcome = subprocess.run(["bash", "-c", line], cwd=tmp_path, capture_output=True, text=True, timeout=300)
+    assert "Traceback" not in outcome.stderr
+    assert outcome.stdout.strip() in ("0", "1")
 
 
 def test_completion_is_installed_for_a_shell(tmp_path: Path) -> None:
-    done = process("--install-completion", "--shell", "bash", "--output", "exprag.bash", cwd=tmp_path, HOME=str(tmp_path))
-    assert done.returncode == 0, done.stderr
+    outcome = process("--install-completion", "--shell", "bash", "--output", "exprag.bash", cwd=tmp_path, HOME=str(tmp_path))
+    assert outcome.returncode == 0, outcome.stderr
     script = (tmp_path / "exprag.bash").read_text()
     assert "--index-state" in script
     assert "mismatched" in script
@@ -101,9 +102,9 @@ def test_completion_is_installed_for_a_shell(tmp_path: Path) -> None:
 def test_help_imports_no_command(tmp_path: Path) -> None:
     """What makes `exprag --help` quick: nothing of a command is imported, nor anything that takes long."""
     code = "import sys; from exprag.cli.main import call; call(['--help']); print(*sys.modules, file=sys.stderr)"
-    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, timeout=300)
-    assert done.returncode == 0, done.stderr
-    modules = set(done.stderr.split())
+    outcome = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, timeout=300)
+    assert outcome.returncode == 0, outcome.stderr
+    modules = set(outcome.stderr.split())
     heavy = {"numpy", "lancedb", "pyarrow", "langchain_core", "langgraph", "torch", "transformers", "scipy", "jinja2"}
     assert not modules & heavy
     assert {name for name in modules if name.startswith("exprag.cli.")} <= {"exprag.cli.main", "exprag.cli.failures"}

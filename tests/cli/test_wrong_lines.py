@@ -53,12 +53,12 @@ def test_random_wrong_lines_are_refused_without_a_traceback(seed: int, tmp_path:
         line = wrong_line(rng)
         if "--help" in line or "--version" in line:
             continue
-        done = exprag(*line)
-        assert done.exit_code in (1, 2), line
-        assert done.stderr.strip(), line
-        assert "Traceback" not in done.output, line
-        assert "unexpected:" not in done.output, (line, done.stderr)
-        assert "\x1b" not in done.output, line
+        outcome = exprag(*line)
+        assert outcome.exit_code in (1, 2), line
+        assert outcome.stderr.strip(), line
+        assert "Traceback" not in outcome.output, line
+        assert "unexpected:" not in outcome.output, (line, outcome.stderr)
+        assert "\x1b" not in outcome.output, line
     assert not list(tmp_path.iterdir())
 
 
@@ -86,11 +86,11 @@ def test_random_wrong_lines_are_refused_without_a_traceback(seed: int, tmp_path:
     ],
 )
 def test_a_line_that_does_not_parse_is_exit_code_2(line: list[str], message: str) -> None:
-    done = exprag(*line)
-    assert done.exit_code == 2
-    assert message in " ".join(done.stderr.split())
-    assert "--help lists" in done.stderr
-    assert done.stdout == ""
+    outcome = exprag(*line)
+    assert outcome.exit_code == 2
+    assert message in " ".join(outcome.stderr.split())
+    assert "--help lists" in outcome.stderr
+    assert outcome.stdout == ""
 
 
 def test_places_that_will_not_do_are_named(tmp_path: Path) -> None:
@@ -108,8 +108,8 @@ def test_places_that_will_not_do_are_named(tmp_path: Path) -> None:
         ([*run, "-o", "r", "--config", "."], "directory"),
         (["data", "build", "afile", "-k", "0", "-o", "afile/rows.jsonl"], "afile"),
     ):
-        done = exprag(*line)
-        assert done.exit_code == 1, line
-        assert message in done.stderr, line
-        assert "unexpected" not in done.stderr, done.stderr
-        assert len(done.stderr.strip().splitlines()) <= 2, done.stderr
+        outcome = exprag(*line)
+        assert outcome.exit_code == 1, line
+        assert message in outcome.stderr, line
+        assert "unexpected" not in outcome.stderr, outcome.stderr
+        assert len(outcome.stderr.strip().splitlines()) <= 2, outcome.stderr
