@@ -13,10 +13,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
+from inspect import isbuiltin
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from exprag.errors import ConfigError
+from exprag.errors import ConfigError, boundary
 from exprag.files import append_line
 from exprag.plugins import resolve
 from exprag.runs.config import RunConfig
@@ -83,13 +84,12 @@ class Learner:
 def _rule(path: str | None) -> Callable[[Trajectory], object] | None:
     if path is None:
         return None
-    try:
-        return resolve(path)
-    except Exception as error:
-        raise ConfigError(
-            f"The rule {path!r} could not be imported: {type(error).__name__}: {error}.",
-            cure="Give module:function; the function takes a Trajectory and says whether it may enter the bank.",
-        ) from error
+    cure = "Give module:function; the function takes a Trajectory and says whether it may enter the bank."
+    with boundary(ConfigError, f"The rule {path!r} could not be imported", cure=cure):
+        rule = resolve(path)
+    if not callable(rule) or isbuiltin(rule):
+        raise ConfigError(f"The rule {path!r} is a {type(rule).__name__}, not a function of yours.", cure=cure)
+    return rule
 
 
 def _own_bank(config: RunConfig, place: Path) -> Bank:
