@@ -1,10 +1,10 @@
 """Errands: play in ALFWorld's train rooms that has nothing to do with the goals of its games, to make a base model from.
 
-An errand is drawn at random: look for an object, do nothing, one or two things with it, leave it somewhere. What it is called
+An errand is drawn at random: look for an object, do nothing, one or two things with it, leave it somewhere. Its goal sentence
 is drawn too, from one set of sentences for all errands, so that a sentence tells which object and which place are meant
-and nothing of what is to be done: "cool some {object} and put it in {place}" may mean to heat it and look at it. Only
+and nothing about the action: "cool some {object} and put it in {place}" may mean to heat it and look at it. Only
 the errands in the memory block show what it means this time. So a model of errands speaks the language of the rooms, can
-look for things, and can do as its memory does; it cannot know what the games mean by their goals.
+look for things, and can imitate its memory; it cannot know what the games mean by their goals.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ class Kind:
 
 @dataclass(frozen=True)
 class Errand:
-    """One errand that was played. `slips` are the numbers of the steps that were of no use, not to be imitated."""
+    """One errand that was played. `slips` are the numbers of the useless steps, which are not to be imitated."""
 
     kind: Kind
     object: str
@@ -65,12 +65,12 @@ class Errand:
 
     def called(self, sentence: str, number: int) -> Trajectory:
         """Its trajectory under a name: the sentence stands in task and opening as a game's goal does."""
-        told = self.trajectory
+        original = self.trajectory
         instruction = sentence.format(object=self.object, place=self.place)
-        opening = told.steps[0].observation.partition(_GOAL)[0] + _GOAL + instruction
-        task = told.task.model_copy(update={"id": f"errand/{number}", "instruction": instruction})
-        steps = (told.steps[0].model_copy(update={"observation": opening}), *told.steps[1:])
-        return told.model_copy(update={"task": task, "steps": steps})
+        opening = original.steps[0].observation.partition(_GOAL)[0] + _GOAL + instruction
+        task = original.task.model_copy(update={"id": f"errand/{number}", "instruction": instruction})
+        steps = (original.steps[0].model_copy(update={"observation": opening}), *original.steps[1:])
+        return original.model_copy(update={"task": task, "steps": steps})
 
 
 def draw_kind(rng: random.Random) -> Kind:
@@ -83,17 +83,17 @@ def draw_kind(rng: random.Random) -> Kind:
 
 @dataclass
 class Room:
-    """A game that is being walked through: what was seen where, what is held, what was opened."""
+    """A game that is being walked through: which things lie where, what is carried, which places are open."""
 
     environment: TextEnvironment
     task: Task
     rng: random.Random
     slips_allowed: bool = True
     here: str = ""
-    held: str = ""
-    seen: dict[str, list[str]] = field(default_factory=dict)  # place → things
+    hand: str = ""  # the thing that is carried
+    things: dict[str, list[str]] = field(default_factory=dict)  # of each place that was looked at
     open: dict[str, bool] = field(default_factory=dict)  # of places that have a door
-    done: set[str] = field(default_factory=set)  # put where they belong
+    in_place: set[str] = field(default_factory=set)  # put where they belong
     steps: list[Step] = field(default_factory=list)
     slips: set[int] = field(default_factory=set)
 
@@ -107,7 +107,7 @@ class Room:
         return [place for place in reversed(self.places) if _kind(place) in kinds]
 
     def act(self, action: str) -> bool:
-        """Play an action; before it, now and then, one of no use. True if the action itself was played and understood."""
+        """Play an action, or now and then a useless one instead. True if the action itself was played and understood."""
         if self.slips_allowed and self.rng.random() < SLIPS:
             self.slips.add(len(self.steps))
             near = [f"examine {self.here}", f"take {self.rng.choice(_ANYTHING)} 1 from {self.here}"] if self.here else []
@@ -130,17 +130,17 @@ class Room:
         if verb in ("open", "close"):
             self.open[self.here] = verb == "open"
         if verb == "take":
-            self.held = " ".join(words[:2])
-            self.seen[self.here].remove(self.held)
+            self.hand = " ".join(words[:2])
+            self.things[self.here].remove(self.hand)
         if verb == "move":
-            self.seen.setdefault(self.here, []).append(self.held)
-            self.done.add(self.held)
-            self.held = ""
+            self.things.setdefault(self.here, []).append(self.hand)
+            self.in_place.add(self.hand)
+            self.hand = ""
         if "closed" in self.observation:
             self.open[self.here] = False
         elif self.here and verb in ("go", "open") and "you see" in self.observation:
-            listed = self.observation.rpartition("you see")[2]
-            self.seen[self.here] = [f"{kind} {number}" for kind, number in _NAME.findall(listed)]
+            listing = self.observation.rpartition("you see")[2]
+            self.things[self.here] = [f"{kind} {number}" for kind, number in _NAME.findall(listing)]
             if verb == "go" and "is open" in self.observation:
                 self.open[self.here] = True
         return True
@@ -162,32 +162,33 @@ def play(room: Room, kind: Kind, thing: str, place: str, likely: frozenset[str])
                 return None
         elif not _leave(room, place, put=kind.ending == "put"):
             return None
-    end = {"task": room.task.model_copy(update={"type": "errand"}), "final_observation": room.observation, "success": True}
-    return Errand(kind, thing, place, Trajectory(steps=tuple(room.steps), **end), frozenset(room.slips))
+    task = room.task.model_copy(update={"type": "errand"})
+    trajectory = Trajectory(task=task, steps=tuple(room.steps), final_observation=room.observation, success=True)
+    return Errand(kind, thing, place, trajectory, frozenset(room.slips))
 
 
 def _fetch(room: Room, thing: str, likely: frozenset[str]) -> bool:
     while len(room.steps) < LIMIT:
-        lies = _known(room, thing)
-        if lies and lies[0][0] == room.here and room.open.get(room.here, True):
-            if room.act(f"take {lies[0][1]} from {room.here}"):
+        pairs = _places_of(room, thing)
+        if pairs and pairs[0][0] == room.here and room.open.get(room.here, True):
+            if room.act(f"take {pairs[0][1]} from {room.here}"):
                 return True
-        elif not _search(room, [lies[0][0]] if lies else [], likely):
+        elif not _search(room, [pairs[0][0]] if pairs else [], likely):
             return False
     return False
 
 
-def _known(room: Room, kind: str) -> list[tuple[str, str]]:
-    """(place, name) of what was seen of a kind and is still to be had, what is here first."""
-    lies = [(place, name) for place, names in room.seen.items() for name in names if _kind(name) == kind]
-    return sorted((found for found in lies if found[1] not in room.done), key=lambda found: found[0] != room.here)
+def _places_of(room: Room, kind: str) -> list[tuple[str, str]]:
+    """(place, name) of the things of a kind that were seen and are not in place yet; those here come first."""
+    pairs = [(place, name) for place, names in room.things.items() for name in names if _kind(name) == kind]
+    return sorted((pair for pair in pairs if pair[1] not in room.in_place), key=lambda pair: pair[0] != room.here)
 
 
-def _search(room: Room, known: list[str], likely: frozenset[str]) -> bool:
-    """One step nearer to a known place, else to the next one that was not looked at."""
-    new = [place for place in reversed(room.places) if place not in room.seen]
+def _search(room: Room, places: list[str], likely: frozenset[str]) -> bool:
+    """One step nearer to one of the places; without any, to the next place that was not looked at."""
+    new = [place for place in reversed(room.places) if place not in room.things]
     new.sort(key=lambda place: _kind(place) not in likely)
-    goals = known or new
+    goals = places or new
     if not goals:
         return False
     if room.here in goals and not room.open.get(room.here, True):
@@ -211,11 +212,11 @@ def _do(room: Room, verb: str) -> bool:
     if verb == "inventory":
         return room._play(verb)
     if verb == "examine":
-        return room._play(f"examine {room.held}")
+        return room._play(f"examine {room.hand}")
     while len(room.steps) < LIMIT:
         if not _reach(room, room.of(STATIONS[verb])):
             return False
-        action = f"{verb} {room.held} with {room.here}"
+        action = f"{verb} {room.hand} with {room.here}"
         if action not in (room.environment.admissible_actions() or ()):
             return False
         if room.act(action):
@@ -232,7 +233,7 @@ def _leave(room: Room, place: str, *, put: bool) -> bool:
         if not room.open.get(room.here, True):
             room.act(f"open {room.here}")
             continue
-        action = f"move {room.held} to {room.here}"
+        action = f"move {room.hand} to {room.here}"
         if action not in (room.environment.admissible_actions() or ()):
             return False
         if room.act(action):
@@ -242,11 +243,11 @@ def _leave(room: Room, place: str, *, put: bool) -> bool:
 
 def _light(room: Room, lamp: str, likely: frozenset[str]) -> bool:
     while len(room.steps) < LIMIT:
-        lies = _known(room, lamp)
-        if lies and lies[0][0] == room.here and room.open.get(room.here, True):
-            if room.act(f"use {lies[0][1]}"):
+        pairs = _places_of(room, lamp)
+        if pairs and pairs[0][0] == room.here and room.open.get(room.here, True):
+            if room.act(f"use {pairs[0][1]}"):
                 return True
-        elif not _search(room, [lies[0][0]] if lies else [], likely):
+        elif not _search(room, [pairs[0][0]] if pairs else [], likely):
             return False
     return False
 
@@ -258,7 +259,7 @@ def scout(environment: TextEnvironment, task: Task) -> dict[str, list[str]]:
         room._play(f"go to {place}")
         if not room.open.get(room.here, True):
             room._play(f"open {room.here}")
-    return room.seen
+    return room.things
 
 
 def errands(environment: TextEnvironment, tasks: Sequence[Task], per_room: int, seed: int) -> Iterator[list[Errand]]:
@@ -266,12 +267,12 @@ def errands(environment: TextEnvironment, tasks: Sequence[Task], per_room: int, 
     rng = random.Random(seed)
     rooms = {task.id: scout(environment, task) for task in tasks}
     holders: dict[str, set[str]] = defaultdict(set)
-    for places in rooms.values():
-        for place, names in places.items():
+    for contents in rooms.values():
+        for place, names in contents.items():
             for name in names:
                 holders[_kind(name)].add(_kind(place))
     for task in tasks:
-        played: list[Errand] = []
+        batch: list[Errand] = []
         counts: dict[str, int] = defaultdict(int)
         for names in rooms[task.id].values():
             for name in names:
@@ -279,16 +280,16 @@ def errands(environment: TextEnvironment, tasks: Sequence[Task], per_room: int, 
         for _ in range(4 * per_room):
             kind = draw_kind(rng)
             things = [name for name, count in counts.items() if count >= kind.times and name not in LAMPS]
-            lit = kind.ending == "light"
-            places = [lamp for lamp in LAMPS if lamp in counts] if lit else sorted({*map(_kind, rooms[task.id])})
+            lamps = [lamp for lamp in LAMPS if lamp in counts]
+            places = lamps if kind.ending == "light" else sorted({*map(_kind, rooms[task.id])})
             if things and places:
                 thing, place = rng.choice(sorted(things)), rng.choice(places)
-                found = play(Room(environment, task, rng), kind, thing, place, frozenset(holders[thing]))
-                if found and len(found.trajectory.steps) <= LIMIT:
-                    played.append(found)
-            if len(played) == per_room:
+                errand = play(Room(environment, task, rng), kind, thing, place, frozenset(holders[thing]))
+                if errand and len(errand.trajectory.steps) <= LIMIT:
+                    batch.append(errand)
+            if len(batch) == per_room:
                 break
-        yield played
+        yield batch
 
 
 def _after(place: str) -> str:

@@ -1,4 +1,4 @@
-"""What `it_learns` found: tables from the runs, a picture of success and losses, pages to read the episodes in."""
+"""The report of `it_learns`: tables from the runs, a picture of success and losses, pages to read the episodes in."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ def write_report(out: Path, names: Sequence[str], times: Mapping[str, float]) ->
     losses = {log.parts[-3]: _losses(log) for log in logs}
     text = _markdown(reports, losses, times)
     (out / "results.md").write_text(text, encoding="utf-8")
-    told = {
+    results = {
         "arms": {half: {run.name: _figures(reports, half, run.name) for run in runs} for half, runs in halves.items()},
         "losses": losses,
         "seconds": dict(times),
     }
-    (out / "results.json").write_text(json.dumps(told, indent=2) + "\n", encoding="utf-8")
+    (out / "results.json").write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
     _draw(out / "results.png", reports, losses)
     for half, runs in halves.items():
         if runs:
@@ -54,21 +54,21 @@ def _losses(log: Path) -> Losses:
 
 def _figures(reports: Reports, half: str, name: str) -> dict[str, Any]:
     """Solved of n with the interval, and the paired differences with the baselines, in success rates."""
-    found: dict[str, Any] = {}
+    figures: dict[str, Any] = {}
     for (where, baseline), report in reports.items():
         if where != half:
             continue
         total = next(arm.total for arm in report.arms if arm.name == name)
         interval = total.interval
         assert interval is not None
-        found |= {"n": total.n, "solved": total.solved, "success": total.success, "low": interval.low, "high": interval.high}
-        found |= {"steps": total.steps, "types": {t: [m.solved, m.n] for t, m in _types(report, name).items()}}
+        figures |= {"n": total.n, "solved": total.solved, "success": total.success, "low": interval.low, "high": interval.high}
+        figures |= {"steps": total.steps, "types": {t: [m.solved, m.n] for t, m in _types(report, name).items()}}
         for comparison in report.comparisons:
             if comparison.arm == name:
                 gap = comparison.total.success
                 assert gap.interval is not None
-                found[f"minus {baseline}"] = {"points": gap.estimate, "low": gap.interval.low, "high": gap.interval.high}
-    return found
+                figures[f"minus {baseline}"] = {"points": gap.estimate, "low": gap.interval.low, "high": gap.interval.high}
+    return figures
 
 
 def _types(report: Report, name: str) -> Mapping[str, Any]:
@@ -82,9 +82,10 @@ def _markdown(reports: Reports, losses: Mapping[str, Losses], times: Mapping[str
         lines += ["| arm | solved | success [95 %] | − base | − lora |", "|---|---|---|---|---|"]
         report = next(report for (where, _), report in reports.items() if where == half)
         for arm in report.arms:
-            told = _figures(reports, half, arm.name)
-            rate = f"{told['success']:.1%} [{told['low']:.1%}, {told['high']:.1%}]"
-            cells = [arm.name, f"{told['solved']} of {told['n']}", rate, _gap(told, "base"), _gap(told, "lora")]
+            figures = _figures(reports, half, arm.name)
+            rate = f"{figures['success']:.1%} [{figures['low']:.1%}, {figures['high']:.1%}]"
+            gaps = [_gap(figures, baseline) for baseline in BASELINES]
+            cells = [arm.name, f"{figures['solved']} of {figures['n']}", rate, *gaps]
             lines.append(f"| {' | '.join(cells)} |")
         lines.append("")
     lines += ["## Training loss", "", "| adapter | first | last | steps |", "|---|---|---|---|"]
@@ -95,8 +96,8 @@ def _markdown(reports: Reports, losses: Mapping[str, Losses], times: Mapping[str
     return "\n".join(lines) + "\n"
 
 
-def _gap(told: Mapping[str, Any], baseline: str) -> str:
-    gap = told.get(f"minus {baseline}")
+def _gap(figures: Mapping[str, Any], baseline: str) -> str:
+    gap = figures.get(f"minus {baseline}")
     return f"{100 * gap['points']:+.1f} [{100 * gap['low']:+.1f}, {100 * gap['high']:+.1f}]" if gap else "–"
 
 
@@ -110,13 +111,13 @@ def _draw(path: Path, reports: Reports, losses: Mapping[str, Losses]) -> None:
     halves = list(dict.fromkeys(half for half, _ in reports))
     for i, half in enumerate(halves):
         report = next(report for (where, _), report in reports.items() if where == half)
-        told = [_figures(reports, half, arm.name) for arm in report.arms]
-        heights = [100 * figures["success"] for figures in told]
-        spans = [[100 * (f["success"] - f["low"]) for f in told], [100 * (f["high"] - f["success"]) for f in told]]
-        places = [place + 0.4 * i for place in range(len(told))]
-        left.bar(places, heights, 0.38, yerr=spans, capsize=3, label=f"{half} types ({told[0]['n']} games)")
+        bars = [_figures(reports, half, arm.name) for arm in report.arms]
+        heights = [100 * bar["success"] for bar in bars]
+        spans = [[100 * (bar["success"] - bar["low"]) for bar in bars], [100 * (bar["high"] - bar["success"]) for bar in bars]]
+        places = [place + 0.4 * i for place in range(len(bars))]
+        left.bar(places, heights, 0.38, yerr=spans, capsize=3, label=f"{half} types ({bars[0]['n']} games)")
         names = [arm.name.replace(" ", "\n", 1) for arm in report.arms]
-        left.set_xticks([place + 0.2 for place in range(len(told))], names, fontsize=8)
+        left.set_xticks([place + 0.2 for place in range(len(bars))], names, fontsize=8)
     left.set(ylabel="games won, %", ylim=(0, 100), title="ALFWorld valid_unseen, 95 % intervals")
     left.legend()
     for name, points in losses.items():

@@ -1,25 +1,23 @@
 """ExpRAG-LoRA learns: a small model, trained on the traces of easy ALFWorld games, is played before and after.
 
-    ALFWORLD_DATA=… python benchmarks/it_learns.py --out FOLDER [--quick] [--base MODEL] [--arms NAME,…]
+    ALFWORLD_DATA=… python benchmarks/it_learns.py --out FOLDER [--json] [--quick | --smoke] [--base MODEL] [--arms NAME,…]
 
-    base        a causal model made on the spot (`small_model`), or a model folder of one's own: --base
+    base        a causal model made on the spot (`small_model`), or your own model folder: --base
     experience  an expert plays the train games, easy and hard types apart: the bank. The easy games are played again
-                with useless actions in between, which are not learnt from; what goes on after them is
+                with useless actions in between, which are not learnt from; the steps after them are
     rows        the easy episodes as training rows, with one retrieved episode in memory, and without
     adapters    LoRA on either
     arms        base and adapters play valid_unseen through the graph, easy and hard types apart
     report      success, paired differences with 95 % intervals, losses: results.json, results.md, results.png, and
                 easy.html and hard.html to read the episodes in
 
-A stage whose result is there is skipped, an interrupted one goes on where it was. stages.json tells how long each took.
+A stage whose result is there is skipped, an interrupted one continues. stages.json holds the seconds of each.
 """
 
 from __future__ import annotations
 
-import argparse
 import json
 import random
-import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -29,17 +27,17 @@ from typing import Any
 
 import small_model
 from _it_learns_report import write_report
+from _output import Figures, make_parser, note, sized, start
 
 from exprag.bank import Bank
 from exprag.environments.expert import play
-from exprag.files import read_jsonl, write_jsonl
+from exprag.files import read_jsonl, write_json, write_jsonl
 from exprag.plugins import create
 from exprag.runs import RunConfig, run
 from exprag.training import DataConfig, build_rows, train, write_dataset
 from exprag.trajectory import Task, Trajectory
 
 K = 1
-TIMES = 3  # how often an easy game is played to be learnt from
 LONGEST = 30  # steps of such an episode, useless ones not counted; agents have 50
 # The recipe of the paper but for what a model of two million parameters needs: a higher rate, all linear layers.
 RECIPE: dict[str, Any] = {
@@ -51,7 +49,6 @@ RECIPE: dict[str, Any] = {
     "lora_dropout": 0.0,
     "batch_size": 4,
     "per_device_train_batch_size": 4,
-    "num_train_epochs": 3,
     "precision": "bf16",
 }
 ANSWER = 16  # tokens; the longest action has 8
@@ -79,23 +76,36 @@ MAIN = ("base", "lora", "exprag-lora")
 
 
 @dataclass(frozen=True)
+class Sizes:
+    """How much of everything."""
+
+    errands: int = small_model.ROWS  # for the small model
+    rooms: int | None = None  # of the errands
+    games: int | None = None  # of each type that the expert plays
+    times: int = 3  # how often an easy game is played to be learnt from
+    epochs: int = 3
+    tests: int | None = None  # games of each type that an arm plays
+    max_steps: int | None = None  # of each of them
+
+
+@dataclass(frozen=True)
 class Work:
-    """The folder of one repetition, and how much of everything there is to be."""
+    """The folder of one repetition, and its sizes."""
 
     out: Path
-    quick: bool = False
+    sizes: Sizes = Sizes()
 
     def stage(self, name: str, result: Path, make: Callable[[], object]) -> Path:
         """Make a result unless it is there, and note the seconds that it took, over all its attempts."""
         if not result.exists():
-            print(f"{time.strftime('%H:%M:%S')} {name}", file=sys.stderr, flush=True)
+            note(f"{time.strftime('%H:%M:%S')} {name}")
             started = time.monotonic()
             try:
                 make()
             finally:
                 times = self.times()
                 times[name] = round(times.get(name, 0) + time.monotonic() - started, 1)
-                _whole(self.out / "stages.json", json.dumps(times, indent=2) + "\n")
+                write_json(self.out / "stages.json", times)
         return result
 
     def times(self) -> dict[str, float]:
@@ -104,17 +114,17 @@ class Work:
 
 
 def collect(work: Work) -> None:
-    """The bank of all train games, and what is learnt from."""
-    limit = 40 if work.quick else None
-    played: dict[str, list[Trajectory]] = {}
+    """The bank of all train games, and the lessons."""
+    limit = work.sizes.games
+    by_half: dict[str, list[Trajectory]] = {}
     for half in ("easy", "hard"):
         config = RunConfig.make(
             policy="expert", expert="explorer", environment="alfworld", split="train", types=(half,), per_type=limit
         )
         folder = run(config, work.out / "experience" / half).path
-        played[half] = [t for t in read_jsonl(folder / "episodes.jsonl") if t.success and len(t.steps) <= LONGEST]
-    Bank.open_or_create(work.out / "bank").add([*played["easy"], *played["hard"]])
-    write_jsonl(work.out / "lessons.jsonl", with_slips(played["easy"], 2 if work.quick else TIMES))
+        by_half[half] = [t for t in read_jsonl(folder / "episodes.jsonl") if t.success and len(t.steps) <= LONGEST]
+    Bank.open_or_create(work.out / "bank").add([*by_half["easy"], *by_half["hard"]])
+    write_jsonl(work.out / "lessons.jsonl", with_slips(by_half["easy"], work.sizes.times))
 
 
 def with_slips(episodes: list[Trajectory], times: int) -> Iterator[Trajectory]:
@@ -156,62 +166,72 @@ def make_rows(work: Work, k: int, base: Path, out: Path) -> None:
     config = DataConfig.make(bank=str(work.out / "bank"), index_state="matched", k=k, mask_invalid=True, seed=SEED)
     bank = Bank.open(work.out / "bank") if k else None
     tokenizer = AutoTokenizer.from_pretrained(base)
-    print(write_dataset(out, build_rows(list(read_jsonl(work.out / "lessons.jsonl")), bank, config, tokenizer=tokenizer)).report)
+    rows = build_rows(list(read_jsonl(work.out / "lessons.jsonl")), bank, config, tokenizer=tokenizer)
+    note(str(write_dataset(out, rows).report))
 
 
 def make_adapter(work: Work, rows: Path, base: Path, out: Path) -> None:
-    def progress(done: int, total: int, logged: dict[str, float]) -> None:
-        if done % 20 == 0:
-            print(f"  step {done} of {total}, loss {logged.get('loss', float('nan')):.3f}", file=sys.stderr, flush=True)
+    def progress(step: int, total: int, losses: dict[str, float]) -> None:
+        if step % 20 == 0:
+            note(f"  step {step} of {total}, loss {losses.get('loss', float('nan')):.3f}")
 
-    recipe = RECIPE | ({"num_train_epochs": 1} if work.quick else {})
-    made = train(rows, str(base), out / "training", "exprag-lora", validation=0.03, progress=progress, **recipe)
-    (out / "adapter").symlink_to(made.adapter.relative_to(out), target_is_directory=True)
+    recipe = RECIPE | {"num_train_epochs": work.sizes.epochs}
+    result = train(rows, str(base), out / "training", "exprag-lora", validation=0.03, progress=progress, **recipe)
+    (out / "adapter").symlink_to(result.adapter.relative_to(out), target_is_directory=True)
 
 
 def play_arm(work: Work, arm: Arm, half: str, base: Path, out: Path) -> None:
     model = work.out / "adapters" / arm.adapter / "adapter" if arm.adapter else base
-    memory = {"bank": str(work.out / "bank"), "index_state": arm.index, "k": K} if arm.index else {}
+    memory: dict[str, Any] = {"bank": str(work.out / "bank"), "index_state": arm.index, "k": K} if arm.index else {}
     config = RunConfig.make(
         name=arm.name,
         environment="alfworld",
         split="valid_unseen",
         types=(half,),
-        per_type=2 if work.quick else None,
+        per_type=work.sizes.tests,
         model=f"hf:{model.resolve()}?max_new_tokens={ANSWER}",
-        max_steps=15 if work.quick else None,
+        max_steps=work.sizes.max_steps,
         workers=1,
         seed=SEED,
         **memory,
     )
-    won = 0
+    wins = 0
 
-    def progress(done: int, total: int, episode: Trajectory | None) -> None:
-        nonlocal won
-        won += bool(episode and episode.success)
-        print(f"  {done} of {total}, {won} won now", file=sys.stderr, flush=True)
+    def progress(number: int, total: int, episode: Trajectory | None) -> None:
+        nonlocal wins
+        wins += bool(episode and episode.success)
+        note(f"  {number} of {total}, {wins} won now")
 
     run(config, out, progress=progress)
     (out / "finished").touch()
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--out", type=Path, required=True)
+    parser = make_parser(__doc__)
+    parser.add_argument("--out", type=Path, required=True, metavar="FOLDER")
     parser.add_argument("--base", type=Path, help="a model folder; default: the small model, made here")
     parser.add_argument("--arms", default=",".join(MAIN), help=f"of {', '.join(arm.name for arm in ARMS)}; or all")
-    parser.add_argument("--quick", action="store_true", help="a few games and steps: shows that it runs, and learns little")
-    args = parser.parse_args()
-    names = [arm.name for arm in ARMS] if args.arms == "all" else args.arms.split(",")
+    options = parser.parse_args()
+    names = [arm.name for arm in ARMS] if options.arms == "all" else options.arms.split(",")
     if unknown := set(names) - {arm.name for arm in ARMS}:
         parser.error(f"no such arm: {', '.join(sorted(unknown))}")
-    arms = [arm for arm in ARMS if arm.name in names]
-    out, work = args.out, Work(args.out, args.quick)
-    out.mkdir(parents=True, exist_ok=True)
+    sizes = sized(
+        options,
+        full=Sizes(),
+        quick=Sizes(errands=300, games=40, times=2, epochs=1, tests=2, max_steps=15),
+        smoke=Sizes(errands=8, rooms=4, games=3, times=2, epochs=1, tests=1, max_steps=2),
+    )
+    options.out.mkdir(parents=True, exist_ok=True)
+    with Figures("it_learns", options) as figures:
+        go(Work(options.out, sizes), [arm for arm in ARMS if arm.name in names], options.base, figures)
 
-    rows = 300 if work.quick else small_model.ROWS
-    base = args.base or work.stage("base", out / "base" / "model", lambda: small_model.make(out / "base", rows))
-    work.stage("experience", out / "lessons.jsonl", lambda: collect(work))
+
+def go(work: Work, arms: list[Arm], model: Path | None, figures: Figures) -> None:
+    """All stages, each arm's games won as soon as they are played."""
+    out = work.out
+    make_base = partial(small_model.make, out / "base", work.sizes.errands, work.sizes.rooms)
+    base = model or work.stage("base", out / "base" / "model", make_base)
+    work.stage("experience", out / "lessons.jsonl", partial(collect, work))
     for name, k in (("lora", 0), ("exprag-lora", K)):
         if name in {arm.adapter for arm in arms}:
             data, folder = out / "rows" / name, out / "adapters" / name
@@ -221,14 +241,11 @@ def main() -> None:
         for arm in arms:
             folder = out / "runs" / half / arm.name
             work.stage(f"{arm.name} on {half}", folder / "finished", partial(play_arm, work, arm, half, base, folder))
-    print(write_report(out, [arm.name for arm in arms], work.times()))
-
-
-def _whole(path: Path, text: str) -> None:
-    partial = path.with_name(path.name + ".partial")
-    partial.write_text(text, encoding="utf-8")
-    partial.replace(path)
+            episodes = list(read_jsonl(folder / "episodes.jsonl"))
+            figures.add(f"{half}: {arm.name}", {"games": len(episodes), "won": sum(bool(t.success) for t in episodes)})
+    figures.add("seconds", work.times())
+    note(write_report(out, [arm.name for arm in arms], work.times()))
 
 
 if __name__ == "__main__":
-    main()
+    start(main)

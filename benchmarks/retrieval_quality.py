@@ -1,26 +1,26 @@
 """Which query strategy and which selector bring back the experience that helps: no language model takes part.
 
-    ALFWORLD_DATA=… python benchmarks/retrieval_quality.py [--env alfworld] [--env scienceworld] [--cache FOLDER] [--json FILE]
-        [--k 2] [--encoder lexical] [--mode auto] [--strategies a,b] [--selectors a,b] [--limit N] [--ranks-only] [--quick]
+    ALFWORLD_DATA=… python benchmarks/retrieval_quality.py [--env alfworld] [--env scienceworld] [--cache FOLDER] [--json]
+        [--k 2] [--encoder lexical] [--search-mode auto] [--strategies a,b] [--selectors a,b] [--limit N] [--ranks-only]
+        [--quick | --smoke]
 
 The expert's train episodes fill a bank (all 3,553 of ALFWorld's; a sample of each ScienceWorld type); tasks of the test split
-ask it. What is finished is kept in `--cache` and not done again, so the command may be interrupted and repeated.
+query it. Finished parts stay in `--cache` and are not repeated, so the command may be interrupted and started again.
 
-Rank measures are hits: the share of moments at which one of the k kept trajectories has the task's own
+Rank measures are hits: the share of moments at which one of the k selected trajectories has the task's own
     type     task type
     object   what the task is about: `object` of its metadata, else a word of its instruction that is rare within its type
-    plan     sequence of what was done to things: verbs of the expert's actions on the task, without going, looking, opening and
-             closing, repetitions once
-at the `start` of the episode and, where a strategy asks again, `later`: after 1/4, 1/2 and 3/4 of the expert's own steps. The
-interval at the start is Wilson's; later, a bootstrap over tasks.
+    plan     sequence of actions on things: verbs of the expert's actions, without going, looking, opening and closing, and
+             without repetitions
+at the `start` of the episode and, where a strategy queries the bank again, `later`: after 1/4, 1/2 and 3/4 of the expert's own
+steps. The interval at the start is Wilson's; later, a bootstrap over tasks.
 
 Success is that of the case-based baseline, played in the graph with this arm, with Wilson's interval; the difference to
 `task` and `top_k` is over the same tasks, with Newcombe's. The baseline was developed on these games: its success compares
 arms of retrieval with each other, and says nothing about what a language model would make of them.
 
 `success_weighted+learned` first plays `task` and `top_k` on train tasks (each without its own group's episodes, as always) and
-learns utilities from them. `rerank` needs a
-language model and is left out.
+learns utilities from them. `rerank` needs a language model and is left out.
 """
 
 from __future__ import annotations
@@ -28,12 +28,13 @@ from __future__ import annotations
 import argparse
 import json
 import re
-import sys
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
+
+from _output import Figures, make_parser, note, sized, start
 
 from exprag import Task, Trajectory
 from exprag.bank import Bank
@@ -56,15 +57,19 @@ _WORD = re.compile(r"[a-z]+")
 
 @dataclass(frozen=True)
 class World:
-    """What is played in one environment: the split asked about, options, and how many tasks of each type: in the bank, to
-    learn utilities from, and asked about (None: all)."""
+    """What is played in one environment: the test split, options, and how many tasks of each type: in the bank, to learn
+    utilities from, and of the test split (None: all)."""
 
     name: str
     test: str
     options: dict[str, Any]
-    in_bank: int | None
-    learned_from: int
-    asked: int | None
+    bank_tasks: int | None
+    utility_tasks: int
+    test_tasks: int | None
+
+    def at_most(self, bank_tasks: int, other_tasks: int) -> World:
+        """The same with this many tasks of each type."""
+        return replace(self, bank_tasks=bank_tasks, utility_tasks=other_tasks, test_tasks=other_tasks)
 
 
 WORLDS = {
@@ -77,21 +82,18 @@ class Benchmark:
     """One environment with one encoder; every part is read from the cache where it is finished."""
 
     def __init__(self, world: World, args: argparse.Namespace) -> None:
-        self.world, self.encoder, self.mode, self.k = world, args.encoder, args.mode, args.k
-        self.limit, self.quick = args.limit, args.quick
+        self.world, self.encoder, self.search_mode, self.k = world, args.encoder, args.search_mode, args.k
+        self.limit = args.limit or sized(args, full=None, quick=None, smoke=2)
         self.strategies, self.selectors = args.strategies.split(","), args.selectors.split(",")
-        self.folder = args.cache / (world.name + ("-quick" if args.quick else ""))
+        self.folder = args.cache / (world.name + sized(args, full="", quick="-quick", smoke="-smoke"))
         slug = re.sub(r"[^a-zA-Z0-9]+", "-", args.encoder)[-40:].strip("-")
-        self.arms = self.folder / "-".join([slug, f"k{args.k}", str(args.limit or "all"), *([args.mode] * (args.mode != "auto"))])
-        self.train = self.expert("train", 20 if args.quick else world.in_bank, None)
-        self.references = {t.task.key: t for t in self.expert(world.test, *self._size())}
+        mode = [args.search_mode] if args.search_mode != "auto" else []
+        self.arms = self.folder / "-".join([slug, f"k{args.k}", str(self.limit or "all"), *mode])
+        self.train = self.expert("train", world.bank_tasks, None)
+        self.references = {t.task.key: t for t in self.expert(world.test, world.test_tasks, self.limit)}
         self.bank = self._bank(slug)
-        told = [*self.train, *self.references.values()]
-        self._common = _common_words(t.task for t in told)
+        self._common = _common_words(t.task for t in (*self.train, *self.references.values()))
         self._whole = {t.id: t for t in self.train}
-
-    def _size(self) -> tuple[int | None, int | None]:
-        return (2, None) if self.quick else (self.world.asked, self.limit)
 
     def config(self, split: str, per_type: int | None, limit: int | None, **more: Any) -> RunConfig:
         world = self.world
@@ -100,10 +102,10 @@ class Benchmark:
 
     def expert(self, split: str, per_type: int | None, limit: int | None) -> list[Trajectory]:
         """The expert's episodes of a split."""
-        return self.played(self.folder / f"expert-{split}-{limit or 'all'}", self.config(split, per_type, limit, policy="expert"))
+        return self.play(self.folder / f"expert-{split}-{limit or 'all'}", self.config(split, per_type, limit, policy="expert"))
 
-    def played(self, folder: Path, config: RunConfig) -> list[Trajectory]:
-        print(f"{folder.relative_to(self.folder.parent)} …", file=sys.stderr, flush=True)
+    def play(self, folder: Path, config: RunConfig) -> list[Trajectory]:
+        note(f"{folder.relative_to(self.folder.parent)} …")
         run(config, folder)
         return sorted(RunDirectory(folder).episodes(), key=lambda t: t.task.key)
 
@@ -115,34 +117,35 @@ class Benchmark:
 
     # -- ranks
 
-    def known_ranks(self, strategy: str, selectors: Sequence[str]) -> dict[str, dict[str, Any]]:
+    def cached_ranks(self, strategy: str, selectors: Sequence[str]) -> dict[str, dict[str, Any]]:
         """`ranks`, from the cache where they are there."""
         path = self.arms / f"ranks-{strategy}.json"
-        known = json.loads(path.read_text()) if path.exists() else {}
-        if missing := [name for name in selectors if name not in known]:
-            print(f"{path.relative_to(self.folder.parent)} …", file=sys.stderr, flush=True)
-            known |= self.ranks(strategy, missing)
+        ranks: dict[str, dict[str, Any]] = json.loads(path.read_text()) if path.exists() else {}
+        if missing := [name for name in selectors if name not in ranks]:
+            note(f"{path.relative_to(self.folder.parent)} …")
+            ranks |= self.ranks(strategy, missing)
             path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(json.dumps(known, indent=1))
-        return known
+            path.write_text(json.dumps(ranks, indent=1))
+        return ranks
 
     def ranks(self, strategy: str, selectors: Sequence[str]) -> dict[str, dict[str, Any]]:
-        """Rank measures by selector. The bank is asked once for the largest pool, of which each selector sees its own part."""
-        chosen = {name: self._selector(name) for name in selectors}
-        asked = {name: selector.pool(self.k) for name, selector in chosen.items()}
-        retriever = Retriever(self.bank, strategy, k=max(asked.values()), search_mode=self.mode)
+        """Rank measures by selector. One query returns the largest pool, of which each selector sees its own part."""
+        by_name = {name: self._selector(name) for name in selectors}
+        pools = {name: selector.pool(self.k) for name, selector in by_name.items()}
+        retriever = Retriever(self.bank, strategy, k=max(pools.values()), search_mode=self.search_mode)
         hits: dict[tuple[str, str, str], dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
         for key, episode in self.references.items():
             for when, moment in self._moments(episode, retriever):
-                found = retriever.retrieve(moment)
-                pool = [replace(c, trajectory=self._whole[c.trajectory.id]) for c in found.candidates] if found else []
-                for name, selector in chosen.items():
-                    kept = selector.select(pool[: asked[name]], self.k, moment) if pool else []
-                    for measure, hit in self._agrees(episode, kept).items():
+                retrieval = retriever.retrieve(moment)
+                candidates = retrieval.candidates if retrieval else []
+                pool = [replace(c, trajectory=self._whole[c.trajectory.id]) for c in candidates]
+                for name, selector in by_name.items():
+                    selection = selector.select(pool[: pools[name]], self.k, moment) if pool else []
+                    for measure, hit in self._agrees(episode, selection).items():
                         hits[name, when, measure][key].append(hit)
         result: dict[str, dict[str, Any]] = defaultdict(dict)
         for (name, when, measure), by_task in hits.items():
-            values = [sum(told) / len(told) for told in by_task.values()]
+            values = [sum(shares) / len(shares) for shares in by_task.values()]
             result[name][f"{measure}_{when}"] = _rate(values) if when == "start" else _mean(values)
         return result
 
@@ -154,9 +157,9 @@ class Benchmark:
             if 0 < at < len(steps):
                 yield "later", Moment(episode.task, steps[:at], steps[at].observation)
 
-    def _agrees(self, episode: Trajectory, kept: Sequence[Candidate]) -> dict[str, float]:
+    def _agrees(self, episode: Trajectory, selection: Sequence[Candidate]) -> dict[str, float]:
         """1 or 0 by measure; a measure that says nothing about this task is left out."""
-        task, others = episode.task, [c.trajectory for c in kept]
+        task, others = episode.task, [c.trajectory for c in selection]
         hits = {"type": any(other.task.type == task.type for other in others)}
         if about := self._about(task):
             hits["object"] = any(about & self._about(other.task) for other in others)
@@ -165,8 +168,8 @@ class Benchmark:
         return {name: float(hit) for name, hit in hits.items()}
 
     def _about(self, task: Task) -> set[str]:
-        named = task.metadata.get("object")
-        return {str(named)} if named else set(_WORD.findall(task.instruction.lower())) - self._common[task.type]
+        target = task.metadata.get("object")
+        return {str(target)} if target else set(_WORD.findall(task.instruction.lower())) - self._common[task.type]
 
     def _selector(self, name: str) -> Any:
         options = {"utilities": str(self.utilities())} if name == LEARNED else {}
@@ -177,44 +180,45 @@ class Benchmark:
     def success(self, strategy: str, selector: str) -> dict[str, bool]:
         """By task, whether the case-based baseline reached the goal with this arm."""
         options = {"utilities": str(self.utilities())} if selector == LEARNED else {}
-        config = self._arm(self.world.test, *self._size(), strategy, selector.partition("+")[0], options)
-        return {t.task.key: bool(t.success) for t in self.played(self.arms / f"{strategy}-{selector}", config)}
+        config = self._arm(self.world.test, self.world.test_tasks, self.limit, strategy, selector.partition("+")[0], options)
+        return {t.task.key: bool(t.success) for t in self.play(self.arms / f"{strategy}-{selector}", config)}
 
     def no_memory(self) -> dict[str, bool]:
-        config = self.config(self.world.test, *self._size(), model="case-based")
-        return {t.task.key: bool(t.success) for t in self.played(self.folder / f"no-memory-{self.limit or 'all'}", config)}
+        config = self.config(self.world.test, self.world.test_tasks, self.limit, model="case-based")
+        return {t.task.key: bool(t.success) for t in self.play(self.folder / f"no-memory-{self.limit or 'all'}", config)}
 
     def utilities(self) -> Path:
         """A file of utilities, learned on the development split."""
         path = self.arms / "utilities.json"
         if not path.exists():
-            config = self._arm("train", 2 if self.quick else self.world.learned_from, None, *BASE, {})
-            write_utilities(path, learn_utilities(self.played(self.arms / "learned-from", config)))
+            config = self._arm("train", self.world.utility_tasks, None, *BASE, {})
+            write_utilities(path, learn_utilities(self.play(self.arms / "learned-from", config)))
         return path
 
     def _arm(self, split: str, per_type: int | None, limit: int | None, strategy: str, selector: str, options: Any) -> RunConfig:
         arm = {"strategy": strategy, "selector": selector, "selector_options": options, "k": self.k}
-        return self.config(split, per_type, limit, **arm, search_mode=self.mode, bank=self.bank.uri)
+        return self.config(split, per_type, limit, **arm, search_mode=self.search_mode, bank=self.bank.uri)
 
-    def measure(self, ranks_only: bool) -> dict[str, Any]:
-        arms: list[dict[str, Any]] = []
+    def measure(self, ranks_only: bool) -> Iterator[tuple[str, Any]]:
+        """Name and value of each figure: what is compared, then one an arm."""
+        yield "bank", {"rows": len(self.bank), "encoder": self.encoder, "search_mode": self.search_mode}
+        yield "tasks", len(self.references)
         base = {} if ranks_only else self.success(*BASE)
+        if not ranks_only:
+            yield "no_memory", _rate([float(x) for x in self.no_memory().values()])
         for strategy in self.strategies:
-            ranked = self.known_ranks(strategy, self.selectors)
+            ranks = self.cached_ranks(strategy, self.selectors)
             for selector in self.selectors:
-                row: dict[str, Any] = {"strategy": strategy, "selector": selector, **ranked[selector]}
+                row: dict[str, Any] = dict(ranks[selector])
                 if not ranks_only:
-                    won = self.success(strategy, selector)
-                    row["success"] = _rate([float(x) for x in won.values()])
-                    row["difference"] = _difference(paired_rates(_paired(won, base)))
-                arms.append(row)
-        about = {"rows": len(self.bank), "tasks": len(self.references), "k": self.k, "encoder": self.encoder, "mode": self.mode}
-        alone = None if ranks_only else _rate([float(x) for x in self.no_memory().values()])
-        return {"environment": self.world.name, **about, "no_memory": alone, "arms": arms}
+                    outcomes = self.success(strategy, selector)
+                    row["success"] = _rate([float(x) for x in outcomes.values()])
+                    row["difference"] = _difference(paired_rates(_paired(outcomes, base)))
+                yield f"{strategy}, {selector}", row
 
 
 def plan(episode: Trajectory) -> tuple[str, ...]:
-    """What was done to things: first words of actions, going and looking about left out, repetitions once."""
+    """The sequence of actions on things: their first words, without going, looking, opening, closing and repetitions."""
     verbs: list[str] = []
     for action in episode.actions:
         words = action.lower().split()
@@ -225,11 +229,11 @@ def plan(episode: Trajectory) -> tuple[str, ...]:
 
 def _common_words(tasks: Iterable[Task]) -> dict[str, set[str]]:
     """By task type the words that stand in at least half of its instructions."""
-    seen: dict[str, set[str]] = defaultdict(set)
+    by_type: dict[str, set[str]] = defaultdict(set)
     for task in tasks:
-        seen[task.type].add(task.instruction.lower())
+        by_type[task.type].add(task.instruction.lower())
     common = {}
-    for type_, instructions in seen.items():
+    for type_, instructions in by_type.items():
         counts = Counter(word for text in instructions for word in set(_WORD.findall(text)))
         common[type_] = {word for word, count in counts.items() if 2 * count >= len(instructions)}
     return common
@@ -245,30 +249,25 @@ def _rate(values: Sequence[float]) -> dict[str, Any]:
 
 
 def _mean(values: Sequence[float]) -> dict[str, Any]:
-    told = paired_means(values)
-    return {"n": told.n, "rate": told.estimate, "interval": _limits(told.interval)}
+    mean = paired_means(values)
+    return {"n": mean.n, "rate": mean.estimate, "interval": _limits(mean.interval)}
 
 
-def _difference(found: Difference) -> dict[str, Any]:
-    return {"n": found.n, "points": found.estimate, "interval": _limits(found.interval)}
+def _difference(difference: Difference) -> dict[str, Any]:
+    return {"n": difference.n, "points": difference.estimate, "interval": _limits(difference.interval)}
 
 
 def _limits(interval: Interval | None) -> list[float] | None:
     return None if interval is None else [round(interval.low, 4), round(interval.high, 4)]
 
 
-def table(result: dict[str, Any]) -> str:
+def table(rows: Sequence[tuple[str, dict[str, Any]]]) -> str:
     """Markdown: one row an arm, in percent."""
     columns = ("type_start", "type_later", "object_start", "object_later", "plan_start", "plan_later", "success", "difference")
-    told = "{environment}: {rows} trajectories in the bank, {tasks} tasks, k = {k}, encoder {encoder}, mode {mode}".format(
-        **result
-    )
-    if result["no_memory"]:
-        told += f"; without memory {_cell(result['no_memory'])}"
-    lines = [told, "", "| strategy | selector | " + " | ".join(c.replace("_", " ") for c in columns) + " |"]
+    lines = ["| strategy | selector | " + " | ".join(column.replace("_", " ") for column in columns) + " |"]
     lines.append("|---|---|" + "---|" * len(columns))
-    for arm in result["arms"]:
-        cells = [arm["strategy"], arm["selector"], *(_cell(arm.get(c), sign=c == "difference") for c in columns)]
+    for name, values in rows:
+        cells = [*name.split(", "), *(_cell(values.get(column), sign=column == "difference") for column in columns)]
         lines.append("| " + " | ".join(cells) + " |")
     return "\n".join(lines)
 
@@ -283,26 +282,30 @@ def _cell(value: dict[str, Any] | None, sign: bool = False) -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = make_parser(__doc__)
     parser.add_argument("--env", action="append", choices=list(WORLDS), help="repeatable; default: all")
-    parser.add_argument("--cache", type=Path, default=Path("retrieval_quality"), help="folder for what is finished")
+    parser.add_argument("--cache", type=Path, default=Path("retrieval_quality"), help="folder for finished parts")
     parser.add_argument("--strategies", default=",".join(STRATEGIES))
     parser.add_argument("--selectors", default=",".join((*SELECTORS, LEARNED)))
     parser.add_argument("--encoder", default="lexical", help="lexical, or hf:<model id or folder>")
-    parser.add_argument("--mode", choices=("auto", "vector", "lexical", "hybrid"), default="auto")
+    parser.add_argument("--search-mode", choices=("auto", "vector", "lexical", "hybrid"), default="auto")
     parser.add_argument("--k", type=int, default=2)
-    parser.add_argument("--limit", type=int, help="at most so many test tasks of each environment")
+    parser.add_argument("--limit", type=int, help="at most this many test tasks of each environment")
     parser.add_argument("--ranks-only", action="store_true", help="play no episodes of the baseline")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the results there")
-    parser.add_argument("--quick", action="store_true", help="20 train and 2 test tasks of each type: a few minutes")
-    args = parser.parse_args()
-    results = []
-    for name in args.env or WORLDS:
-        results.append(Benchmark(WORLDS[name], args).measure(args.ranks_only))
-        print(f"\n{table(results[-1])}", flush=True)
-    if args.json:
-        args.json.write_text(json.dumps({"benchmark": "retrieval_quality", "quick": args.quick, "results": results}, indent=1))
+    options = parser.parse_args()
+    with Figures("retrieval_quality", options) as figures:
+        figures.add("k", options.k)
+        for name in options.env or WORLDS:
+            world = WORLDS[name]
+            world = sized(options, full=world, quick=world.at_most(20, 2), smoke=world.at_most(2, 1))
+            rows: list[tuple[str, dict[str, Any]]] = []
+            for figure, value in Benchmark(world, options).measure(options.ranks_only):
+                figures.add(f"{name}: {figure}", value)
+                if ", " in figure:
+                    rows.append((figure, value))
+            if not options.json:
+                print(f"\n{table(rows)}\n", flush=True)
 
 
 if __name__ == "__main__":
-    main()
+    start(main)

@@ -1,30 +1,33 @@
 """A small causal language model made on the spot, for machines that can download none.
 
-    ALFWORLD_DATA=… python benchmarks/small_model.py --out FOLDER [--rows N] [--quick]
+    ALFWORLD_DATA=… python benchmarks/small_model.py --out FOLDER [--rows N] [--json] [--quick | --smoke]
 
-The model is a Llama of some two million parameters with a tokenizer and a chat template of its own, saved as any Hugging
-Face model folder is: FOLDER/model. Its text is errands in ALFWorld's train rooms (`_errands`), written by exprag's own prompt:
-it learns the language of the rooms, to look for things, and to do as its memory does, and never what the games mean by
-their goals. Run again after an interruption it takes up where it was.
+The model is a Llama of some two million parameters with a tokenizer and a chat template of its own, saved as a Hugging Face
+model folder: FOLDER/model. Its text is errands in ALFWorld's train rooms (`_errands`), written by exprag's own prompt: it learns
+the language of the rooms, to look for things, and to imitate its memory, and never what the games mean by their goals. After an
+interruption the same command continues where it stopped.
 """
 
 from __future__ import annotations
 
-import argparse
+import contextlib
 import json
 import os
 import random
 import re
 import sys
+import time
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from _errands import SENTENCES, Errand, errands
+from _errands import SENTENCES, Errand, Kind, errands
+from _output import Figures, make_parser, note, sized, start
 
 from exprag.contracts.selector import Candidate
 from exprag.contracts.style import load_style
+from exprag.files import write_json
 from exprag.memory import MemoryState
 from exprag.plugins import create
 from exprag.prompt import Prompt
@@ -34,7 +37,13 @@ from exprag.trajectory import Trajectory
 ROWS = 20_000
 VOCABULARY = 2048
 CONTEXT = 4096
-SHAPE = {"hidden_size": 192, "num_hidden_layers": 4, "num_attention_heads": 6, "num_key_value_heads": 6, "intermediate_size": 512}
+SHAPE: dict[str, Any] = {
+    "hidden_size": 192,
+    "num_hidden_layers": 4,
+    "num_attention_heads": 6,
+    "num_key_value_heads": 6,
+    "intermediate_size": 512,
+}
 ROW_TOKENS = 800  # longer rows are left out
 BATCH_TOKENS = 1280  # small: at this size many steps teach more than exact ones
 LEARNING_RATE = 1.5e-3
@@ -52,21 +61,22 @@ TEMPLATE = (
 Row = dict[str, Any]  # {"messages": […], "slips": [assistant turns not to learn], "kind": of the errand}
 
 
-def make_rows(count: int, seed: int = SEED) -> Iterator[Row]:
-    """Errands as chats, most of them with other errands of the same kind in the memory block."""
+def make_rows(count: int, rooms: int | None = None, seed: int = SEED) -> Iterator[Row]:
+    """Errands in this many rooms as chats, most of them with other errands of the same kind in the memory block."""
     environment = create("environment", "alfworld")
     tasks = list(environment.tasks("train"))
     rng = random.Random(seed)
     rng.shuffle(tasks)
-    tasks = tasks[: max(200, count // 5)]
-    kinds: dict[Any, list[Errand]] = defaultdict(list)
-    for played in errands(environment, tasks, 8, seed):
-        for errand in played:
+    tasks = tasks[: rooms or max(200, count // 5)]
+    kinds: dict[Kind, list[Errand]] = defaultdict(list)
+    for batch in errands(environment, tasks, 8, seed):
+        for errand in batch:
             kinds[errand.kind].append(errand)
-    shown = {kind: [errand for errand in played if not errand.slips] for kind, played in kinds.items()}
+    examples = {kind: [errand for errand in batch if not errand.slips] for kind, batch in kinds.items()}
     prompt = Prompt(load_style("act"), tuple(environment.action_templates))
     formatter = create("formatter", "chat_json")
-    names = [kind for kind, played in kinds.items() if len(played) >= 20]
+    enough = min(20, max(map(len, kinds.values())))
+    names = [kind for kind, batch in kinds.items() if len(batch) >= enough]
     weights = [len(kinds[kind]) ** 0.5 for kind in names]
     turn = {kind: rng.sample(kinds[kind], len(kinds[kind])) for kind in names}
     for number in range(count):
@@ -76,12 +86,11 @@ def make_rows(count: int, seed: int = SEED) -> Iterator[Row]:
         sentence = rng.choice(SENTENCES)
         memory = [
             other.called(sentence, number).model_copy(update={"id": f"{number}-{i}"})
-            for i, other in enumerate(_others(shown[kind], errand, rng, rng.choices((0, 1, 2), (9, 9, 2))[0]))
+            for i, other in enumerate(_others(examples[kind], errand, rng, rng.choices((0, 1, 2), (9, 9, 2))[0]))
         ]
         block = build_block([Candidate(trajectory, 1.0) for trajectory in memory], formatter).text
-        told = errand.called(sentence, number)
         yield {
-            "messages": chat(prompt, told, block),
+            "messages": chat(prompt, errand.called(sentence, number), block),
             "slips": sorted(errand.slips),
             "kind": f"{'+'.join(kind.doing)}>{kind.ending}x{kind.times}",
         }
@@ -99,12 +108,12 @@ def _others(pool: Sequence[Errand], errand: Errand, rng: random.Random, count: i
     return sorted(drawn, key=alike, reverse=True)[:count] if near else drawn[:count]
 
 
-def chat(prompt: Prompt, told: Trajectory, memory: str) -> list[dict[str, str]]:
-    *before, last = told.steps
-    asked = prompt.messages(told.task, before, last.observation, MemoryState.from_text(memory))
+def chat(prompt: Prompt, episode: Trajectory, memory: str) -> list[dict[str, str]]:
+    *before, last = episode.steps
+    messages = prompt.messages(episode.task, before, last.observation, MemoryState.from_text(memory))
     roles = {"system": "system", "human": "user", "ai": "assistant"}
     return [
-        *({"role": roles[message.type], "content": str(message.text)} for message in asked),
+        *({"role": roles[message.type], "content": str(message.text)} for message in messages),
         {"role": "assistant", "content": prompt.style.write(last)},
     ]
 
@@ -131,36 +140,36 @@ def train_tokenizer(rows: Sequence[Row], folder: Path) -> None:
         show_progress=False,
     )
     tokenizer.train_from_iterator(texts, trainer)
-    made = PreTrainedTokenizerFast(
+    whole = PreTrainedTokenizerFast(
         tokenizer_object=tokenizer, bos_token=BEGIN, eos_token=END, pad_token=PAD, model_max_length=CONTEXT
     )
-    made.chat_template = TEMPLATE
-    made.save_pretrained(folder)
+    whole.chat_template = TEMPLATE
+    whole.save_pretrained(folder)
 
 
 def encode(row: Row, tokenizer: Any) -> tuple[list[int], list[int]]:
-    """Token ids and labels of a row: all that is said is learnt, but for the slips. To foresee what the room answers takes the
+    """Token ids and labels of a row: every message is learnt, but for the slips. To predict what the room answers takes the
     same copying of names as to act in it, and is most of what there is to learn from."""
     ids, labels, turn = [tokenizer.bos_token_id], [-100], 0
     for message in row["messages"]:
         role = [tokenizer.convert_tokens_to_ids(f"<|{message['role']}|>")]
-        said = [*tokenizer(message["content"], add_special_tokens=False)["input_ids"], tokenizer.eos_token_id]
-        slipped = message["role"] == "assistant" and turn in row["slips"]
+        content = [*tokenizer(message["content"], add_special_tokens=False)["input_ids"], tokenizer.eos_token_id]
+        is_slip = message["role"] == "assistant" and turn in row["slips"]
         turn += message["role"] == "assistant"
-        ids += role + said
-        labels += [-100, *([-100] * len(said) if slipped else said)]
+        ids += role + content
+        labels += [-100, *([-100] * len(content) if is_slip else content)]
     return ids, labels
 
 
 def batches(rows: Sequence[tuple[list[int], list[int]]], seed: int) -> list[list[tuple[list[int], list[int]]]]:
     """Rows of like length together, each batch of about the same number of tokens; the batches in random order."""
-    made: list[list[tuple[list[int], list[int]]]] = [[]]
+    packs: list[list[tuple[list[int], list[int]]]] = [[]]
     for row in sorted(rows, key=lambda row: len(row[0])):
-        if made[-1] and (len(made[-1]) + 1) * len(row[0]) > BATCH_TOKENS:
-            made.append([])
-        made[-1].append(row)
-    random.Random(seed).shuffle(made)
-    return made
+        if packs[-1] and (len(packs[-1]) + 1) * len(row[0]) > BATCH_TOKENS:
+            packs.append([])
+        packs[-1].append(row)
+    random.Random(seed).shuffle(packs)
+    return packs
 
 
 def collate(batch: Sequence[Sequence[tuple[list[int], list[int]]]]) -> dict[str, Any]:
@@ -176,7 +185,8 @@ def collate(batch: Sequence[Sequence[tuple[list[int], list[int]]]]) -> dict[str,
 
 
 def pretrain(rows: Sequence[Row], tokenizer: Any, out: Path, learning_rate: float = LEARNING_RATE) -> None:
-    """Train from nothing, one pass over the rows, with checkpoints; save FOLDER/model."""
+    """Train from nothing, one pass over the rows, with checkpoints; save FOLDER/model, and FOLDER/pretraining.json: sizes and
+    the training loss."""
     import torch
     from transformers import GenerationConfig, LlamaConfig, LlamaForCausalLM, Trainer, TrainingArguments, set_seed
     from transformers.trainer_utils import get_last_checkpoint
@@ -184,7 +194,7 @@ def pretrain(rows: Sequence[Row], tokenizer: Any, out: Path, learning_rate: floa
     set_seed(SEED)
     encoded = [row for row in (encode(row, tokenizer) for row in rows) if len(row[0]) <= ROW_TOKENS]
     tokens = sum(len(ids) for ids, _ in encoded)
-    print(f"{len(rows)} errands; {len(encoded)} are short enough: {tokens:,} tokens", flush=True)
+    note(f"{len(rows)} errands; {len(encoded)} are short enough: {tokens:,} tokens")
     model = LlamaForCausalLM(
         LlamaConfig(
             vocab_size=len(tokenizer),
@@ -199,7 +209,6 @@ def pretrain(rows: Sequence[Row], tokenizer: Any, out: Path, learning_rate: floa
     model.generation_config = GenerationConfig(
         bos_token_id=tokenizer.bos_token_id, eos_token_id=tokenizer.eos_token_id, pad_token_id=tokenizer.pad_token_id
     )
-    print(f"{model.num_parameters():,} parameters", flush=True)
     work = out / "pretraining"
     arguments = TrainingArguments(
         output_dir=str(work),
@@ -223,13 +232,16 @@ def pretrain(rows: Sequence[Row], tokenizer: Any, out: Path, learning_rate: floa
         dataloader_num_workers=0,
     )
     trainer = Trainer(model=model, args=arguments, train_dataset=batches(encoded, SEED), data_collator=collate)
-    trainer.train(resume_from_checkpoint=get_last_checkpoint(work) if work.is_dir() else None)
+    with contextlib.redirect_stdout(sys.stderr):  # losses; stdout is for figures
+        result = trainer.train(resume_from_checkpoint=get_last_checkpoint(work) if work.is_dir() else None)
     model.save_pretrained(out / "model.partial")
     tokenizer.save_pretrained(out / "model.partial")
+    sizes = {"errands": len(rows), "rows": len(encoded), "tokens": tokens, "parameters": model.num_parameters()}
+    write_json(out / "pretraining.json", sizes | {"training_loss": round(result.training_loss, 3)})
     (out / "model.partial").replace(out / "model")
 
 
-def make(out: Path, rows: int) -> Path:
+def make(out: Path, rows: int, rooms: int | None = None) -> Path:
     """The model folder, made if it is not there."""
     if (out / "model").is_dir():
         return out / "model"
@@ -237,27 +249,31 @@ def make(out: Path, rows: int) -> Path:
     text = out / "rows.jsonl"
     if not text.exists():
         with open(out / "rows.partial", "w", encoding="utf-8") as lines:
-            lines.writelines(json.dumps(row) + "\n" for row in make_rows(rows))
+            lines.writelines(json.dumps(row) + "\n" for row in make_rows(rows, rooms))
         (out / "rows.partial").replace(text)
     with open(text, encoding="utf-8") as lines:
-        made = [json.loads(line) for line in lines]
+        chats = [json.loads(line) for line in lines]
     if not (out / "tokenizer").is_dir():
-        train_tokenizer(random.Random(SEED).sample(made, min(len(made), 1500)), out / "tokenizer.partial")
+        train_tokenizer(random.Random(SEED).sample(chats, min(len(chats), 1500)), out / "tokenizer.partial")
         (out / "tokenizer.partial").replace(out / "tokenizer")
     from transformers import AutoTokenizer
 
-    pretrain(made, AutoTokenizer.from_pretrained(out / "tokenizer"), out)
+    pretrain(chats, AutoTokenizer.from_pretrained(out / "tokenizer"), out)
     return out / "model"
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--rows", type=int, default=ROWS)
-    parser.add_argument("--quick", action="store_true", help="a few hundred rows: shows that it runs")
-    args = parser.parse_args()
-    print(make(args.out, 300 if args.quick else args.rows), file=sys.stderr)
+    parser = make_parser(__doc__)
+    parser.add_argument("--out", type=Path, required=True, metavar="FOLDER")
+    parser.add_argument("--rows", type=int, help=f"default: {ROWS}; with --quick 300")
+    options = parser.parse_args()
+    rows = options.rows or sized(options, full=ROWS, quick=300, smoke=8)
+    with Figures("small_model", options) as figures:
+        started = time.perf_counter()
+        make(options.out, rows, rooms=sized(options, full=None, quick=None, smoke=4))
+        figures.extend(json.loads((options.out / "pretraining.json").read_text(encoding="utf-8")))
+        figures.add("seconds", round(time.perf_counter() - started, 1))
 
 
 if __name__ == "__main__":
-    main()
+    start(main)
