@@ -14,7 +14,7 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, cast
 
-from exprag.errors import ConfigError, PluginError, boundary
+from exprag.errors import ConfigError, EnvError, ExpragError, ModelError, PluginError, boundary
 from exprag.isolation import FAULTS, quiet, reason
 from exprag.trusted_code import is_import_path
 
@@ -39,6 +39,9 @@ COMMANDS = {kind: kind for kind in KINDS} | {"environment": "env", "query_strate
 
 ID = re.compile(r"[a-z0-9]+(?:[_-][a-z0-9]+)*")
 """The rule for ids: lower-case letters and digits, in words joined by underscores; dashes are taken too and count as the same."""
+
+_ERRORS: dict[str, type[ExpragError]] = {"environment": EnvError, "model": ModelError}
+_origins: dict[tuple[str, type], Component] = {}
 
 
 @dataclass(frozen=True)
@@ -114,8 +117,15 @@ class Component:
             raise ConfigError(f"The {self.label} does not take these options: {error}.", cure=f"It takes: {takes}.") from error
         except ValueError:
             pass  # a builtin without a signature
-        with boundary(PluginError, f"The {self.label} could not be made", cure=self.advice):
-            return factory(**options)
+        with boundary(_ERRORS.get(self.kind, PluginError), f"The {self.label} could not be made", cure=self.advice):
+            component = factory(**options)
+        _origins[self.kind, type(component)] = self
+        return component
+
+
+def origin_of(kind: str, component: object) -> Component | None:
+    """The registered component that made an object, or objects of its class; None for one that nobody registered."""
+    return _origins.get((kind, type(component)))
 
 
 def resolve(target: str | Callable[..., Any]) -> Callable[..., Any]:

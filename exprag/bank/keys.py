@@ -13,6 +13,7 @@ from exprag.bank.encoders import Encoder, checked
 from exprag.bank.schema import key_columns
 from exprag.contracts.query_strategy import QueryStrategy, StepStrategy
 from exprag.errors import ConfigError, RetrievalError, boundary
+from exprag.faults import advise, name_component
 from exprag.text import utf8
 from exprag.trajectory import Trajectory
 
@@ -72,22 +73,25 @@ def _step_keys(name: str, strategy: StepStrategy, trajectory: Trajectory) -> lis
     if not isinstance(texts, list | tuple) or len(texts) != len(trajectory.steps):
         count = f"{len(texts)} keys" if isinstance(texts, list | tuple) else f"a {type(texts).__name__}"
         raise RetrievalError(
-            f"The query strategy {name!r} gave {count} for the {len(trajectory.steps)} steps of trajectory {trajectory.id!r}; "
-            "it must give one text for each."
+            f"The {name_component('query_strategy', name)} gave {count} for the {len(trajectory.steps)} steps of trajectory "
+            f"{trajectory.id!r}; it must give one text for each.",
+            cure=advise("query_strategy", name),
         )
     return [_text(name, trajectory, text) for text in texts]
 
 
 def _call(name: str, method: Callable[[Trajectory], Any], trajectory: Trajectory) -> Any:
-    cure = f"Report it to the author of the query strategy; the trajectory is {trajectory.id!r}."
-    with boundary(RetrievalError, f"The query strategy {name!r} raised", cure=cure):
+    cure = f"The trajectory is {trajectory.id!r}. {advise('query_strategy', name)}"
+    with boundary(RetrievalError, f"The {name_component('query_strategy', name)} raised", cure=cure):
         return method(trajectory)
 
 
 def _text(name: str, trajectory: Trajectory, key: Any) -> str:
     if not isinstance(key, str):
         raise RetrievalError(
-            f"The query strategy {name!r} gave a {type(key).__name__} as key of trajectory {trajectory.id!r}; it must give text."
+            f"The {name_component('query_strategy', name)} gave a {type(key).__name__} as key of trajectory {trajectory.id!r}; "
+            "it must give text.",
+            cure=advise("query_strategy", name),
         )
     return key
 

@@ -19,6 +19,7 @@ from contextlib import AbstractContextManager
 from typing import Any
 
 from exprag.errors import EnvError, boundary, closest
+from exprag.faults import advise, name_component
 from exprag.trajectory import Task
 
 Info = dict[str, Any]
@@ -137,12 +138,8 @@ def answering(environment: TextEnvironment, call: str) -> AbstractContextManager
     That covers code that exits (SystemExit, GeneratorExit), and KeyboardInterrupt where it cannot be the user's Ctrl-C: outside
     the main thread, and in processes that ignore the signal.
     """
-    return boundary(EnvError, f"Environment {environment.name!r} broke in {call}", cure=report_it(environment), catch=_caught())
-
-
-def report_it(environment: TextEnvironment) -> str:
-    """What a user can do about a fault of an environment."""
-    return f"Report it to its author; `exprag validate env {environment.name}` may show more."
+    what = f"The {name_component('environment', environment)} broke in {call}"
+    return boundary(EnvError, what, cure=advise("environment", environment), catch=_caught())
 
 
 def _caught() -> tuple[type[BaseException], ...]:

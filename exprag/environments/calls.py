@@ -12,8 +12,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from exprag.contracts.environment import TextEnvironment, answering, report_it
+from exprag.contracts.environment import TextEnvironment, answering
 from exprag.errors import EnvError, RecordError
+from exprag.faults import advise, name_component
 from exprag.text import pair_surrogates
 from exprag.trajectory import Task
 
@@ -187,7 +188,8 @@ class _Answer:
 
 def _broken(environment: TextEnvironment, call: str, reason: str) -> EnvError:
     end = "" if reason.endswith((".", "!", "?", "…")) else "."
-    return EnvError(f"Environment {environment.name!r} broke in {call}: {reason}{end}", cure=report_it(environment))
+    what = f"The {name_component('environment', environment)} broke in {call}"
+    return EnvError(f"{what}: {reason}{end}", cure=advise("environment", environment))
 
 
 def _excerpt(value: Any) -> str:

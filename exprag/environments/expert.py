@@ -10,6 +10,7 @@ from exprag.contracts.environment import TextEnvironment
 from exprag.environments import calls
 from exprag.environments.calls import Outcome
 from exprag.errors import EnvError, ExpragError
+from exprag.faults import log_fault
 from exprag.trajectory import Ending, EpisodeError, Provenance, Source, Step, Task, Trajectory, now
 
 Policy = Callable[[], Iterator[str]]
@@ -54,6 +55,7 @@ def play(
                 ended = "terminated" if outcome.terminated else "truncated"
                 break
     except ExpragError as problem:
+        log_fault(problem)
         ended, error = "error", EpisodeError(boundary=problem.boundary, message=str(problem))
     return Trajectory(
         task=task,

@@ -13,6 +13,7 @@ from pydantic import BaseModel
 from exprag import telemetry
 from exprag.contracts.style import AgentStyle, Turn
 from exprag.errors import ConfigError, PluginError, boundary
+from exprag.faults import advise, name_component
 from exprag.models.answers import Answer, read_answer
 from exprag.models.calls import call_guarded
 
@@ -30,12 +31,12 @@ def ask(model: BaseChatModel, style: AgentStyle, messages: Sequence[BaseMessage]
     """Raises ModelError where the model fails, ConfigError where it has no structured output, PluginError for a broken style."""
     message, fields = _call_structured(model, style, messages) if style.structured else (_call(model, model, messages), None)
     answer = read_answer(message, structured=fields is not None)
-    cure = "Its `parse` must not raise, and must give a Turn: report it to the style's author."
-    with boundary(PluginError, f"The style {style.name!r} could not read a turn", cure=cure):
+    name, cure = name_component("style", style), f"Its `parse` must not raise, and must give a Turn. {advise('style', style)}"
+    with boundary(PluginError, f"The {name} could not read a turn", cure=cure):
         text = answer.text if fields is None else style.write_answer(fields)
         turn = style.parse(text, templates)
     if not isinstance(turn, Turn) or not isinstance(turn.action, str):
-        raise PluginError(f"The style {style.name!r} read a turn as {type(turn).__name__}.", cure=cure)
+        raise PluginError(f"The {name} read a turn as {type(turn).__name__}.", cure=cure)
     if fields is None:
         turn = _judge(turn, answer)
         if style.structured:

@@ -12,6 +12,7 @@ from langgraph.runtime import Runtime
 from langgraph.types import Command
 
 from exprag.errors import ExpragError
+from exprag.faults import log_fault
 from exprag.graph.state import Context, State
 
 log = logging.getLogger("exprag.graph")
@@ -39,6 +40,7 @@ def guarded(node: Callable[..., Any]) -> Any:
         except GraphBubbleUp:
             raise
         except ExpragError as error:
+            log_fault(error)
             return _broken(error.boundary, str(error))
         except Exception as error:
             log.exception("the node %s raised", name)

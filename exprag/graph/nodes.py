@@ -22,6 +22,7 @@ from exprag.environments.calls import find_task
 from exprag.environments.sessions import Sessions
 from exprag.errors import ConfigError, EnvError, ModelError, PluginError, boundary
 from exprag.events import emit
+from exprag.faults import advise, name_component
 from exprag.graph.asking import ask
 from exprag.graph.spans import opened, spanned
 from exprag.graph.state import Context, State, need
@@ -168,8 +169,8 @@ class Act:
         steps = steps_of(state)
         memory, hints = MemoryState.of(state.get("memory")), state.get("hints") or ()
         style, templates = self.prompt.style, self.prompt.templates
-        cure = "Its `write` must give text for any step: report it to the style's author."
-        with boundary(PluginError, f"The prompt could not be written in the style {style.name!r}", cure=cure):
+        cure = f"Its `write` must give text for any step. {advise('style', style)}"
+        with boundary(PluginError, f"The {name_component('style', style)} could not write the prompt", cure=cure):
             messages = self.prompt.messages(Task.from_dict(state["task"]), steps, state["observation"], memory, hints)
         reply = ask(self.model, style, messages, templates)
         turn = reply.turn

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 
 from exprag.contracts.formatter import Formatter
 from exprag.contracts.selector import Candidate
-from exprag.errors import ConfigError, RetrievalError
+from exprag.errors import ConfigError, RetrievalError, boundary
+from exprag.faults import advise, name_component
 from exprag.text import defuse
 from exprag.trajectory import Recalled, Step, Trajectory
 
@@ -137,13 +138,11 @@ def _entry(trajectory: Trajectory, formatter: Formatter, options: MemoryOptions,
 
 def _written(formatter: Formatter, trajectory: Trajectory) -> str:
     """What the formatter makes of it. Raises RetrievalError naming a formatter that breaks its contract."""
-    name = type(formatter).__name__
-    try:
+    name, cure = name_component("formatter", formatter), advise("formatter", formatter)
+    with boundary(RetrievalError, f"The {name} could not write trajectory {trajectory.id!r}", cure=cure):
         text = formatter.format(trajectory)
-    except Exception as error:
-        raise RetrievalError(f"The formatter {name} raised {type(error).__name__} on {trajectory.id!r}: {error}.") from error
     if not isinstance(text, str):
-        raise RetrievalError(f"The formatter {name} gave a {type(text).__name__}, not text.")
+        raise RetrievalError(f"The {name} gave a {type(text).__name__}, not text.", cure=cure)
     return text
 
 

@@ -15,6 +15,7 @@ from exprag.bank.filters import Filter
 from exprag.contracts.query_strategy import Moment, QueryStrategy, StepStrategy, window
 from exprag.contracts.selector import Candidate, Selector
 from exprag.errors import ConfigError, RetrievalError, boundary
+from exprag.faults import advise, name_component
 from exprag.memory import MemoryState
 from exprag.plugins import create
 from exprag.retrieval.refresh import check_refresh, is_due
@@ -130,10 +131,10 @@ class Retriever:
             return Retrieval("", (), version) if previous is None else None
         subgoal = ""
         if self.refresh == "on_change":
-            subgoal = self._text(self._call("query strategy", self.strategy_name, self.strategy.subgoal, moment))
+            subgoal = self._text(self._call("query_strategy", self.strategy, "subgoal", moment))
             if previous is not None and subgoal == previous.subgoal:
                 return None
-        query = self._call("query strategy", self.strategy_name, self.strategy.query, moment)
+        query = self._call("query_strategy", self.strategy, "query", moment)
         if query is None:
             return None
         query = self._text(query)
@@ -226,41 +227,45 @@ class Retriever:
 
     def _text(self, query: Any) -> str:
         if not isinstance(query, str):
-            raise RetrievalError(f"The query strategy {self.strategy_name!r} gave a {type(query).__name__}, not text or None.")
+            raise self._fault("query_strategy", self.strategy, f"gave a {type(query).__name__}, not text or None.")
         return query
 
     def _pool(self) -> int:
-        size = self._call("selector", self.selector_name, self.selector.pool, self.k)
+        size = self._call("selector", self.selector, "pool", self.k)
         if not isinstance(size, int) or size < self.k:
-            raise RetrievalError(f"The selector {self.selector_name!r} asks for a pool of {size!r} to keep {self.k}.")
+            raise self._fault("selector", self.selector, f"asks for a pool of {size!r} to keep {self.k}.")
         return size
 
     def _select(self, pool: list[Candidate], moment: Moment, k: int) -> tuple[Candidate, ...]:
         if not pool or k <= 0:
             return ()
-        name = self.selector_name
-        selection = self._call("selector", name, self.selector.select, pool, k, moment)
+        selection = self._call("selector", self.selector, "select", pool, k, moment)
         if not isinstance(selection, list | tuple) or not all(isinstance(item, Candidate) for item in selection):
-            raise RetrievalError(f"The selector {name!r} gave {type(selection).__name__}; it must give a list of candidates.")
+            broken = f"gave a {type(selection).__name__}; it must give a list of candidates."
+            raise self._fault("selector", self.selector, broken)
         ids = [item.trajectory.id for item in selection]
         if len(ids) > k or len(set(ids)) < len(ids) or not set(ids) <= {item.trajectory.id for item in pool}:
-            raise RetrievalError(
-                f"The selector {name!r} gave {len(ids)} candidates; it must keep at most {k} different ones of its pool."
-            )
+            broken = f"gave {len(ids)} candidates; it must keep at most {k} different ones of its pool."
+            raise self._fault("selector", self.selector, broken)
         return tuple(selection)
 
     @staticmethod
-    def _call(kind: str, name: str, method: Any, *arguments: Any) -> Any:
-        with boundary(RetrievalError, f"The {kind} {name!r} raised", cure=f"Report it to the author of the {kind}."):
-            return method(*arguments)
+    def _call(kind: str, component: Any, method: str, *arguments: Any) -> Any:
+        with boundary(RetrievalError, f"The {name_component(kind, component)} raised", cure=advise(kind, component)):
+            return getattr(component, method)(*arguments)
+
+    @staticmethod
+    def _fault(kind: str, component: Any, broken: str) -> RetrievalError:
+        return RetrievalError(f"The {name_component(kind, component)} {broken}", cure=advise(kind, component))
 
 
 def _component(kind: str, source: Any, contract: type, options: Mapping[str, Any] | None) -> tuple[str, Any]:
     """The name and the object of a strategy or selector, which is given by its name or as an object."""
     name = source if isinstance(source, str) else type(source).__name__
     if options and not isinstance(source, str):
-        raise ConfigError(f"A {kind} given as an object takes no options.", cure="Set them where it is made.")
+        raise ConfigError(f"A {kind.replace('_', ' ')} given as an object takes no options.", cure="Set them where it is made.")
     component = create(kind, source, **(options or {})) if isinstance(source, str) else source
     if not isinstance(component, contract):
-        raise RetrievalError(f"The {kind} {name!r} is a {type(component).__name__}, not a {contract.__name__}.")
+        what = f"The {name_component(kind, source)} is a {type(component).__name__}, not a {contract.__name__}."
+        raise RetrievalError(what, cure=advise(kind, source))
     return name, component

@@ -107,7 +107,7 @@ def test_a_version_that_never_was(bank):
 def test_unknown_names(tmp_path, bank):
     with pytest.raises(BankError, match=r"no encoder 'bm25'.*lexical"):
         Bank.create(tmp_path / "a", "bm25")
-    with pytest.raises(PluginError, match=r"no query_strategy 'tusk'.*'task'"):
+    with pytest.raises(PluginError, match=r"no query.strategy 'tusk'.*'task'"):
         Bank.create(tmp_path / "b", strategies=["tusk"])
     with pytest.raises(BankError, match="needs a query strategy"):
         Bank.create(tmp_path / "c", strategies=[])
@@ -162,7 +162,7 @@ def test_a_strategy_that_breaks_its_word(bank, episode, monkeypatch, answer):
         return answer
 
     monkeypatch.setattr(TaskStrategy, "key", key)
-    with pytest.raises(RetrievalError, match=r"'task' (raised ZeroDivisionError|gave a NoneType)"):
+    with pytest.raises(RetrievalError, match=r"'task' of exprag (raised ZeroDivisionError|gave a NoneType)"):
         bank.add([episode()])
     assert len(bank) == 0
 
@@ -211,11 +211,11 @@ def test_a_disk_that_is_full_in_mid_write(bank, episode, tmp_path):
     bank.add([episode(1)])
     noise = [episode(n, os.urandom(4_000).hex()) for n in range(2, 102)]
     write_jsonl(tmp_path / "more.jsonl", noise)
-    told = subprocess.run(
+    result = subprocess.run(
         [sys.executable, "-c", FULL_DISK, bank.uri, tmp_path / "more.jsonl"], capture_output=True, text=True, timeout=120
     )
-    assert told.stdout.startswith("BankError"), told.stderr
-    assert "cannot be written" in told.stdout
+    assert result.stdout.startswith("BankError"), result.stderr
+    assert "cannot be written" in result.stdout
     assert list(Bank.open(bank.uri)) == [episode(1)]
     assert bank.add(noise).added == 100
 

@@ -81,7 +81,7 @@ def test_a_bad_step_ends_the_episode_as_data(toy: Toy, message: str) -> None:
     assert episode.final_observation.startswith("You stand at the door")
     assert episode.error is not None
     assert episode.error.boundary == "environment"
-    assert episode.error.message.startswith("Environment 'toy' broke in step: ")
+    assert episode.error.message.startswith("The environment 'toy' broke in step: ")
     assert episode.error.message.endswith("`exprag validate env toy` may show more.")
     with pytest.raises(EnvError, match=message):
         raise EnvError(episode.error.message)
@@ -96,7 +96,7 @@ def test_a_bad_reset_ends_the_episode_as_data(toy: Toy, message: str) -> None:
     episode = play(toy, Toy().task("test/0"), ["look"])
     assert (episode.ended, episode.task.id, episode.steps) == ("error", "test/0", ())
     assert episode.error is not None
-    assert episode.error.message.startswith("Environment 'toy' broke in reset: ")
+    assert episode.error.message.startswith("The environment 'toy' broke in reset: ")
     with pytest.raises(EnvError, match=message):
         Sessions(lambda: toy).reset("a", Toy().task("test/0"))
 
@@ -142,7 +142,7 @@ def test_a_bad_expert_ends_the_episode_as_data(expert: Any, steps: int, message:
     episode = play_expert(toy, toy.task("test/0"))
     assert (episode.ended, len(episode.steps)) == ("error", steps)
     assert episode.error is not None
-    assert episode.error.message.startswith(f"Environment 'toy' broke in its expert: {message}")
+    assert episode.error.message.startswith(f"The environment 'toy' broke in its expert: {message}")
 
 
 @pytest.mark.parametrize(
@@ -169,7 +169,7 @@ def test_every_other_call_is_named_too(call: str, bad: Any, message: str) -> Non
         "admissible_actions": lambda: calls.admissible_actions(toy),
         "task": lambda: calls.find_task(toy, "test/0"),
     }[call]
-    with pytest.raises(EnvError, match=f"Environment 'toy' broke in {call}: .*{message}"):
+    with pytest.raises(EnvError, match=f"The environment 'toy' broke in {call}: .*{message}"):
         ask()
 
 

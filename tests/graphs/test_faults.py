@@ -54,7 +54,7 @@ class Wrong(Raises):
     ("style", "turn", "message"),
     [
         (Raises(), "Look.", "could not read a turn: ValueError: what is this?"),
-        (Raises(), "look", "could not be written in the style 'raises': KeyError"),
+        (Raises(), "look", "The style 'raises' could not write the prompt: KeyError"),
         (Wrong(), "look", "read a turn as str"),
     ],
 )
