@@ -172,7 +172,8 @@ def missing_indices(table: Any) -> list[str]:
     columns = _always_indexed(table)
     if table.count_rows() >= _FILTERED_ROWS:
         columns += [column for column in _FILTERED if column in table.schema.names]
-    return [column for column in columns if column not in _indexed(table)]
+    indexed = _indexed(table.list_indices())
+    return [column for column in columns if column not in indexed]
 
 
 def needed_indices(table: Any) -> list[str]:
@@ -185,8 +186,8 @@ def _always_indexed(table: Any) -> list[str]:
     return ["id", *(KEY + name for name in strategies_of(table.schema))]
 
 
-def _indexed(table: Any) -> set[str]:
-    return {column for index in table.list_indices() for column in index.columns}
+def _indexed(indices: Iterable[Any]) -> set[str]:
+    return {column for index in indices for column in index.columns}
 
 
 class Upkeep:
@@ -232,11 +233,12 @@ class Upkeep:
     def _due(self) -> bool:
         stats = self.table.stats()
         fragments, share = stats["fragment_stats"]["num_fragments"], stats["num_rows"] // _SHARE
-        unindexed = (self.table.index_stats(index.name).num_unindexed_rows for index in self.table.list_indices())
+        indices = list(self.table.list_indices())
+        unindexed = (self.table.index_stats(index.name).num_unindexed_rows for index in indices)
         return (
             fragments >= max(_WRITES, min(_MOST_WRITES, share))
             or max(unindexed, default=0) >= max(_WRITES, share)
-            or not _indexed(self.table).issuperset(_always_indexed(self.table))
+            or not _indexed(indices).issuperset(_always_indexed(self.table))
         )
 
 

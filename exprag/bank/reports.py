@@ -133,8 +133,8 @@ class IndexReport:
 
 @dataclass(frozen=True)
 class Pruned:
-    """What `optimize` left: the bank's version, how many versions remain and how many were removed. `held_by` is the tag that kept
-    more of them than the age asked for."""
+    """What `optimize` left: the bank's version, how many versions remain and how many were removed. `held_by` is the tag that
+    protected more of them than the age asked for."""
 
     version: int
     remaining: int

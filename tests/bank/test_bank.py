@@ -172,8 +172,8 @@ def test_a_strategy_added_between_rows_and_commit_gets_their_keys_too(bank, epis
 
 
 def test_open_or_create_completes_what_is_missing(tmp_path, episode):
-    made = Bank.open_or_create(tmp_path / "bank")
-    made.add([episode()])
+    first = Bank.open_or_create(tmp_path / "bank")
+    first.add([episode()])
     again = Bank.open_or_create(tmp_path / "bank", strategies=("task", "trajectory"))
     assert again.strategies == ("task", "trajectory")
     assert len(again) == 1

@@ -36,9 +36,9 @@ def test_from_a_run_to_an_answer(place, episode):
     assert "strategies" in run("info", bank)
     rows = json.loads(run("search", bank, "lettuce", "-k", 1, "--json"))
     assert [(r["type"], r["outcome"], r["reason"]) for r in rows] == [("cool", "failure", "BM25 of keys task")]
-    shown = run("search", bank, "a clean mug")
-    assert episode(1).id in shown
-    assert "success" in shown
+    output = run("search", bank, "a clean mug")
+    assert episode(1).id in output
+    assert "success" in output
     assert "Nothing found" in run("search", bank, "zebra")
     assert json.loads(run("search", bank, "lettuce", "--success", "--json")) == []
     assert Trajectory.from_json(run("show", bank, episode(1).id, "--json")) == episode(1)
@@ -58,9 +58,9 @@ def test_create_names_what_it_made(place):
 
 def test_what_is_quarantined_and_by_whom(place, episode):
     bank = place / "bank"
-    told = run("add", bank, place / "one.jsonl")
-    assert "1 added (1 of them quarantined)" in told
-    assert "exprag bank trust" in told
+    output = run("add", bank, place / "one.jsonl")
+    assert "1 added (1 of them quarantined)" in output
+    assert "exprag bank trust" in output
     assert "Nothing found" in run("search", bank, "mug")
     assert "1 trusted now" in run("trust", bank, "--all")
     assert episode(1).id in run("search", bank, "mug", "--json")
@@ -101,8 +101,8 @@ def test_indices_from_the_outside(place, episode, hashing, monkeypatch):
     write_jsonl(place / "many.jsonl", [episode(n, f"lamp {n}") for n in range(150)])
     assert "index of task: ivf_flat, 24 partitions" in run("add", bank.uri, place / "many.jsonl", "--trust")
     assert "ivf_flat of 24 partitions over 150 vectors; recall@10 1.000" in run("index", bank.uri, "--check")
-    (made,) = json.loads(run("index", bank.uri, "--kind", "ivf_sq", "--json"))
-    assert (made["kind"], made["recall"]) == ("ivf_sq", 1.0)
+    (report,) = json.loads(run("index", bank.uri, "--kind", "ivf_sq", "--json"))
+    assert (report["kind"], report["recall"]) == ("ivf_sq", 1.0)
     run("add-strategy", bank.uri, "trajectory")
     with pytest.raises(BankError, match="is lexical"):
         run("index", Bank.create(place / "words").uri)
@@ -111,9 +111,9 @@ def test_indices_from_the_outside(place, episode, hashing, monkeypatch):
 def test_stored_text_cannot_drive_the_terminal(place, episode):
     bad = episode(3, "evil \x1b]0;owned\x07 [bold]mug[/bold] \ud800 [/nonsense]")
     Bank.create(place / "bank").add([bad])
-    for shown in (run("search", place / "bank", "evil mug"), run("show", place / "bank", bad.id)):
-        assert "\x1b]0" not in shown
-        assert "[bold]mug[/bold]" in shown.replace("\n", "")
+    for output in (run("search", place / "bank", "evil mug"), run("show", place / "bank", bad.id)):
+        assert "\x1b]0" not in output
+        assert "[bold]mug[/bold]" in output.replace("\n", "")
 
 
 def test_errors_name_the_cure(place):

@@ -30,15 +30,15 @@ def texts(hits):
 
 @pytest.fixture
 def documents(bank):
-    found = Documents(bank)
-    found.add(
+    documents = Documents(bank)
+    documents.add(
         [
             Document("GET /users lists users", id="users", metadata={"source": "api.md", "tags": ["http", "it's"], "n": 1}),
             Document("POST /users makes a user", id="make", metadata={"source": "api.md", "meta": {"version": 2.0}}),
             Document("a recipe for soup", id="soup", metadata={"source": "soup.md", "draft": True}),
         ]
     )
-    return found
+    return documents
 
 
 def test_documents_lie_beside_trajectories_and_do_not_mix(bank, documents, episode):
@@ -56,8 +56,8 @@ def test_adding_is_idempotent_and_replaces_by_id(documents):
     again = documents.add(documents)
     assert (again.added, again.replaced, again.unchanged) == (0, 0, 3)
     assert documents.version == before
-    done = documents.add([Document("old", id="soup"), Document("a recipe for bread", id="soup"), Document("new")])
-    assert (done.added, done.replaced, done.ids[:2]) == (1, 1, ("soup", "soup"))
+    report = documents.add([Document("old", id="soup"), Document("a recipe for bread", id="soup"), Document("new")])
+    assert (report.added, report.replaced, report.ids[:2]) == (1, 1, ("soup", "soup"))
     assert documents.get(["soup"])[0].page_content == "a recipe for bread"
     assert documents.add([Document("new")]).unchanged == 1  # without an id, the content is the id
     assert documents.search("soup") == []
@@ -186,11 +186,11 @@ def test_markdown_is_divided_at_its_headings(bank, tmp_path):
     page = tmp_path / "guide.md"
     page.write_text(GUIDE)
     (tmp_path / "plain.txt").write_text("# not Markdown\nall one")
-    found = list(read_file(page))
-    assert [document.metadata.get("title") for document in found] == [None, "Guide > Install", "Guide > Use", "Guide > Use"]
-    assert found[1].page_content.startswith("## Install\n\npip")
-    assert "# no heading" in found[1].page_content
-    assert len({document.id for document in found}) == 4
+    documents = list(read_file(page))
+    assert [document.metadata.get("title") for document in documents] == [None, "Guide > Install", "Guide > Use", "Guide > Use"]
+    assert documents[1].page_content.startswith("## Install\n\npip")
+    assert "# no heading" in documents[1].page_content
+    assert len({document.id for document in documents}) == 4
     assert [document.page_content for document in read_file(page, whole=True)] == [GUIDE.strip("\n")]
     assert len(list(read_file(tmp_path / "plain.txt"))) == 1
 
@@ -206,8 +206,8 @@ def test_markdown_is_divided_at_its_headings(bank, tmp_path):
 def test_files_that_cannot_be_read_change_nothing(bank, tmp_path):
     (tmp_path / "a.md").write_text("text")
     (tmp_path / "b.txt").write_bytes(b"\xff\xfe\x00\xd8")
-    for bad, told in (("b.txt", "not text in UTF-8"), ("none.md", "cannot be read")):
-        with pytest.raises(ConfigError, match=told):
+    for bad, message in (("b.txt", "not text in UTF-8"), ("none.md", "cannot be read")):
+        with pytest.raises(ConfigError, match=message):
             add_files(Documents(bank), [tmp_path / "a.md", tmp_path / bad])
     assert len(Documents(bank)) == 0
 

@@ -25,8 +25,8 @@ def test_an_encoder_of_ones_own(tmp_path, hashing, episode):
     assert best[0].trajectory.task.instruction == "find the lamp"
     assert 0 < best[0].score <= 1
     assert best[0].score == pytest.approx(float(encoder.encode_query("a lamp to find") @ encoder.encode_query("find the lamp")))
-    found = bank.search("a lamp to find", k=1, where=Filter(ids=[best[1].trajectory.id]))
-    assert [h.trajectory for h in found] == [best[1].trajectory]
+    hits = bank.search("a lamp to find", k=1, where=Filter(ids=[best[1].trajectory.id]))
+    assert [h.trajectory for h in hits] == [best[1].trajectory]
     bank.add_strategy("trajectory")
     assert len(bank.search("You are in room 1.", strategy="trajectory", k=1)) == 1
     assert Bank.open(bank.uri, encoder=encoder).info().dimension == 64
@@ -40,8 +40,8 @@ def test_the_search_is_exact_and_ties_go_by_id(tmp_path, hashing, episode):
     query = "lamp mug 7"
     scores = encoder.encode_keys([t.task.instruction for t in episodes]) @ encoder.encode_query(query)
     expected = sorted((-round(float(s), 5), t.id) for s, t in zip(scores, episodes, strict=True))[:12]
-    found = [(-round(h.score, 5), h.trajectory.id) for h in bank.search(query, k=12)]
-    assert found == expected
+    hits = [(-round(h.score, 5), h.trajectory.id) for h in bank.search(query, k=12)]
+    assert hits == expected
 
 
 def test_what_is_there_already_is_not_encoded_again(tmp_path, hashing, episode):
@@ -68,8 +68,8 @@ def test_a_missing_extra_says_what_to_install():
         "try: load_encoder('hf:any/model')\n"
         "except PluginError as error: print(error.cure)"
     )
-    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
-    assert told.stdout.strip() == "pip install 'exprag[hf]'", told.stderr
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert result.stdout.strip() == "pip install 'exprag[hf]'", result.stderr
 
 
 @pytest.fixture(scope="module")
@@ -84,9 +84,9 @@ def test_a_real_model(tmp_path, episode, minilm):
     bank = Bank.create(tmp_path / "bank", minilm)
     texts = ["warm up a cup and place it in the cupboard", "grow a plant in the greenhouse", "put a clean fork in the drawer"]
     bank.add([episode(n, text) for n, text in enumerate(texts)])
-    found = bank.search("heat some mug and put it in cabinet.", k=3)  # not a word in common
-    assert found[0].trajectory.task.instruction == texts[0]
-    assert found[0].score > found[1].score + 0.1
+    hits = bank.search("heat some mug and put it in cabinet.", k=3)  # not a word in common
+    assert hits[0].trajectory.task.instruction == texts[0]
+    assert hits[0].score > hits[1].score + 0.1
     again = Bank.open(bank.uri)
     assert (again.dimension, again.encoder) == (384, minilm)
     assert [h.score for h in again.search("heat some mug", k=1)] == [h.score for h in bank.search("heat some mug", k=1)]

@@ -63,8 +63,8 @@ def test_filters_agree_with_memory(bank, episode):
 
     agree()
     for value in HOSTILE:  # each alone, so that none is left to chance
-        found = {t.id for t in bank.trajectories(Filter(types=value))}
-        assert found == {t.id for t in episodes if t.task.type == value}
+        ids = {t.id for t in bank.trajectories(Filter(types=value))}
+        assert ids == {t.id for t in episodes if t.task.type == value}
 
 
 def test_exclusions_agree_with_memory(bank, episode):
@@ -75,8 +75,8 @@ def test_exclusions_agree_with_memory(bank, episode):
     @given(environment=name, id=name, group=text, ids=st.lists(text, max_size=3))
     def agree(environment, id, group, ids):
         exclusion = Exclusion.of(Task(environment=environment, id=id, group=group), ids)
-        found = {h.trajectory.id for h in bank.search("mug", k=99, where=ANY, exclude=exclusion)}
-        assert found == {t.id for t in episodes if exclusion.allows(t)}
+        ids = {h.trajectory.id for h in bank.search("mug", k=99, where=ANY, exclude=exclusion)}
+        assert ids == {t.id for t in episodes if exclusion.allows(t)}
 
     agree()
     for t in episodes:

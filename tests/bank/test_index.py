@@ -60,8 +60,8 @@ def test_a_bank_makes_its_index_by_itself_and_makes_it_anew_as_it_grows(tmp_path
     keys = encoder.encode_keys([t.task.instruction for t in bank])
     for number in (5, 2_999):
         query = encoder.encode_query(f"task {number}")
-        found = bank.search(f"task {number}", k=10)
-        assert [h.score for h in found] == pytest.approx(np.sort(keys @ query)[::-1][:10].tolist(), abs=1e-5)
+        hits = bank.search(f"task {number}", k=10)
+        assert [h.score for h in hits] == pytest.approx(np.sort(keys @ query)[::-1][:10].tolist(), abs=1e-5)
     narrow = Filter(ids=[episode(n, f"task {n}").id for n in range(0, 1_400, 125)])
     assert len(bank.search("task 5", k=99, where=narrow)) == 12  # a narrow filter never makes the answer short
 
@@ -93,11 +93,11 @@ def test_an_index_of_each_kind_finds(tmp_path, episode, kind):
     note = bank.add(episode(n, f"task {n}") for n in range(400)).notes[0]
     assert note.startswith(f"index of task: {kind}")
     assert Bank.open(bank.uri, encoder=Numbered()).index_report()[0].recall >= 0.95
-    (made,) = bank.index(kind="exact")
-    assert (made.kind, made.recall, vector_indices(bank.table.list_indices())) == ("exact", 1.0, {})
-    (made,) = bank.index("task")
-    assert (made.kind, made.why) == (kind, "as requested")
-    assert made.seconds > 0
+    (report,) = bank.index(kind="exact")
+    assert (report.kind, report.recall, vector_indices(bank.table.list_indices())) == ("exact", 1.0, {})
+    (report,) = bank.index("task")
+    assert (report.kind, report.why) == (kind, "as requested")
+    assert report.seconds > 0
     assert len(bank.search("task 3", k=30)) == 30
 
 

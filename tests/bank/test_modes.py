@@ -38,8 +38,9 @@ def test_each_mode_of_a_bank_with_vectors(vectors, hashing):
     )
     first = {h.trajectory.task.instruction for h in both[:5]}
     assert first <= {by_vector[0].trajectory.task.instruction, by_words[0].trajectory.task.instruction}
-    kept = vectors.search(query, k=20, mode="hybrid", where=Filter(types=("put",)), exclude=Exclusion.of(both[0].trajectory.task))
-    assert both[0].trajectory.task.key not in {h.trajectory.task.key for h in kept}
+    exclusion = Exclusion.of(both[0].trajectory.task)
+    filtered = vectors.search(query, k=20, mode="hybrid", where=Filter(types=("put",)), exclude=exclusion)
+    assert both[0].trajectory.task.key not in {h.trajectory.task.key for h in filtered}
 
 
 def test_what_a_bank_cannot_answer(bank, vectors, episode):
@@ -86,10 +87,10 @@ def test_keys_by_step_find_the_trajectory_and_the_step(tmp_path, hashing, episod
         *(walk(episode, n, "nothing of note", "a wall") for n in range(4, 90)),
     ]
     assert bank.add(episodes).added == 89
-    found = bank.search("a knife and a lettuce lie beside a fridge", strategy="step", k=2)
-    assert [(h.trajectory.task.id, h.step) for h in found] == [
+    hits = bank.search("a knife and a lettuce lie beside a fridge", strategy="step", k=2)
+    assert [(h.trajectory.task.id, h.step) for h in hits] == [
         ("task-2", 2),
-        ("task-1", 1 if encoder == "lexical" else found[1].step),
+        ("task-1", 1 if encoder == "lexical" else hits[1].step),
     ]
     best = bank.search(
         "the lettuce lies there", strategy="step", k=1, exclude=Exclusion(trajectory_ids=frozenset({episodes[1].id}))
@@ -111,26 +112,27 @@ def test_the_best_step_is_exact_with_an_index_too(tmp_path, hashing, episode, mo
     bank = Bank.create(tmp_path / "steps", encoder, strategies=("step",))
     draw = np.random.default_rng(5)
     words = [f"w{n}" for n in range(40)]
-    said = [[" ".join(draw.choice(words, 6)) for _ in range(30)] for _ in range(400)]
-    assert "index of step: ivf_flat" in str(bank.add(walk(episode, n, *texts) for n, texts in enumerate(said)))
+    texts = [[" ".join(draw.choice(words, 6)) for _ in range(30)] for _ in range(400)]
+    assert "index of step: ivf_flat" in str(bank.add(walk(episode, n, *texts) for n, texts in enumerate(texts)))
     from exprag_retrievers.strategies import ByStepStrategy
 
     keys = {t.id: encoder.encode_keys(ByStepStrategy().keys(t)) for t in bank}
     for query in (" ".join(draw.choice(words, 6)) for _ in range(10)):
         scores = {id: vectors @ encoder.encode_query(query) for id, vectors in keys.items()}
         best = sorted((-round(float(s.max()), 4), id) for id, s in scores.items())
-        found = bank.search(query, strategy="step", k=5)
-        assert [-round(h.score, 4) for h in found] == [s for s, _ in best[:5]]
-        assert all(scores[h.trajectory.id][h.step] == pytest.approx(scores[h.trajectory.id].max(), abs=1e-6) for h in found)
+        hits = bank.search(query, strategy="step", k=5)
+        assert [-round(h.score, 4) for h in hits] == [s for s, _ in best[:5]]
+        assert all(scores[h.trajectory.id][h.step] == pytest.approx(scores[h.trajectory.id].max(), abs=1e-6) for h in hits)
 
 
 def test_keys_that_do_not_match_the_steps_are_refused(tmp_path, episode, monkeypatch):
     from exprag_retrievers.strategies import ByStepStrategy
 
     bank = Bank.create(tmp_path / "steps", strategies=("step",))
-    for answer, told in ((["one"], "1 keys for the 2 steps"), ("text", "a str for the 2 steps"), ([1, 2], "gave a int as key")):
+    answers = ((["one"], "1 keys for the 2 steps"), ("text", "a str for the 2 steps"), ([1, 2], "gave a int as key"))
+    for answer, message in answers:
         monkeypatch.setattr(ByStepStrategy, "keys", lambda self, trajectory, answer=answer: answer)
-        with pytest.raises(RetrievalError, match=told):
+        with pytest.raises(RetrievalError, match=message):
             bank.add([walk(episode, 1, "a", "b")])
     assert len(bank) == 0
 

@@ -61,9 +61,9 @@ def test_a_quarantined_row_is_never_among_near_ties(tmp_path, hashing, episode):
     bank = Bank.create(tmp_path / "v", hashing(), strategies=("task", "step"))
     bank.add([episode(n, success=None if n % 3 else True) for n in range(120)])
     for strategy, mode in (("task", "vector"), ("task", "lexical"), ("task", "hybrid"), ("step", "vector"), ("step", "hybrid")):
-        found = bank.search("put a clean mug on the desk room", strategy=strategy, k=99, mode=mode)
-        assert len(found) == 40
-        assert all(h.trajectory.success for h in found)
+        hits = bank.search("put a clean mug on the desk room", strategy=strategy, k=99, mode=mode)
+        assert len(hits) == 40
+        assert all(h.trajectory.success for h in hits)
 
 
 def test_deletion_by_where_rows_come_from(bank, episode):

@@ -65,8 +65,8 @@ def test_history_tells_what_made_each_version(bank, episode):
         bank.add([episode(n)])
     bank.optimize()
     records = bank.history(None)
-    told = [record.what for record in reversed(records)]
-    assert [what for what in told if not what.startswith(("index", "upkeep", "compacted", "strategy being"))] == [
+    changes = [record.what for record in reversed(records)]
+    assert [what for what in changes if not what.startswith(("index", "upkeep", "compacted", "strategy being"))] == [
         "made",
         "3 added",
         "1 trusted",
@@ -75,7 +75,7 @@ def test_history_tells_what_made_each_version(bank, episode):
         "strategy trajectory added",
         *["1 added"] * 4,
     ]
-    assert "compacted" in told
+    assert "compacted" in changes
     assert [record.version for record in records] == list(range(bank.version, 0, -1))
     assert [(record.what, record.rows) for record in records if record.tags == ("three",)] == [("3 added", 3)]
     assert [record.version for record in bank.history(2)] == [bank.version, bank.version - 1]

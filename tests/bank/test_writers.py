@@ -34,12 +34,12 @@ def start(uri: str, first: int, last: int, batch: int) -> subprocess.Popen[str]:
 
 def check(uri: str, reported: int) -> int:
     bank = Bank.open(uri)
-    found = list(bank)  # every payload is read and validated
-    assert len({t.id for t in found}) == len(found) == len(bank)
-    assert {f"t{n}" for n in range(reported)} <= {t.id for t in found}
-    assert all(len(t.steps) == 20 for t in found)
-    assert len(bank.search("lamp", k=10_000)) == len(found)
-    return len(found)
+    stored = list(bank)  # every payload is read and validated
+    assert len({t.id for t in stored}) == len(stored) == len(bank)
+    assert {f"t{n}" for n in range(reported)} <= {t.id for t in stored}
+    assert all(len(t.steps) == 20 for t in stored)
+    assert len(bank.search("lamp", k=10_000)) == len(stored)
+    return len(stored)
 
 
 @pytest.mark.slow
@@ -79,9 +79,9 @@ def test_eight_writers_of_overlapping_ids_three_of_them_killed(bank):
         code = writer.wait(timeout=240)
         assert code == (-9 if first in killed else 0)
         reported |= set() if first in killed else set(range(first, first + 160))
-    found = {int(t.id[1:]) for t in Bank.open(bank.uri)}
-    assert reported <= found <= set(range(8 * 40 + 120))
-    assert check(bank.uri, 0) == len(found)
+    stored = {int(t.id[1:]) for t in Bank.open(bank.uri)}
+    assert reported <= stored <= set(range(8 * 40 + 120))
+    assert check(bank.uri, 0) == len(stored)
     last = start(bank.uri, 0, 8 * 40 + 120, 64)  # the lock is free, and the same work goes on to its end
     assert last.wait(timeout=120) == 0
     assert check(bank.uri, 8 * 40 + 120) == 8 * 40 + 120

@@ -219,7 +219,7 @@ class Documents:
                 check_documents(table.schema, self.name, self.bank)
                 if self.pinned is not None:
                     check_out(table, self.pinned, self.bank.uri)
-                else:
+                elif self.bank.pinned is None:
                     resume_upkeep(self.bank.store, table, self.name)
                 self._table = table
             elif self.pinned is None:
