@@ -68,7 +68,7 @@ def import_(bank: Place, files: Files, /, *, trust: Trust = None) -> None:
 def add_strategy(bank: Place, strategy: Annotated[str, Parameter(help="Query strategy plugin.")], /) -> None:
     """Compute the keys of one more query strategy for all trajectories."""
     from exprag.bank import Bank
-    from exprag.cli.bank_care import embedding_bar
+    from exprag.cli.progress import embedding_bar
 
     opened = Bank.open(bank)
     with embedding_bar(opened, len(opened)):
@@ -123,7 +123,7 @@ def _sources(files: list[Path]) -> list[tuple[Path, bool]]:
 
 
 def _import(bank: Bank, sources: list[tuple[Path, bool]], trust: bool | None) -> None:
-    from exprag.cli.bank_care import embedding_bar
+    from exprag.cli.progress import embedding_bar
     from exprag.integrations.files import import_file
 
     bad = quarantined = 0
@@ -154,7 +154,3 @@ def outcome(trajectory: Trajectory) -> str:
 
 def _joined(value: Any) -> str:
     return ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
-
-
-# the commands that look into a bank, that hold its documents and that care for it add themselves to `app`
-from exprag.cli import bank_care, bank_documents, bank_look, bank_search, bank_versions, utilities  # noqa: E402, F401

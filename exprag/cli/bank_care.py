@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import timedelta
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,12 +9,12 @@ from cyclopts import Parameter
 from cyclopts.validators import Number
 
 from exprag.cli.bank import Env, Place, Types, app
-from exprag.cli.output import console, say, write_json
+from exprag.cli.output import say, write_json
 from exprag.cli.words import Json, listed
 from exprag.errors import ConfigError
 
 if TYPE_CHECKING:
-    from exprag.bank import Bank, Filter
+    from exprag.bank import Filter
 
 Ids = Annotated[list[str] | None, Parameter(help="Ids; or say by the options which rows are meant.")]
 Run = Annotated[str | None, Parameter(help="Only rows of this run.")]
@@ -135,24 +133,6 @@ def optimize(
     opened = Bank.open(bank)
     report = opened.optimize(None if prune_days is None else timedelta(days=prune_days))
     say(f"{opened.uri}: {report}.")
-
-
-@contextmanager
-def embedding_bar(bank: Bank, total: int | None = None) -> Iterator[None]:
-    """A progress bar over trajectories while a bank with vectors embeds them; nothing for a lexical bank."""
-    if not bank.dimension:
-        yield
-        return
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
-
-    columns = (TextColumn("embedding"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console(), transient=True) as bar:
-        task = bar.add_task("embedding", total=total)
-        bank.progress = lambda done: bar.update(task, completed=done)
-        try:
-            yield
-        finally:
-            bank.progress = None
 
 
 def _rows_of(

@@ -128,7 +128,3 @@ def _bar(name: str) -> Iterator[Callable[[int, int | None], None]]:
     with LateBar(*columns, console=console(stderr=True)) as bar:
         task = bar.add_task(plain(name).plain, total=None)
         yield lambda done, total: bar.update(task, completed=done, total=total)
-
-
-# `show` adds itself to `app`
-from exprag.cli import data_show  # noqa: E402, F401

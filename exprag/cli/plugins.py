@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from itertools import groupby
 
-from rich.table import Table
+from rich.text import Text
 
 from exprag.cli.output import console, say, write_json
 from exprag.cli.words import Json, plain
@@ -66,19 +66,18 @@ def plugins(*, as_json: Json = False) -> None:
         return
     for kind, group in groupby(components, key=lambda row: row["kind"]):
         say(kind.replace("_", " "), "bold")
-        table = Table.grid(padding=(0, 2))
-        table.add_column(width=0)
         members = list(group)
-        table.add_column(no_wrap=True, min_width=max(len(plain(row["id"])) for row in members))
-        table.add_column(no_wrap=True, overflow="ellipsis")
+        longest = max(plain(row["id"]).cell_len for row in members)
         problems = []
         for row in members:
             ok = row["status"] == "ok"
             source = "" if row["distribution"] == OWN else f"{row['distribution']} {row['version']}".strip()
             words = ". ".join(filter(None, (source, " ".join(row["description"].split()))))
-            table.add_row("", plain(row["id"], "green" if ok else "yellow"), plain(words))
+            name = plain(row["id"], "green" if ok else "yellow")
+            line = Text.assemble("  ", name, " " * (longest - name.cell_len + 2), plain(words))
+            line.truncate(max(console().width, longest + 4), overflow="ellipsis")
+            console().print(line, soft_wrap=True)
             problems += [] if ok else [f"    {row['id']}: {row['status']}"]
-        console().print(table)
         for problem in problems:
             say(problem, "yellow")
     if not components:

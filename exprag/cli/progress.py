@@ -1,18 +1,21 @@
-"""Progress bars: one that appears late, and that of episodes."""
+"""Progress bars: one that appears late, that of episodes, and that of a bank that embeds."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
 
 from exprag.cli.output import console
-from exprag.runs.engine import Progress
 from exprag.text import printable
 from exprag.trajectory import Trajectory
+
+if TYPE_CHECKING:
+    from exprag.bank import Bank
+    from exprag.runs.engine import Progress
 
 
 class LateBar(Bar):
@@ -54,3 +57,19 @@ def episodes_bar(name: str) -> Iterator[Progress]:
             bar.update(task, completed=done, total=total, note=note)
 
         yield update
+
+
+@contextmanager
+def embedding_bar(bank: Bank, total: int | None = None) -> Iterator[None]:
+    """A progress bar over trajectories while a bank with vectors embeds them; nothing for a lexical bank."""
+    if not bank.dimension:
+        yield
+        return
+    columns = (TextColumn("embedding"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn())
+    with Bar(*columns, console=console(), transient=True) as bar:
+        task = bar.add_task("embedding", total=total)
+        bank.progress = lambda done: bar.update(task, completed=done)
+        try:
+            yield
+        finally:
+            bank.progress = None
