@@ -26,8 +26,8 @@ def make_tokenizer(**other: Any) -> Any:
     raw.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     raw.decoder = decoders.ByteLevel()
     raw.add_special_tokens(specials)
-    told = {"bos_token": "<s>", "eos_token": "</s>", "pad_token": "<pad>", "chat_template": CHAT_TEMPLATE} | other
-    return PreTrainedTokenizerFast(tokenizer_object=raw, **told)
+    arguments = {"bos_token": "<s>", "eos_token": "</s>", "pad_token": "<pad>", "chat_template": CHAT_TEMPLATE} | other
+    return PreTrainedTokenizerFast(tokenizer_object=raw, **arguments)
 
 
 def make_model(folder: Path, tokenizer: Any = None, **shape: Any) -> Path:
@@ -37,7 +37,7 @@ def make_model(folder: Path, tokenizer: Any = None, **shape: Any) -> Path:
 
     tokenizer = tokenizer or make_tokenizer()
     torch.manual_seed(0)
-    told = {
+    fields = {
         "hidden_size": 16,
         "intermediate_size": 32,
         "num_hidden_layers": 2,
@@ -48,7 +48,7 @@ def make_model(folder: Path, tokenizer: Any = None, **shape: Any) -> Path:
         "eos_token_id": 2,
         "pad_token_id": 0,
     }
-    LlamaForCausalLM(LlamaConfig(vocab_size=len(tokenizer), **(told | shape))).save_pretrained(folder)
+    LlamaForCausalLM(LlamaConfig(vocab_size=len(tokenizer), **(fields | shape))).save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     return folder
 

@@ -44,23 +44,23 @@ def make(path: Path, episodes: list[Trajectory], bank: Bank | None, tokenizer: A
 def test_the_formats_hold_the_same(
     tokenized: bool, toy_bank: Bank, toy_episodes: list[Trajectory], tokenizer: Any, tmp_path: Path
 ) -> None:
-    told, content, loaded = [], [], []
+    descriptions, contents, tables = [], [], []
     for name in FORMATS:
-        made = make(tmp_path / name, toy_episodes, toy_bank, tokenizer if tokenized else None)
-        assert describe_dataset(tmp_path / name) == made
-        told.append(made.model_copy(update={"created": ""}))
-        content.append(list(read_rows(tmp_path / name)))
-        loaded.append(load_dataset(tmp_path / name).to_list())
-    assert told[0] == told[1] == told[2]
-    assert content[0] == content[1] == content[2] == loaded[0] == loaded[1] == loaded[2]
+        about = make(tmp_path / name, toy_episodes, toy_bank, tokenizer if tokenized else None)
+        assert describe_dataset(tmp_path / name) == about
+        descriptions.append(about.model_copy(update={"created": ""}))
+        contents.append(list(read_rows(tmp_path / name)))
+        tables.append(load_dataset(tmp_path / name).to_list())
+    assert descriptions[0] == descriptions[1] == descriptions[2]
+    assert contents[0] == contents[1] == contents[2] == tables[0] == tables[1] == tables[2]
     rows = build_rows(toy_episodes, toy_bank, DataConfig.make(), Toy(), tokenizer if tokenized else None)
     expected = [row.to_dict() for row in rows]
     if not tokenized:
         expected = [{k: v for k, v in row.items() if k not in ("input_ids", "labels")} for row in expected]
-    assert content[0] == expected
-    assert Task.from_json(content[0][0]["task"]) == toy_episodes[0].task
-    left = set(FORMATS) | {f"{name}.dataset.json" for name in FORMATS[1:]}
-    assert {path.name for path in tmp_path.iterdir()} == left
+    assert contents[0] == expected
+    assert Task.from_json(contents[0][0]["task"]) == toy_episodes[0].task
+    names = set(FORMATS) | {f"{name}.dataset.json" for name in FORMATS[1:]}
+    assert {path.name for path in tmp_path.iterdir()} == names
 
 
 def test_the_description_says_how_it_was_made(
@@ -127,13 +127,13 @@ def test_trl_takes_it_as_it_is(
     )
     folder = make_model(tmp_path / "model", tokenizer, max_position_embeddings=2 * about.longest)
     trainer = trl.SFTTrainer(model=str(folder), args=config, train_dataset=rows, processing_class=tokenizer)
-    taken = trainer.train_dataset
+    dataset = trainer.train_dataset
     if packing:
-        lengths = [length for row in taken for length in row["seq_lengths"]]
+        lengths = [length for row in dataset for length in row["seq_lengths"]]
         assert sorted(lengths) == sorted(len(row["input_ids"]) for row in rows)
-        assert sum(label != -100 for row in taken for label in row["labels"]) == about.report["learnt"]
+        assert sum(label != -100 for row in dataset for label in row["labels"]) == about.report["learnt"]
     else:
-        assert [(r["input_ids"], r["labels"]) for r in taken] == [(r["input_ids"], r["labels"]) for r in rows]
+        assert [(r["input_ids"], r["labels"]) for r in dataset] == [(r["input_ids"], r["labels"]) for r in rows]
     assert trainer.train().training_loss > 0
 
 
@@ -206,14 +206,14 @@ def test_the_commands(toy_bank: Bank, toy_episodes: list[Trajectory], tokenizer:
     write_jsonl(tmp_path / "episodes.jsonl", toy_episodes[:4])
     tokenizer.save_pretrained(tmp_path / "tokenizer")
     out = tmp_path / "rows.jsonl"
-    chosen = ["--bank", toy_bank.uri, "-o", out, "-k", 1, "--empty-share", "1.0", "--types", "fetch,carry"]
-    built = run("data", "build", tmp_path / "episodes.jsonl", toy_bank.uri, *chosen)
+    options = ["--bank", toy_bank.uri, "-o", out, "-k", 1, "--empty-share", "1.0", "--types", "fetch,carry"]
+    built = run("data", "build", tmp_path / "episodes.jsonl", toy_bank.uri, *options)
     assert built.exit_code == 0, built.output
     assert "16 rows of 16 episodes" in built.output
     assert "4 given twice" in built.output
-    shown = run("data", "show", out, "-n", 2)
-    assert shown.output.count("⟦go to") == 4
-    assert "memory empty, K 1" in shown.output
+    rows = run("data", "show", out, "-n", 2)
+    assert rows.output.count("⟦go to") == 4
+    assert "memory empty, K 1" in rows.output
     by_token = run("data", "show", out, "--tokenizer", tmp_path / "tokenizer")
     assert "⟦take mug</s>⟧" in by_token.output
     assert "<|system|>" in by_token.output

@@ -38,8 +38,8 @@ def lost(episode: Trajectory, **changes: Any) -> Trajectory:
         Step(observation="At the door you see nothing.", action="look", valid=True),
         Step(observation="At the door you see nothing.", action="look", valid=True),
     ]
-    told = {"id": f"lost-{episode.task.id}", "steps": tuple(wrong), "success": False, "score": 0.0, "ended": "truncated"}
-    return episode.model_copy(update=told | changes)
+    fields = {"id": f"lost-{episode.task.id}", "steps": tuple(wrong), "success": False, "score": 0.0, "ended": "truncated"}
+    return episode.model_copy(update=fields | changes)
 
 
 def memories(row: Row) -> list[str]:
@@ -50,8 +50,8 @@ def test_a_row_is_a_whole_episode_and_never_recalls_it(toy_bank: Bank, toy_episo
     rows, report = rows_of(toy_episodes, toy_bank)
     assert [row.trajectory for row in rows] == [episode.id for episode in toy_episodes]
     for row, episode in zip(rows, toy_episodes, strict=True):
-        said = [m["content"] for m, trained in zip(row.messages, row.train, strict=True) if trained]
-        assert said == episode.actions
+        turns = [m["content"] for m, trained in zip(row.messages, row.train, strict=True) if trained]
+        assert turns == episode.actions
         assert [m["role"] for m in row.messages] == ["system", *["user", "assistant"] * len(episode.steps)]
         assert len(row.recalled) == len(memories(row)) == 2
         assert episode.id not in {recalled["id"] for recalled in row.recalled}
@@ -133,13 +133,13 @@ def test_failures(toy_bank: Bank, toy_episodes: list[Trajectory], tmp_path: Any)
 
 def test_masks_apply_to_successes_when_asked_for(toy_bank: Bank, toy_episodes: list[Trajectory], tokenizer: Any) -> None:
     odd = lost(toy_episodes[0], success=True)
-    for choices, left in (({}, 4), ({"mask_invalid": True}, 3), ({"mask_repeats": True}, 3), ({"failures": "mask"}, 4)):
+    for choices, number in (({}, 4), ({"mask_invalid": True}, 3), ({"mask_repeats": True}, 3), ({"failures": "mask"}, 4)):
         (row,), report = rows_of([odd], toy_bank, tokenizer, **choices)
-        assert sum(row.train) == report.turns == left
+        assert sum(row.train) == report.turns == number
         assert (row.first, row.last) == (0, 3)
         assert row.labels is not None
         learnt = tokenizer.decode([label for label in row.labels if label != IGNORED])
-        assert learnt.count("</s>") == left
+        assert learnt.count("</s>") == number
         assert ("dance" in learnt) == ("mask_invalid" not in choices)
 
 
@@ -200,8 +200,8 @@ def test_a_retriever_may_be_given_and_is_what_the_config_then_says(toy_bank: Ban
     retriever = Retriever(toy_bank, "trajectory", "mmr", 1, refresh="every_2_steps")
     rows = build_rows(toy_episodes, retriever, DataConfig.make(), Toy())
     assert all(len(row.recalled) == 1 for row in rows)
-    told = rows.config.agent
-    assert (told.strategy, told.selector, told.k, told.refresh) == ("trajectory", "mmr", 1, "every_2_steps")
+    agent = rows.config.agent
+    assert (agent.strategy, agent.selector, agent.k, agent.refresh) == ("trajectory", "mmr", 1, "every_2_steps")
 
 
 @pytest.mark.parametrize(

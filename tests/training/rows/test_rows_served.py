@@ -64,11 +64,11 @@ def check(rows: list[Row], prompts: list[Any], turns: list[str], local_chat: Any
         row = trained[n]
         assert row.input_ids is not None
         assert row.labels is not None
-        asked = served(local_chat, prompt)
-        said = tokenizer(turns[n] + tokenizer.eos_token, add_special_tokens=False)["input_ids"]
-        end = len(asked) + len(said)
-        assert row.input_ids[: len(asked)] == asked
-        assert row.input_ids[len(asked) : end] == row.labels[len(asked) : end] == said
+        prompt_ids = served(local_chat, prompt)
+        turn_ids = tokenizer(turns[n] + tokenizer.eos_token, add_special_tokens=False)["input_ids"]
+        end = len(prompt_ids) + len(turn_ids)
+        assert row.input_ids[: len(prompt_ids)] == prompt_ids
+        assert row.input_ids[len(prompt_ids) : end] == row.labels[len(prompt_ids) : end] == turn_ids
         assert n < row.last or len(row.input_ids) == end
     learnt = sum(label != IGNORED for row in rows for label in row.labels or ())
     assert learnt == sum(len(tokenizer(t + tokenizer.eos_token, add_special_tokens=False)["input_ids"]) for t in turns)
@@ -76,9 +76,9 @@ def check(rows: list[Row], prompts: list[Any], turns: list[str], local_chat: Any
 
 def runs(prompts: list[Any], turns: list[str]) -> int:
     """In how few rows the prompts fit: a new one wherever a prompt does not extend the one before."""
-    told = [[(message.type, message.content) for message in prompt] for prompt in prompts]
-    before = [[*prompt, ("ai", turn)] for prompt, turn in zip(told, turns, strict=True)]
-    return 1 + sum(now[: len(earlier)] != earlier for earlier, now in zip(before[:-1], told[1:], strict=True))
+    chats = [[(message.type, message.content) for message in prompt] for prompt in prompts]
+    before = [[*prompt, ("ai", turn)] for prompt, turn in zip(chats, turns, strict=True)]
+    return 1 + sum(now[: len(earlier)] != earlier for earlier, now in zip(before[:-1], chats[1:], strict=True))
 
 
 @pytest.mark.parametrize("placement", PLACEMENTS)

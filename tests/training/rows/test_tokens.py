@@ -24,10 +24,10 @@ CHATML = (
 
 
 def chat(turns: int = 3) -> list[dict[str, str]]:
-    told = [{"role": "system", "content": "You act."}]
+    messages = [{"role": "system", "content": "You act."}]
     for n in range(turns):
-        told += [{"role": "user", "content": f"You see {n}."}, {"role": "assistant", "content": f"go to {n}"}]
-    return told
+        messages += [{"role": "user", "content": f"You see {n}."}, {"role": "assistant", "content": f"go to {n}"}]
+    return messages
 
 
 def assistant(messages: list[dict[str, str]]) -> list[bool]:
@@ -38,10 +38,10 @@ def with_template(template: str) -> Any:
     """A tokenizer for which every control token in the template is one token."""
     from tokenizers import AddedToken
 
-    made = make_tokenizer(chat_template=template)
-    found = re.findall(r"<[|｜][^<>|｜]+[|｜]>|<(?:start|end)_of_turn>|<turn\|>|<\|turn>", template)
-    made.add_special_tokens({"additional_special_tokens": [AddedToken(t, special=True) for t in sorted(set(found))]})
-    return made
+    tokenizer = make_tokenizer(chat_template=template)
+    tokens = re.findall(r"<[|｜][^<>|｜]+[|｜]>|<(?:start|end)_of_turn>|<turn\|>|<\|turn>", template)
+    tokenizer.add_special_tokens({"additional_special_tokens": [AddedToken(t, special=True) for t in sorted(set(tokens))]})
+    return tokenizer
 
 
 def learnt(tokenizer: Any, tokens: Any) -> str:
@@ -86,8 +86,8 @@ def test_only_the_turns_that_are_asked_for_are_learnt(tokenizer: Any) -> None:
 def test_whatever_is_said(turns: list[tuple[str, str]]) -> None:
     tokenizer = make_tokenizer(chat_template=CHATML.replace("<|im_end|>", "</s>").replace("<|im_start|>", "<s>"))
     messages = [{"role": "system", "content": "s"}]
-    for seen, said in turns:
-        messages += [{"role": "user", "content": seen}, {"role": "assistant", "content": said}]
+    for observation, turn in turns:
+        messages += [{"role": "user", "content": observation}, {"role": "assistant", "content": turn}]
     check(tokenizer, messages, assistant(messages))
 
 
@@ -162,10 +162,10 @@ REWRITERS = ("deepseekv3", "qwen3_5_think")
 def test_templates_of_real_models(name: str) -> None:
     tokenizer = with_template(real_template(name))
     messages = chat()
-    said = check(tokenizer, messages, assistant(messages))
+    text = check(tokenizer, messages, assistant(messages))
     tokens = ChatTokens(tokenizer)
     turn = "".join(f"{tokens.lead}go to {n}{tokens.end_of_turn}" for n in range(3))
-    assert said == turn
+    assert text == turn
     assert tokens.marked == name.endswith("_training")
     assert any(token in tokens.end_of_turn for token in tokenizer.get_added_vocab())
 
@@ -188,7 +188,7 @@ SILENT = "{% for m in messages if m.role != 'assistant' %}<|{{ m.role }}|>{{ m.c
 
 
 @pytest.mark.parametrize(
-    ("told", "message"),
+    ("arguments", "message"),
     [
         ({"chat_template": None}, "has no chat template"),
         ({"pad_token": None, "eos_token": None}, "no pad token and no end-of-sequence token"),
@@ -198,9 +198,9 @@ SILENT = "{% for m in messages if m.role != 'assistant' %}<|{{ m.role }}|>{{ m.c
         ({"chat_template": SILENT}, "does not write an assistant's turn"),
     ],
 )
-def test_a_tokenizer_that_cannot_be_trained_with_is_refused(told: dict[str, Any], message: str) -> None:
+def test_a_tokenizer_that_cannot_be_trained_with_is_refused(arguments: dict[str, Any], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
-        ChatTokens(make_tokenizer(**told))
+        ChatTokens(make_tokenizer(**arguments))
 
 
 def test_a_hash_tells_tokenizers_apart(tokenizer: Any, marked_tokenizer: Any, tmp_path: Path) -> None:

@@ -35,8 +35,8 @@ def play(out: Path, set_: RunConfig, checkpoint: str, solved: int, steps: int) -
     folder = RunDirectory(out / "rollouts" / set_.name / checkpoint)
     folder.prepare(set_.model_copy(update={"model": f"hf:{out / checkpoint}"}))
     for number, task in enumerate(choose_tasks(Toy(), set_)):
-        done = (Step(observation="a", action="look"),) * steps
-        folder.append(Trajectory(task=task, steps=done, success=number < solved, score=0.0, ended="terminated"))
+        played = (Step(observation="a", action="look"),) * steps
+        folder.append(Trajectory(task=task, steps=played, success=number < solved, score=0.0, ended="terminated"))
 
 
 def test_success_chooses_not_loss(out: Path) -> None:
@@ -56,9 +56,9 @@ def test_success_chooses_not_loss(out: Path) -> None:
     assert best.results["rollouts"]["hard"]["low"] == pytest.approx(limits.low)  # type: ignore[index,call-overload]
     assert "success, hard" in (out / "best" / "README.md").read_text()
     assert not list((out / "best").glob("*.pt*"))
-    told = json.loads((out / "selection.json").read_text())
-    assert told["chosen"] == "checkpoint-3"
-    assert len(told["rollouts"]) == 6
+    selection = json.loads((out / "selection.json").read_text())
+    assert selection["chosen"] == "checkpoint-3"
+    assert len(selection["rollouts"]) == 6
 
 
 @pytest.mark.parametrize(("steps", "best"), [((5, 4, 4), "checkpoint-6"), ((4, 4, 4), "checkpoint-3")])
@@ -70,12 +70,12 @@ def test_equal_success_goes_to_fewer_steps_then_to_the_earlier(out: Path, steps:
 
 @pytest.mark.slow
 def test_checkpoints_are_really_played_and_an_interrupted_selection_goes_on(out: Path) -> None:
-    seen: list[str] = []
+    episodes: list[str] = []
 
     def stop(name: str, done: int, total: int, trajectory: Trajectory | None) -> None:
         if trajectory is not None:
-            seen.append(f"{name} {trajectory.task.id}")
-            if len(seen) == 3:
+            episodes.append(f"{name} {trajectory.task.id}")
+            if len(episodes) == 3:
                 raise KeyboardInterrupt
 
     two = EASY.model_copy(update={"limit": 2})
@@ -83,7 +83,7 @@ def test_checkpoints_are_really_played_and_an_interrupted_selection_goes_on(out:
     with pytest.raises(KeyboardInterrupt):
         select_checkpoint(out, two, **options)
     chosen = select_checkpoint(out, two, **options)
-    assert len(seen) == len(set(seen)) == 6  # three checkpoints, two tasks, none twice
+    assert len(episodes) == len(set(episodes)) == 6  # three checkpoints, two tasks, none twice
     assert {(r.n, r.errors) for r in chosen.rollouts} <= {(2, 0), (2, 2)}  # untrained, it may say nothing at all
 
 

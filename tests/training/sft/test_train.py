@@ -82,12 +82,12 @@ def test_packed_episodes_do_not_see_each_other(base: str, tmp_path: Path) -> Non
     rows = tiny.make_rows(8)
     recipe = load_recipe(packing=True, pack_length=160, precision="fp32", gradient_checkpointing=False, optim="adamw_torch")
     tokenizer = AutoTokenizer.from_pretrained(base)
-    held = tiny.make_rows(2, longest=400, seed=1)
+    validation = tiny.make_rows(2, longest=400, seed=1)
     card = Card(base=Base(name=base), recipe=recipe.model_dump(mode="json"))
-    trainer = make_trainer(rows, {"": held}, tokenizer, tmp_path, card)
-    assert list(trainer.eval_dataset["input_ids"]) == list(held["input_ids"])  # not cut to the length of a pack
+    trainer = make_trainer(rows, {"": validation}, tokenizer, tmp_path, card)
+    assert list(trainer.eval_dataset["input_ids"]) == list(validation["input_ids"])  # not cut to the length of a pack
     model = AutoModelForCausalLM.from_pretrained(base, dtype=torch.float32).eval()
-    seen = 0
+    episodes = 0
     for batch in trainer.get_train_dataloader():
         assert batch["input_ids"].shape[1] <= 400
         ids, places = batch["input_ids"], batch["position_ids"]
@@ -104,8 +104,8 @@ def test_packed_episodes_do_not_see_each_other(base: str, tmp_path: Path) -> Non
                 total, count = total + losses.sum().item(), count + int((labels[1:] != -100).sum())
         assert len(starts) > 2  # several in one
         assert loss.item() == pytest.approx(total / count, rel=1e-5)
-        seen += len(starts) - 1
-    assert seen == 8
+        episodes += len(starts) - 1
+    assert episodes == 8
 
 
 @pytest.mark.slow
@@ -197,7 +197,7 @@ def test_a_checkpoint_between_epochs_is_resumed_from(base: str, tmp_path: Path) 
 
 
 @pytest.mark.parametrize(
-    ("spoil", "told"),
+    ("settings", "message"),
     [
         ({"target_modules": ("query_key_value",)}, r"no linear layers query_key_value.*q_proj"),
         ({"qlora": True}, r"4 bits, which needs a GPU"),
@@ -209,10 +209,10 @@ def test_a_checkpoint_between_epochs_is_resumed_from(base: str, tmp_path: Path) 
     ],
 )
 def test_settings_that_cannot_work_are_told_before_anything_is_loaded(
-    base: str, tmp_path: Path, spoil: dict[str, Any], told: str
+    base: str, tmp_path: Path, settings: dict[str, Any], message: str
 ) -> None:
-    with pytest.raises(ExpragError, match=told):
-        train(tiny.make_rows(), base, tmp_path / "out", **spoil)
+    with pytest.raises(ExpragError, match=message):
+        train(tiny.make_rows(), base, tmp_path / "out", **settings)
     assert not list((tmp_path / "out").glob("checkpoint-*"))
 
 
@@ -236,8 +236,8 @@ def test_without_the_extra_it_is_said_how_to_get_it(base: str, tmp_path: Path, m
 def test_bad_rows_are_told(base: str, tmp_path: Path) -> None:
     from datasets import Dataset
 
-    def refused(rows: list[dict[str, Any]], told: str) -> None:
-        with pytest.raises(ConfigError, match=told):
+    def refused(rows: list[dict[str, Any]], message: str) -> None:
+        with pytest.raises(ConfigError, match=message):
             train(Dataset.from_list(rows), base, tmp_path / "out")
 
     good = {"input_ids": [7] * 10, "labels": [-100] * 5 + [7] * 5}

@@ -29,20 +29,20 @@ def test_from_rows_to_a_chosen_adapter(base: str, toy_dataset: Path, tmp_path: P
     mine.write_text('base = "rslora-128"\nr = 4\n')
     easy = tmp_path / "easy.toml"
     easy.write_text('environment = "toy:Toy"\ntypes = ["fetch"]\nlimit = 1\nmax_steps = 1\nworkers = 0\n')
-    told = run(
+    output = run(
         *("train", str(toy_dataset), "--model", base, "-o", str(out), "--recipe", str(mine), *SETTINGS, "--lora-alpha", "8"),
         *("--validation", "0.25", "--rollout", str(easy), "--allow-code", "--max-new-tokens", "2"),
     )
-    assert f"{out / 'best'}: 2 epochs, 4 steps" in told
+    assert f"{out / 'best'}: 2 epochs, 4 steps" in output
     card = Card.read(out / "best")
     assert (card.recipe["name"], card.recipe["r"], card.recipe["lora_alpha"]) == ("mine", 4, 8)
     assert "easy" in card.results["rollouts"]  # type: ignore[operator]
 
     fields = ["--max-steps", "1", "-e", "toy:Toy", "--limit", "1", "--max-new-tokens", "2"]
-    told = run("select", str(out), "--types", "fetch", "--types", "carry", "--by", "carry", *fields)
-    assert "by carry" in told
+    output = run("select", str(out), "--types", "fetch", "--types", "carry", "--by", "carry", *fields)
+    assert "by carry" in output
     assert (out / "rollouts" / "carry" / "checkpoint-4" / "episodes.jsonl").is_file()
-    told = run("curve", str(out), "--html", str(tmp_path / "page.html"))
+    output = run("curve", str(out), "--html", str(tmp_path / "page.html"))
     assert (out / "curve.png").is_file()
     assert "carry" in (tmp_path / "page.html").read_text()
 
@@ -71,11 +71,11 @@ def test_accelerate_launch_trains_on_two_processes(base: str, toy_dataset: Path,
     command += ["--dynamo_backend", "no", "--main_process_port", "0", "-m", "exprag", "train", str(toy_dataset)]
     env = {**os.environ, "OMP_NUM_THREADS": "1", "ACCELERATE_USE_CPU": "true"}
     out = tmp_path / "out"
-    done = subprocess.run(
+    process = subprocess.run(
         [*command, "--model", base, "-o", str(out), *SETTINGS], env=env, capture_output=True, text=True, timeout=500
     )
-    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-4000:]
-    assert done.stdout.count("2 epochs, 4 steps") == 1  # told once
+    assert process.returncode == 0, process.stdout[-2000:] + process.stderr[-4000:]
+    assert process.stdout.count("2 epochs, 4 steps") == 1  # told once
     assert sorted(p.name for p in out.glob("checkpoint-*")) == ["checkpoint-2", "checkpoint-4"]
     assert {p.name for p in (out / "checkpoint-4").glob("rng_state*")} == {"rng_state_0.pth", "rng_state_1.pth"}
     assert Card.read(out / "checkpoint-4").results["loss"]
