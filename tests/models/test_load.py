@@ -14,7 +14,6 @@ import pytest
 from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import HumanMessage, SystemMessage
 
-from exprag import plugins
 from exprag.errors import ConfigError, ModelError
 from exprag.models import load_model
 from exprag_models.case_based import CaseBased
@@ -61,7 +60,7 @@ def test_a_wrong_spec_says_what_is_right(spec: str, said: str) -> None:
     [("hf:x", "'exprag[hf]'"), ("openai:x", "'exprag[openai]'"), ("ollama:x", "langchain langchain-ollama")],
 )
 def test_a_missing_extra_is_named(monkeypatch: pytest.MonkeyPatch, spec: str, extra: str) -> None:
-    monkeypatch.setattr(plugins, "_installed", lambda name: False)
+    monkeypatch.setattr("importlib.util.find_spec", lambda name, package=None: None)
     with pytest.raises(ModelError) as caught:
         load_model(spec)
     assert f"pip install {extra}" in str(caught.value)
