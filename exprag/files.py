@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 from collections.abc import Iterable, Iterator
@@ -96,5 +97,6 @@ def write_jsonl(path: str | Path, trajectories: Iterable[Trajectory]) -> int:
 
 def cannot_write(path: str | Path, error: OSError) -> RunError:
     """The error of a file that the file system refuses to write, with its reason."""
-    cure = "Free space, then run it again." if error.errno == 28 else "Choose a place that can be written to."
+    full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+    cure = "Free space, then run it again." if full else "Choose a place that can be written to."
     return RunError(f"Cannot write {path}: {error.strerror or error}.", cure=cure)
