@@ -184,7 +184,7 @@ def test_a_run_directory_names_no_code(command: tuple[str, ...], foreign_run: Pa
 
 
 def test_auditing_somebodys_run_runs_nothing(foreign_run: Path) -> None:
-    assert audit(foreign_run).contexts == 1
+    assert audit(foreign_run).checked == 1
 
 
 # -- adapter cards, data sets

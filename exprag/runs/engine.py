@@ -12,6 +12,7 @@ from exprag.errors import ExpragError
 from exprag.runs.config import RunConfig, choose_tasks
 from exprag.runs.directory import RunDirectory
 from exprag.runs.learning import Learner
+from exprag.runs.logs import logged_in
 from exprag.runs.player import make_environment
 from exprag.runs.workers import play_all
 from exprag.trajectory import Trajectory
@@ -56,7 +57,8 @@ def run(config: RunConfig, out: str | Path, *, retry_errors: bool = False, progr
     try:
         for number, part in enumerate(rounds):
             todo = directory.missing(part)
-            with closing(play_all(learner.reading(number) if learner else config, todo)) as played:
+            round_config = learner.reading(number) if learner else config
+            with logged_in(directory.path), closing(play_all(round_config, todo, directory.path)) as played:
                 for trajectory in played:
                     directory.append(trajectory)
                     done += 1

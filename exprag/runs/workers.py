@@ -13,10 +13,13 @@ import threading
 from collections.abc import Callable, Generator
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import ExitStack
+from pathlib import Path
 from queue import Empty, Queue, SimpleQueue
 
 from exprag.errors import ExpragError
 from exprag.runs.config import RunConfig
+from exprag.runs.logs import logged_in
 from exprag.runs.player import Player, make_player
 from exprag.trajectory import EpisodeError, Provenance, Task, Trajectory, now
 
@@ -24,14 +27,16 @@ RECYCLE = 200
 RETRIES = 1
 
 _player: Player | None = None
+_log = ExitStack()
 
 
-def _start(config: RunConfig) -> None:
-    """Set the worker's process up: make its player once."""
+def _start(config: RunConfig, folder: Path | None) -> None:
+    """Set the worker's process up: make its player once. Warnings go to the log in `folder` for as long as the process lives."""
     global _player
     if _player is None:
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
         threading.Thread(target=_die_with_parent, daemon=True).start()
+        _log.enter_context(logged_in(folder))
         _player = make_player(config)
 
 
@@ -42,8 +47,8 @@ def _die_with_parent() -> None:
         os._exit(1)
 
 
-def _play(config: RunConfig, task: Task) -> str:
-    _start(config)
+def _play(config: RunConfig, folder: Path | None, task: Task) -> str:
+    _start(config, folder)
     assert _player is not None
     return _player.play(task).to_json()
 
@@ -51,8 +56,8 @@ def _play(config: RunConfig, task: Task) -> str:
 class _Worker:
     """One process, replaced when it breaks, unless all are to stop."""
 
-    def __init__(self, config: RunConfig, stop: threading.Event) -> None:
-        self._config, self._stop = config, stop
+    def __init__(self, config: RunConfig, folder: Path | None, stop: threading.Event) -> None:
+        self._config, self._folder, self._stop = config, folder, stop
         self._pool: ProcessPoolExecutor | None = None
 
     def play(self, task: Task) -> Trajectory:
@@ -62,7 +67,7 @@ class _Worker:
                 if self._pool is None:
                     context = multiprocessing.get_context("spawn")
                     self._pool = ProcessPoolExecutor(1, mp_context=context, max_tasks_per_child=RECYCLE)
-                return Trajectory.from_json(self._pool.submit(_play, self._config, task).result())
+                return Trajectory.from_json(self._pool.submit(_play, self._config, self._folder, task).result())
             except BrokenProcessPool:
                 self.close()
                 if self._stop.is_set():
@@ -88,8 +93,11 @@ class _Worker:
             pool.shutdown(wait=True, cancel_futures=True)
 
 
-def play_all(config: RunConfig, tasks: list[Task]) -> Generator[Trajectory]:
-    """Trajectories as they finish. Closing the iterator (or Ctrl-C) stops the workers; episodes in flight are lost."""
+def play_all(config: RunConfig, tasks: list[Task], folder: Path | None = None) -> Generator[Trajectory]:
+    """Trajectories as they finish. Workers log to the run's `folder`.
+
+    Closing the iterator (or Ctrl-C) stops the workers; episodes in flight are lost.
+    """
     if not tasks:
         return
     if config.workers == 0:
@@ -105,7 +113,7 @@ def play_all(config: RunConfig, tasks: list[Task]) -> Generator[Trajectory]:
         todo.put(task)
     done: SimpleQueue[Trajectory | BaseException | None] = SimpleQueue()
     stop = threading.Event()
-    workers = [_Worker(config, stop) for _ in range(min(config.workers, len(tasks)))]
+    workers = [_Worker(config, folder, stop) for _ in range(min(config.workers, len(tasks)))]
     threads = [threading.Thread(target=_drain, args=(w, todo, done.put, stop), daemon=True) for w in workers]
     for thread in threads:
         thread.start()

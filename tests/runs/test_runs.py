@@ -187,3 +187,31 @@ def test_a_killed_run_is_completed_by_the_same_command(how: int, tmp_path: Path,
     whole = RunConfig.read(tmp_path / "r" / "config.json", allow_code=True).model_copy(update={"workers": 0})
     run(whole, tmp_path / "undisturbed")
     assert told(tmp_path / "r") == told(tmp_path / "undisturbed")
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_the_log_has_the_traceback_of_a_plugins_fault_once(workers: int, tmp_path: Path) -> None:
+    style = "broken_style:Broken"
+    (tmp_path / "broken_style.py").write_text(
+        "from exprag_styles.act import Act\n"
+        "class Broken(Act):\n"
+        "    def parse(self, response, templates):\n"
+        "        if response == 'look':\n"
+        "            return super().parse(response, templates)\n"
+        "        raise ValueError('no idea')\n"
+    )
+    code = (
+        "import sys\n"
+        "from exprag.runs import RunConfig, run\n"
+        "if __name__ == '__main__':\n"
+        f"    run(RunConfig.make(environment='toy:Toy', style={style!r}, limit=3, workers={workers}), sys.argv[1])\n"
+    )
+    (tmp_path / "play.py").write_text(code)
+    path = os.pathsep.join([str(tmp_path), str(Path(__file__).parents[1])])
+    command = [sys.executable, str(tmp_path / "play.py"), str(tmp_path / "run")]
+    subprocess.run(command, check=True, env=os.environ | {"PYTHONPATH": path}, timeout=120)
+    log = (tmp_path / "run" / "log.txt").read_text()
+    assert log.count("Traceback") == 1
+    assert "raise ValueError('no idea')" in log
+    assert "The style 'broken_style:Broken' could not read a turn" in log
+    assert [episode.error.boundary for episode in RunDirectory(tmp_path / "run").episodes()] == ["plugin"] * 3

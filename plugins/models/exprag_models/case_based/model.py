@@ -22,6 +22,7 @@ from pydantic import ConfigDict, PrivateAttr
 
 from exprag.contracts.style import AgentStyle, last_action
 from exprag.errors import ConfigError, PluginError, boundary
+from exprag.faults import advise, name_component
 from exprag.prompt import PromptView, read_messages
 from exprag.prompt.block import approximate_tokens
 from exprag.trajectory import Step
@@ -107,14 +108,14 @@ class CaseBased(BaseChatModel):
         """The turn for an action, as the style writes it."""
         if self.style is None:
             return action
-        with boundary(PluginError, f"The style {self.style.name!r} could not write a turn"):
+        with boundary(PluginError, f"The {name_component('style', self.style)} could not write a turn", cure=advise("style", self.style)):
             return self.style.write(Step(observation=observation, action=action))
 
     def _read(self, turn: str, templates: tuple[str, ...]) -> str:
         """The action of an earlier turn."""
         if self.style is None:
             return last_action(turn)
-        with boundary(PluginError, f"The style {self.style.name!r} could not read a turn"):
+        with boundary(PluginError, f"The {name_component('style', self.style)} could not read a turn", cure=advise("style", self.style)):
             return self.style.parse(turn, templates).action
 
     def _replay(self, view: PromptView) -> Player:
