@@ -108,14 +108,16 @@ class CaseBased(BaseChatModel):
         """The turn for an action, as the style writes it."""
         if self.style is None:
             return action
-        with boundary(PluginError, f"The {name_component('style', self.style)} could not write a turn", cure=advise("style", self.style)):
+        what = f"The {name_component('style', self.style)} could not write a turn"
+        with boundary(PluginError, what, cure=advise("style", self.style)):
             return self.style.write(Step(observation=observation, action=action))
 
     def _read(self, turn: str, templates: tuple[str, ...]) -> str:
         """The action of an earlier turn."""
         if self.style is None:
             return last_action(turn)
-        with boundary(PluginError, f"The {name_component('style', self.style)} could not read a turn", cure=advise("style", self.style)):
+        what = f"The {name_component('style', self.style)} could not read a turn"
+        with boundary(PluginError, what, cure=advise("style", self.style)):
             return self.style.parse(turn, templates).action
 
     def _replay(self, view: PromptView) -> Player:
