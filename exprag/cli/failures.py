@@ -53,7 +53,7 @@ def wrong_line(error: CycloptsError, commands: Iterable[str]) -> None:
     """
     command = " ".join(["exprag", *(error.command_chain or ())])
     if isinstance(error, UnknownCommandError) and error.unused_tokens and not error.command_chain:
-        word = error.unused_tokens[0]  # told here, since cyclopts would import every command for its message
+        word = error.unused_tokens[0]  # answered here, since cyclopts would import every command for its message
         show("command line", f"There is no command {word!r}.", f"{closest(word, list(commands))} {command} --help lists all.")
         return
     message = str(error)

@@ -78,6 +78,11 @@ def _run(tokens: Sequence[str]) -> int:
     except KeyboardInterrupt:
         print("\nInterrupted. Run the same command again to continue.", file=sys.stderr)
         return 130
+    except SystemExit as leave:  # of a plugin or a library: no command of ours leaves in this way
+        if isinstance(leave.code, int) and leave.code:
+            return leave.code
+        failures.show("plugin", f"The program was ended by code that the command called: {leave.code or 'exit code 0'}.")
+        return 1
     except CycloptsError as error:
         failures.wrong_line(error, COMMANDS)
         return 2

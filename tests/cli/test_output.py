@@ -84,6 +84,18 @@ def test_names_are_no_markup_and_no_escapes(monkeypatch: pytest.MonkeyPatch, tmp
     assert "none" in error.stderr
 
 
+def test_code_that_ends_the_program_is_no_success(tmp_path: Path) -> None:
+    """A graph module that exits while it is imported, which stops the run before its first episode."""
+    (tmp_path / "leaver.py").write_text("import sys\nsys.exit(0)\n")
+    path = os.pathsep.join([str(tmp_path), str(Path(__file__).parents[1])])
+    line = ("run", "-e", "toy:Toy", "--graph", "leaver:graph", "--limit", "1", "--workers", "0", "-o", "run")
+    outcome = process(*line, cwd=tmp_path, PYTHONPATH=path)
+    assert outcome.returncode == 1
+    assert outcome.stderr.strip()
+    assert "Traceback" not in outcome.stderr
+    assert process("--version", cwd=tmp_path).returncode == 0
+
+
 def test_a_reader_that_has_enough_is_no_error(tmp_path: Path) -> None:
     line = f"{sys.executable} -m exprag plugins | true; echo ${{PIPESTATUS[0]}}"
     outcome = subprocess.run(["bash", "-c", line], cwd=tmp_path, capture_output=True, text=True, timeout=300)
