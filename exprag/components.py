@@ -16,7 +16,6 @@ from typing import Any, cast
 
 from exprag.errors import ConfigError, EnvError, ExpragError, ModelError, PluginError, boundary
 from exprag.isolation import FAULTS, quiet, reason
-from exprag.trusted_code import is_import_path
 
 KINDS = {
     "environment": "register_environments",
@@ -42,6 +41,9 @@ ID = re.compile(r"[a-z0-9]+(?:[_-][a-z0-9]+)*")
 
 _ERRORS: dict[str, type[ExpragError]] = {"environment": EnvError, "model": ModelError}
 _origins: dict[tuple[str, type], Component] = {}
+
+_WORD = r"[^\W\d]\w*"
+_IMPORT_PATH = re.compile(rf"{_WORD}(?:\.{_WORD})*:{_WORD}(?:\.{_WORD})*")
 
 
 @dataclass(frozen=True)
@@ -126,6 +128,11 @@ class Component:
 def origin_of(kind: str, component: object) -> Component | None:
     """The registered component that made an object, or objects of its class; None for one that nobody registered."""
     return _origins.get((kind, type(component)))
+
+
+def is_import_path(text: str) -> bool:
+    """Whether the text is "package.module:attribute": Python names with dots, and one colon between them."""
+    return _IMPORT_PATH.fullmatch(text) is not None
 
 
 def resolve(target: str | Callable[..., Any]) -> Callable[..., Any]:

@@ -25,10 +25,9 @@ from typing import Any
 import pluggy
 
 from exprag import hookspecs
-from exprag.components import KINDS, Component, check_registration, resolve
+from exprag.components import KINDS, Component, check_registration, is_import_path, resolve
 from exprag.errors import PluginError, closest
 from exprag.isolation import FAULTS, quiet, reason
-from exprag.trusted_code import is_import_path
 
 __all__ = ["KINDS", "Component", "Failure", "Registry", "create", "create_registered", "registry", "resolve"]
 

@@ -14,7 +14,6 @@ A field that may name code says so in its annotation:
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -24,10 +23,9 @@ from urllib.parse import parse_qsl
 
 from pydantic import BaseModel, JsonValue
 
+from exprag.components import is_import_path
 from exprag.errors import ConfigError
-
-_WORD = r"[^\W\d]\w*"
-_IMPORT_PATH = re.compile(rf"{_WORD}(?:\.{_WORD})*:{_WORD}(?:\.{_WORD})*")
+from exprag.plugins import registry
 
 
 @dataclass(frozen=True)
@@ -41,11 +39,6 @@ PluginName = Annotated[str, NamesCode("name")]
 Options = Annotated[dict[str, JsonValue], NamesCode("options")]
 ModelName = Annotated[str, NamesCode("options")]
 CodePath = Annotated[str | None, NamesCode("always")]
-
-
-def is_import_path(text: str) -> bool:
-    """Whether the text is "package.module:attribute": Python names with dots, and one colon between them."""
-    return _IMPORT_PATH.fullmatch(text) is not None
 
 
 def named_code(settings: BaseModel, above: str = "") -> Iterator[tuple[str, str]]:
@@ -105,8 +98,6 @@ def _paths_in(field: str, value: Any) -> Iterator[tuple[str, str]]:
 
 def _is_model_spec(text: str) -> bool:
     """Whether what looks like an import path is `kind:name` of a model (`openai:o1`); no class can be named under such a kind."""
-    from exprag.plugins import registry
-
     return text.partition(":")[0] in registry().names("model")
 
 
