@@ -45,7 +45,7 @@ JsonDict = Annotated[dict[str, JsonValue], BeforeValidator(_pair_in_json)]
 class Record(BaseModel):
     """A frozen, JSON-able record. Unknown fields are refused: a typing error must not lose data silently."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON types, ready for a graph state or a file."""
@@ -83,20 +83,23 @@ class Record(BaseModel):
 
 
 class Task(Record):
-    """One problem of an environment.
-
-    `id` is unique within `environment`. `group` names problems so alike that one gives the other away (the same ALFWorld
-    task with other object positions); exclusion covers the group. `metadata` is the environment's own (game file,
-    variation, scene …) and may serve wider exclusions.
-    """
+    """One problem of an environment."""
 
     environment: Name
+    """Name of the environment."""
     id: Name
+    """Unique within the environment."""
     split: Text = ""
+    """The environment's split that it belongs to."""
     type: Text = ""
+    """Type of task: what reports, index states and quotas group by."""
     instruction: Text = ""
+    """What is to be done, in words; an environment may leave it out until `reset`."""
     group: Text = ""
+    """Names tasks so alike that one gives the other away (the same ALFWorld task with other object positions): exclusion covers
+    the whole group."""
     metadata: JsonDict = Field(default_factory=dict)
+    """The environment's own data (game file, variation, scene …), JSON; may serve wider exclusions."""
 
     @property
     def key(self) -> str:
@@ -105,60 +108,79 @@ class Task(Record):
 
 
 class Recalled(Record):
-    """One trajectory that was in the model's context: which, how near, and why it was kept; `step` where it was a window
-    round that step."""
+    """One trajectory that was in the model's context: which, how near, and why it was there."""
 
     id: Name
+    """Id of the trajectory."""
     score: Number
+    """How near it was to the query; higher is nearer, on the scale of the search."""
     reason: Text = ""
+    """Why the selector kept it, for people."""
     step: int | None = None
+    """The step that matched, counted from 0, where a window round it was recalled; None: the whole trajectory."""
 
 
 class Usage(Record):
     """Tokens of one model call, in the model's own tokens where it reports them."""
 
     prompt: int = Field(0, ge=0)
+    """Tokens that the model read."""
     completion: int = Field(0, ge=0)
+    """Tokens that it wrote, reasoning included."""
 
 
 class Step(Record):
-    """What was observed, what was then done, and what it earned.
-
-    `response` is the model's whole turn where it is more than the action; `note` says what had to be repaired in it.
-    `valid` is False where the environment did not understand the action, None where it does not say. `recalled` lists
-    what was in context at this step. `query` is the text that the bank was asked for at this step, its middle left out where
-    it is long; None where the bank was not asked, or for the same text as before.
-    """
+    """What was observed, what was then done, and what it earned."""
 
     observation: Text
+    """What was observed before the action."""
     action: Text
+    """What was done; "" where the turn held no action."""
     thought: Text | None = None
+    """What was thought before it, where that is known."""
     reward: Number = 0.0
+    """What this action earned, on the environment's own scale."""
     valid: bool | None = None
+    """False where the environment did not understand the action; None where it does not say."""
     response: Text | None = None
+    """The model's whole turn, where it is more than the action."""
     note: Text | None = None
+    """What had to be repaired in the turn; several notes are separated by "; "."""
     recalled: tuple[Recalled, ...] = ()
+    """What of the bank was in the model's context at this step."""
     query: Text | None = None
+    """The text that the bank was asked for at this step, its middle left out where it is long; None where the bank was not asked,
+    or for the same text as before."""
     usage: Usage | None = None
+    """Tokens of the model's call, where the model says."""
 
 
 class EpisodeError(Record):
-    """Why an episode broke off: the boundary (see `exprag.errors`) and the message shown to the user."""
+    """Why an episode broke off."""
 
     boundary: Name
+    """Where it broke: environment, model, plugin … (see `exprag.errors`)."""
     message: Text
+    """What the user is shown, with the cure."""
 
 
 class Provenance(Record):
-    """Where a trajectory comes from. `created` is UTC, ISO 8601; `seconds` is the wall time of the episode."""
+    """Where a trajectory comes from."""
 
     run: Text = ""
+    """Name of the run."""
     model: Text = ""
+    """Who acted: a model's spec without credentials, or "expert:NAME"."""
     created: Text = ""
+    """When the episode ended: UTC, ISO 8601."""
     seconds: Number | None = None
+    """Wall time of the episode."""
     seed: int | None = None
+    """The seed that the environment was reset with."""
     bank_version: int | None = None
+    """Version of the bank that was searched; None: there was none."""
     extra: JsonDict = Field(default_factory=dict)
+    """Anything else worth keeping, JSON."""
 
 
 Source = Literal["expert", "agent", "human"]
@@ -166,25 +188,33 @@ Ending = Literal["terminated", "truncated", "gave_up", "error"]
 
 
 class Trajectory(Record):
-    """A whole episode with its outcome: the unit of experience (ExpRAG, section 3).
-
-    `final_observation` is what the last action led to. `score` is the environment's own, scaled to [-1, 1]; `success` is
-    whether the goal was reached. `ended`: the environment said so (terminated), the step limit (truncated), the policy had
-    no further action (gave_up), or `error`.
-    """
+    """A whole episode with its outcome: the unit of experience (ExpRAG, section 3)."""
 
     schema_version: int = SCHEMA_VERSION
+    """Version of this record; older ones are read."""
     id: Text = ""
+    """Made from what happened, where it is not given: the same episode of the same run has the same id."""
     task: Task
+    """What was to be done."""
     steps: tuple[Step, ...] = ()
+    """What was observed and done, in order; may be empty."""
     final_observation: Text = ""
+    """What the last action led to."""
     success: bool | None = None
+    """Whether the goal was reached; None: unknown."""
     score: Number | None = None
+    """The environment's own score at the end, scaled to [-1, 1]; None: unknown."""
     ended: Ending = "terminated"
+    """Who ended it: the environment (terminated), a step limit (truncated), the policy, which had no further action (gave_up), or
+    an error."""
     source: Source = "agent"
+    """Who acted: expert, agent or human."""
     fingerprint: Text = ""
+    """The environment's fingerprint: stored actions are understood where it is the same."""
     provenance: Provenance = Field(default_factory=Provenance)
+    """Where it comes from."""
     error: EpisodeError | None = None
+    """Why it broke off, where `ended` is error."""
 
     def model_post_init(self, context: Any) -> None:
         if not self.id:
@@ -192,9 +222,9 @@ class Trajectory(Record):
 
     def _content_id(self) -> str:
         """The same episode of the same run has the same id, so adding it twice is adding it once."""
-        told: list[Any] = [self.task.key, self.source, self.provenance.run, self.provenance.model, self.success, self.score]
-        told += [[step.observation, step.action] for step in self.steps] + [self.final_observation]
-        return hashlib.sha256(json.dumps(told, ensure_ascii=True).encode()).hexdigest()[:24]
+        content: list[Any] = [self.task.key, self.source, self.provenance.run, self.provenance.model, self.success, self.score]
+        content += [[step.observation, step.action] for step in self.steps] + [self.final_observation]
+        return hashlib.sha256(json.dumps(content, ensure_ascii=True).encode()).hexdigest()[:24]
 
     @property
     def actions(self) -> list[str]:
