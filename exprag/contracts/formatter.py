@@ -13,14 +13,14 @@ from exprag.trajectory import Trajectory
 
 @dataclass(frozen=True)
 class Transcript:
-    """What a formatted trajectory can be read back as: the bare episode.
-
-    `turns` are (observation, action) pairs; `final_observation` follows the last action.
-    """
+    """What a formatted trajectory can be read back as: the bare episode."""
 
     instruction: str
+    """What was to be done."""
     turns: tuple[tuple[str, str], ...]
+    """(observation, action) pairs, in order."""
     final_observation: str = ""
+    """What the last action led to."""
 
 
 class Formatter(ABC):

@@ -13,15 +13,18 @@ class Moment:
     """Where an episode stands: the task, the steps so far, and what is observed now."""
 
     task: Task
+    """What is to be done."""
     steps: tuple[Step, ...] = ()
+    """What was observed and done so far, in order."""
     observation: str = ""
+    """What is observed now."""
 
 
 class QueryStrategy(ABC):
     """What text is the key of a trajectory, and what text is the query of a moment.
 
     Both live in one object because they must match: keys are stored in the bank under the strategy's name. `refresh` says
-    when the query is asked anew: "once" per episode (static), "every_step" (dynamic) (ExpRAG, section 3), or one of the
+    when the bank is asked again: "once" per episode (static), "every_step" (dynamic) (ExpRAG, section 3), or one of the
     other words of `exprag.retrieval.refresh`.
     """
 
@@ -36,7 +39,7 @@ class QueryStrategy(ABC):
         """The text to look for now, or None to leave the memory as it is."""
 
     def subgoal(self, moment: Moment) -> str:
-        """What the agent is about just now: under refresh "on_change" the bank is asked anew when it differs from the last."""
+        """What the agent is about just now: under refresh "on_change" the bank is asked again when it differs from the last."""
         return self.query(moment) or ""
 
 

@@ -12,15 +12,19 @@ from exprag.trajectory import Trajectory
 
 @dataclass(frozen=True)
 class Candidate:
-    """A trajectory that the search proposes. `score`: higher is nearer. `reason` says why it is here, for people. `step` is
-    the one that matched, where keys are by step."""
+    """A trajectory that the search proposes."""
 
     trajectory: Trajectory
+    """The whole episode."""
     score: float
+    """How near its key is to the query; higher is nearer, on the scale of the search (BM25 scores have no upper limit)."""
     reason: str = ""
+    """Why it is here, for people."""
     step: int | None = None
+    """The step that matched, counted from 0, where keys are by step."""
 
     def because(self, reason: str) -> Candidate:
+        """The same candidate with a reason."""
         return replace(self, reason=reason)
 
 

@@ -17,11 +17,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Turn:
-    """A model's turn, read: the action ("" if there is none), the thought, and what had to be repaired."""
+    """A model's turn, read."""
 
     action: str
+    """What is to be done; "" where the turn holds no action, with a note saying so."""
     thought: str | None = None
+    """What the model thought before it, where the style asks for that."""
     note: str | None = None
+    """What had to be repaired, or why there is no action; None: nothing."""
 
 
 class AgentStyle(ABC):
