@@ -1,14 +1,21 @@
-"""The guide for plugin authors is whole: hooks, parameters of `register`, members of contracts, kits and scaffolds."""
+"""The guide for plugin authors is whole: hooks, parameters of `register`, members of contracts, records, kits and scaffolds.
+
+After a change of a record's fields: python tests/test_plugin_guide.py
+"""
 
 from __future__ import annotations
 
+import ast
 import inspect
 import re
+import textwrap
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from exprag import authoring, hookspecs, testing
+from exprag import authoring, hookspecs, testing, trajectory
 from exprag.plugins import KINDS
 from exprag.scaffold.generate import ABOUT
 
@@ -20,6 +27,34 @@ CONTRACTS = {
     "style": ("AgentStyle",),
     "model": ("ModelFactory",),
 }
+
+RECORDS = ("Task", "Step", "Trajectory", "Recalled", "Provenance", "Usage", "EpisodeError")
+RECORDS += ("Moment", "Candidate", "Turn", "Transcript")
+BEGIN, END = "<!-- records: ", "<!-- end of records -->"
+
+
+def record_tables() -> str:
+    """A table for each record that authors meet: field, type, default, and the docstring under the field."""
+    parts = []
+    for name in RECORDS:
+        record = getattr(authoring, name, None) or getattr(trajectory, name)
+        parts += [f"### {name}", "", inspect.getdoc(record) or "", "", "| field | type | |", "|---|---|---|"]
+        parts += [f"| `{field}` | {kind} | {about} |" for field, kind, about in fields_of(record)]
+        parts.append("")
+    return "\n".join(parts)
+
+
+def fields_of(record: Any) -> Iterator[tuple[str, str, str]]:
+    """The fields of a class in their order: name, type with the default, docstring."""
+    body = ast.parse(textwrap.dedent(inspect.getsource(record))).body[0].body  # type: ignore[attr-defined]
+    for statement, following in zip(body, [*body[1:], None], strict=True):
+        if isinstance(statement, ast.AnnAssign) and isinstance(statement.target, ast.Name):
+            kind = ast.unparse(statement.annotation).replace(" | ", " or ")
+            for ours, plain in {"Text": "str", "Name": "str", "Number": "float", "JsonDict": "dict[str, Any]"}.items():
+                kind = re.sub(rf"\b{ours}\b", plain, kind)
+            optional = "" if statement.value is None else ", optional"
+            text = following.value.value if isinstance(following, ast.Expr) and isinstance(following.value, ast.Constant) else ""
+            yield statement.target.id, f"`{kind}`{optional}", " ".join(str(text).split()).replace("|", "\\|")
 
 
 def sections(root: Path) -> dict[str, str]:
@@ -63,3 +98,21 @@ def test_hooks_are_handed_register_and_nothing_else() -> None:
     for hook in KINDS.values():
         assert list(inspect.signature(getattr(hookspecs, hook)).parameters) == ["register"]
         assert getattr(hookspecs, hook).__doc__
+
+
+def test_every_field_of_a_record_is_in_the_guide_with_its_docstring(root: Path) -> None:
+    text = (root / "docs" / "plugins.md").read_text(encoding="utf-8")
+    start, end = text.index(BEGIN), text.index(END)
+    assert text[start:end].partition("\n")[2] == record_tables(), f"Run python tests/{Path(__file__).name}."
+    for name in RECORDS:
+        record = getattr(authoring, name, None) or getattr(trajectory, name)
+        fields = list(fields_of(record))
+        assert fields
+        assert all(about for _, _, about in fields), name
+
+
+if __name__ == "__main__":
+    page = Path(__file__).parents[1] / "docs" / "plugins.md"
+    before, _, rest = page.read_text(encoding="utf-8").partition(BEGIN)
+    line, _, rest = rest.partition("\n")
+    page.write_text(f"{before}{BEGIN}{line}\n{record_tables()}{END}{rest.partition(END)[2]}", encoding="utf-8")
