@@ -16,7 +16,7 @@ import threading
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
-from typing import Any
+from typing import Any, Self
 
 from exprag.errors import EnvError, boundary, closest
 from exprag.faults import advise, name_component
@@ -125,7 +125,7 @@ class TextEnvironment(ABC):
     def close(self) -> None:
         """Give back processes and files. A closed environment may be reset again. Idempotent."""
 
-    def __enter__(self) -> TextEnvironment:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *exc: object) -> None:

@@ -22,11 +22,12 @@ class TypeQuota(Selector):
         return self.among * k
 
     def select(self, candidates: Sequence[Candidate], k: int, moment: Moment) -> list[Candidate]:
-        seen: Counter[str] = Counter()
-        kept = []
+        counts: Counter[str] = Counter()
+        selection: list[Candidate] = []
         for rank, candidate in enumerate(candidates, 1):
             type_ = candidate.trajectory.task.type
-            seen[type_] += 1
-            if seen[type_] <= self.per_type and len(kept) < k:
-                kept.append(candidate.because(f"number {seen[type_]} of type {type_ or 'unknown'!r}, rank {rank} by similarity"))
-        return kept
+            counts[type_] += 1
+            if counts[type_] <= self.per_type and len(selection) < k:
+                reason = f"number {counts[type_]} of type {type_ or 'unknown'!r}, rank {rank} by similarity"
+                selection.append(candidate.because(reason))
+        return selection
