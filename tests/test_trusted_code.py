@@ -6,6 +6,7 @@ The booby trap is a module that writes a file when it is imported, and again whe
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -15,11 +16,13 @@ import pytest
 from command_line import exprag
 
 from exprag.bank import Bank
+from exprag.bank.keys import strategy_plugin
 from exprag.config import AgentConfig
-from exprag.errors import ConfigError, PluginError
+from exprag.errors import ConfigError, PluginError, RecordError
 from exprag.evaluation.audit import audit
 from exprag.models.cards import Base, Card, differences
 from exprag.plugins import create, create_registered
+from exprag.prompt.examples import worked_examples
 from exprag.runs import RunConfig, RunDirectory
 from exprag.training import build_rows, rollout_config
 from exprag.training.rows.config import DataConfig
@@ -252,6 +255,25 @@ def test_a_bank_names_no_code(tmp_path: Path) -> None:
     bank = Bank.create(tmp_path / "bank", strategies=("task",))
     bank.add([episode(TRAP)])
     assert [trajectory.task.environment for trajectory in Bank.open(tmp_path / "bank").trajectories()] == [TRAP]
+
+
+def test_the_keys_of_a_bank_name_no_code() -> None:
+    with pytest.raises(ConfigError, match="cannot name the keys of a bank"):
+        strategy_plugin(TRAP)
+
+
+def test_examples_are_data(tmp_path: Path, sprung: Path) -> None:
+    for file in (tmp_path / "booby_trap.py", tmp_path / "pickled"):
+        if not file.exists():
+            file.write_bytes(b"\x80\x04c__builtin__\neval\n(S\"open('" + str(sprung).encode() + b"', 'w')\"\ntR.")
+        with pytest.raises(RecordError):
+            worked_examples(str(file), "toy", None)
+
+
+def test_the_page_names_tests_that_are_there(root: Path) -> None:
+    places = re.findall(r"`(tests/[\w/.]+)`", (root / "SECURITY.md").read_text(encoding="utf-8"))
+    assert len(places) > 8
+    assert [place for place in places if not (root / place).is_file()] == []
 
 
 @pytest.mark.parametrize("make", [create_registered])
