@@ -1,0 +1,123 @@
+"""Every benchmark imports, and runs through in its smallest size; the figures mean nothing then and are not looked at."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+FOLDER = Path(__file__).resolve().parents[2] / "benchmarks"
+NAMES = [path.stem for path in sorted(FOLDER.glob("[a-z]*.py"))]
+NO_GAMES = ("bank_latency", "loop_overhead", "parallel_episodes", "scienceworld_speed", "search_scale", "trainer")
+PACKAGES = {
+    "alfworld_speed": "alfworld",
+    "collect_speed": "alfworld",
+    "it_learns": "trl",
+    "row_building": "sentence_transformers",
+    "row_tokens": "torch",
+    "scienceworld_speed": "scienceworld",
+    "small_model": "torch",
+    "trainer": "trl",
+}
+# One environment is enough: ScienceWorld's JVM starts in scienceworld_speed.
+ARGUMENTS = {
+    "loop_overhead": ["--env", "alfworld-generated"],
+    "parallel_episodes": ["--env", "alfworld-generated"],
+    "retrieval_quality": ["--env", "alfworld", "--strategies", "state", "--selectors", "top_k,success_weighted+learned"],
+}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_imports(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "LANCE_CPU_THREADS", "RAYON_NUM_THREADS"):
+        monkeypatch.setenv(variable, "1")  # search_scale sets them: so they are put back
+    monkeypatch.syspath_prepend(str(FOLDER))
+    spec = importlib.util.spec_from_file_location(f"benchmark_{name}", FOLDER / f"{name}.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    monkeypatch.setitem(sys.modules, spec.name, module)  # dataclasses look their module up
+    spec.loader.exec_module(module)
+    assert callable(module.main)
+
+
+def test_docs_name_every_script(root: Path) -> None:
+    text = "".join((root / "docs" / page).read_text(encoding="utf-8") for page in ("benchmarks.md", "it-learns.md"))
+    assert [name for name in NAMES if not re.search(rf"\b{name}\b", text)] == []
+
+
+def smoke(name: str, request: pytest.FixtureRequest, folder: Path, *arguments: str) -> dict[str, Any]:
+    """The figures of a script run in its smallest size, as users run it; with the games, where it plays them."""
+    if name in PACKAGES:
+        pytest.importorskip(PACKAGES[name])
+    settings = {"HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1", "BF16": "0", "XDG_CACHE_HOME": str(folder.parent / "cache")}
+    if name not in NO_GAMES:
+        settings["ALFWORLD_DATA"] = str(request.getfixturevalue("alfworld_full"))
+    command = [sys.executable, str(FOLDER / f"{name}.py"), "--smoke", "--json", *ARGUMENTS.get(name, ()), *arguments]
+    process = subprocess.run(command, cwd=folder, env=os.environ | settings, capture_output=True, text=True)
+    assert process.returncode == 0, process.stderr[-4000:]
+    figures: dict[str, Any] = json.loads(process.stdout)
+    assert figures["benchmark"] == name
+    assert set(figures) > {"benchmark", "size"}
+    return figures
+
+
+@pytest.fixture(scope="module")
+def small_model(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("small_model")
+    smoke("small_model", request, folder, "--out", str(folder))
+    return folder / "model"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", [name for name in NAMES if name not in ("small_model", "it_learns")])
+def test_runs_through(name: str, request: pytest.FixtureRequest, tmp_path: Path) -> None:
+    smoke(name, request, tmp_path)
+
+
+@pytest.mark.slow
+def test_small_model_is_a_model_folder(small_model: Path) -> None:
+    assert json.loads((small_model / "config.json").read_text(encoding="utf-8"))["model_type"] == "llama"
+
+
+@pytest.mark.slow
+def test_it_learns_goes_through_all_stages(small_model: Path, request: pytest.FixtureRequest, tmp_path: Path) -> None:
+    arguments = ("--out", str(tmp_path), "--base", str(small_model), "--arms", "base,exprag-lora")
+    figures = smoke("it_learns", request, tmp_path, *arguments)
+    assert {name: figures[name]["games"] for name in figures if ": " in name} == {
+        "easy: base": 3,
+        "easy: exprag-lora": 3,
+        "hard: base": 3,
+        "hard: exprag-lora": 3,
+    }
+    assert {"results.md", "results.json", "results.png", "easy.html", "hard.html"} <= {path.name for path in tmp_path.iterdir()}
+
+
+def test_what_is_missing_is_said_in_one_line(tmp_path: Path) -> None:
+    """ALFWorld's games, here: no traceback."""
+    command = [sys.executable, str(FOLDER / "placement.py"), "--smoke"]
+    environment = os.environ | {"ALFWORLD_DATA": str(tmp_path)}
+    process = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
+    assert process.returncode == 1
+    assert "No ALFWorld games" in process.stderr
+    assert "Traceback" not in process.stderr
+
+
+def test_search_is_measured_without_faiss(tmp_path: Path) -> None:
+    """Beside numpy alone, with one line that says how to get it."""
+    (tmp_path / "faiss.py").write_text("raise ModuleNotFoundError('No module named faiss', name='faiss')\n")
+    command = [sys.executable, str(FOLDER / "search_scale.py"), "--smoke", "--json"]
+    environment = os.environ | {"PYTHONPATH": str(tmp_path)}
+    process = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
+    assert process.returncode == 0, process.stderr
+    assert "pip install faiss-cpu" in process.stderr
+    (size,) = (value for name, value in json.loads(process.stdout).items() if " x " in name)
+    assert "to_numpy" in size["bank"]["all"]
+    assert "faiss_flat" not in size
