@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any
@@ -24,18 +24,20 @@ from exprag.models.attention import IMPLEMENTATION, Segment, attending
 from exprag.models.kv_cache import CachedSequence, PrefixCache
 
 CACHE_BYTES = 4 * 2**30
+IDLE_SECONDS = 5.0
 CHUNK = 512  # tokens of prompts that are read in one step, so that others' answers go on meanwhile
 
 
 @dataclass(frozen=True)
 class Generated:
     """What one call gave: the new tokens without the one that ended it; why it ended, "stop" or "length"; how many tokens of
-    the prompt were read, and how many were in the cache."""
+    the prompt were read, how many were in the cache, and how many were written, that one included."""
 
     tokens: tuple[int, ...]
     finish_reason: str
     read: int
     cached: int
+    written: int
 
 
 @dataclass
@@ -45,7 +47,7 @@ class _Call:
     max_new_tokens: int
     temperature: float
     seed: int
-    adapter: str | None
+    finished: Callable[[Sequence[int]], bool] | None
     future: Future[Generated]
     sequence: CachedSequence = field(default_factory=CachedSequence)
     cached: int = 0
@@ -69,7 +71,7 @@ class Engine:
         self.model.set_attn_implementation(IMPLEMENTATION)
         self.cache = PrefixCache(CACHE_BYTES if cache_bytes is None else cache_bytes)
         self.steps = self.tokens_read = self.tokens_cached = self.tokens_written = 0
-        self._waiting: queue.SimpleQueue[_Call | None] = queue.SimpleQueue()
+        self._waiting: queue.SimpleQueue[_Call] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
         self._lock = threading.Lock()
 
@@ -81,65 +83,73 @@ class Engine:
         max_new_tokens: int = 64,
         temperature: float = 0.0,
         seed: int = 0,
-        adapter: str | None = None,
+        finished: Callable[[Sequence[int]], bool] | None = None,
     ) -> Generated:
-        """The tokens that follow a prompt, greedily or sampled. Waits; raises ModelError where the model fails."""
+        """The tokens that follow a prompt, greedily or sampled. Waits; raises ModelError where the model fails.
+
+        An answer ends before a token of `stop`, and after one with which `finished` says so of the answer so far.
+        """
         if not prompt:
             raise ModelError("The prompt is empty.", cure="Give at least one token.")
-        call = _Call(list(prompt), frozenset(stop), max_new_tokens, temperature, seed, adapter, Future())
+        call = _Call(list(prompt), frozenset(stop), max_new_tokens, temperature, seed, finished, Future())
         with self._lock:
+            self._waiting.put(call)
             if self._thread is None:
                 self._thread = threading.Thread(target=self._work, name="exprag-engine", daemon=True)
                 self._thread.start()
-        self._waiting.put(call)
         return call.future.result()
 
-    def close(self) -> None:
-        """End the engine's thread; calls in flight are finished first."""
-        with self._lock:
-            thread, self._thread = self._thread, None
-        if thread is not None:
-            self._waiting.put(None)
-            thread.join()
+    @torch.inference_mode()
+    def logits(self, start: Sequence[int], tokens: Sequence[int]) -> torch.Tensor:
+        """The logits [vocabulary] after `tokens`, whose `start` was read before and cached. Only while nobody else calls."""
+        sequence = CachedSequence()
+        output: Any = None
+        for part in (list(start), list(tokens[len(start) :])):
+            first = len(sequence.tokens)
+            ids, places = torch.tensor([part]), torch.tensor([list(range(first, first + len(part)))])
+            with attending([Segment(sequence, 0, len(part))]):
+                output = self.model(
+                    input_ids=ids.to(self.model.device), position_ids=places.to(self.model.device), use_cache=False
+                )
+            sequence.tokens += part
+        logits: torch.Tensor = output.logits[0, -1]
+        return logits
 
     # -- the engine's thread
 
     def _work(self) -> None:
         active: list[_Call] = []
-        closing = False
-        while active or not closing:
-            while not closing and (not active or not self._waiting.empty()):
-                call = self._waiting.get()
-                if call is None:
-                    closing = True
-                else:
-                    active.append(self._begin(call))
-            if active:
+        while True:
+            try:
+                while not active or not self._waiting.empty():
+                    active.append(self._begin(self._waiting.get(timeout=IDLE_SECONDS)))
+            except queue.Empty:
+                with self._lock:
+                    if self._waiting.empty():
+                        self._thread = None  # the thread goes when nobody calls, so that it does not keep the model alive
+                        return
+            else:
                 active = self._step(active)
 
     def _begin(self, call: _Call) -> _Call:
-        call.sequence = self.cache.take(call.prompt, call.adapter)
+        call.sequence = self.cache.take(call.prompt)
         call.cached = len(call.sequence.tokens)
         if call.temperature > 0:
             call.generator = torch.Generator(device=self.model.device).manual_seed(call.seed)
         return call
 
     def _step(self, active: list[_Call]) -> list[_Call]:
-        """One forward pass for the calls of one adapter; gives the calls that go on."""
-        adapter = active[0].adapter
-        batch = [call for call in active if call.adapter == adapter]
-        others = [call for call in active if call.adapter != adapter]
+        """One forward pass for all calls; gives those that go on."""
         try:
-            going_on = self._forward(batch, adapter)
+            return self._forward(active)
         except Exception as error:  # noqa: BLE001 - whatever the model raises goes to the callers
-            for call in batch:
+            for call in active:
                 self.cache.drop(call.sequence)
                 call.future.set_exception(ModelError(f"The model failed: {describe(error)}"))
-            going_on = []
-        return [*others, *going_on]  # the other adapters come first next time
+            return []
 
     @torch.inference_mode()
-    def _forward(self, batch: list[_Call], adapter: str | None) -> list[_Call]:
+    def _forward(self, batch: list[_Call]) -> list[_Call]:
         room = CHUNK
         segments: list[Segment] = []
         reading: list[tuple[_Call, list[int]]] = []
@@ -153,7 +163,6 @@ class Engine:
         ids = torch.tensor([[token for _, tokens in reading for token in tokens]], device=self.model.device)
         places = [len(call.sequence.tokens) + n for call, tokens in reading for n in range(len(tokens))]
         last = torch.tensor([segment.start + segment.length - 1 for segment in segments], device=self.model.device)
-        self._use(adapter)
         with attending(segments):
             positions = torch.tensor([places], device=self.model.device)
             output = self.model(input_ids=ids, position_ids=positions, use_cache=False, logits_to_keep=last)
@@ -165,12 +174,6 @@ class Engine:
                 going_on.append(call)
         return going_on
 
-    def _use(self, adapter: str | None) -> None:
-        if hasattr(self.model, "peft_config"):
-            self.model.disable_adapters() if adapter is None else self.model.enable_adapters()
-            if adapter is not None:
-                self.model.set_adapter(adapter)
-
     def _answer(self, call: _Call, logits: torch.Tensor) -> bool:
         """Take the next token; whether that ends the call."""
         if call.generator is None:
@@ -180,12 +183,14 @@ class Engine:
             token = int(torch.multinomial(weights, 1, generator=call.generator))
         if token not in call.stop:
             call.answer.append(token)
-        if token not in call.stop and len(call.answer) < call.max_new_tokens:
+        stopped = token in call.stop or (call.finished is not None and call.finished(call.answer))
+        if not stopped and len(call.answer) < call.max_new_tokens:
             return False
-        reason = "stop" if token in call.stop else "length"
-        self.tokens_read += len(call.prompt) - call.cached
+        reason = "stop" if stopped else "length"
+        read, written = len(call.prompt) - call.cached, len(call.answer) + (token in call.stop)
+        self.tokens_read += read
         self.tokens_cached += call.cached
-        self.tokens_written += len(call.answer)
+        self.tokens_written += written
         self.cache.give_back(call.sequence)
-        call.future.set_result(Generated(tuple(call.answer), reason, len(call.prompt) - call.cached, call.cached))
+        call.future.set_result(Generated(tuple(call.answer), reason, read, call.cached, written))
         return True

@@ -20,7 +20,6 @@ _ROOM = 256  # tokens by which a buffer grows
 class CachedSequence:
     """The tokens of one sequence that the model has read, and its buffers by layer, each [heads, room, head size]."""
 
-    adapter: str | None = None
     tokens: list[int] = field(default_factory=list)
     keys: dict[int, torch.Tensor] = field(default_factory=dict)
     values: dict[int, torch.Tensor] = field(default_factory=dict)
@@ -56,20 +55,20 @@ class PrefixCache:
         self._sequences: list[CachedSequence] = []
         self._clock = itertools.count(1)
 
-    def take(self, tokens: Sequence[int], adapter: str | None) -> CachedSequence:
-        """A sequence that holds the longest start of `tokens` that was read under the adapter, cut to that; or a new one.
+    def take(self, tokens: Sequence[int]) -> CachedSequence:
+        """A sequence that holds the longest start of `tokens` that was read before, cut to that; or a new one.
 
         The last token is always read again: its output is what is asked for.
         """
         limit = len(tokens) - 1
         best, length = None, 0
         for sequence in self._sequences:
-            if not sequence.busy and sequence.adapter == adapter:
+            if not sequence.busy:
                 shared = common_prefix(sequence.tokens, tokens, limit)
                 if shared > length:
                     best, length = sequence, shared
         if best is None:
-            best = CachedSequence(adapter)
+            best = CachedSequence()
             self._sequences.append(best)
         elif length < len(best.tokens) // 2 and length < limit // 2:
             # only a beginning is shared (the same system message): copy it, the other may be gone on with
@@ -105,7 +104,7 @@ class PrefixCache:
         return len(self._sequences)
 
     def _copy(self, source: CachedSequence, length: int) -> CachedSequence:
-        copy = CachedSequence(source.adapter, source.tokens[:length])
+        copy = CachedSequence(source.tokens[:length])
         for layer, keys in source.keys.items():
             copy.keys[layer], copy.values[layer] = keys[:, :length].clone(), source.values[layer][:, :length].clone()
         self._sequences.append(copy)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -31,10 +30,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def engine(folder: Path) -> Iterator[Engine]:
-    engine = Engine(load(folder))
-    yield engine
-    engine.close()
+def engine(folder: Path) -> Engine:
+    return Engine(load(folder))
 
 
 def prompts(number: int, seed: int = 0) -> list[list[int]]:
@@ -103,29 +100,36 @@ def test_the_cache_keeps_its_budget(folder: Path) -> None:
     engine = Engine(load(folder), cache_bytes=0)
     prompt = prompts(1)[0]
     first, second = (engine.generate(prompt, max_new_tokens=3) for _ in range(2))
-    engine.close()
     assert first.tokens == second.tokens
     assert (second.cached, engine.cache.size) == (0, 0)
 
 
-def test_a_closed_engine_starts_again(engine: Engine) -> None:
+def test_an_idle_engine_rests_and_starts_again(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("exprag.models.engine.IDLE_SECONDS", 0.01)
     prompt = prompts(1)[0]
     before = engine.generate(prompt, max_new_tokens=2)
-    engine.close()
+    thread = engine._thread
+    if thread is not None:
+        thread.join(timeout=60)
+    assert engine._thread is None
     assert engine.generate(prompt, max_new_tokens=2).tokens == before.tokens
+
+
+def test_an_answer_may_say_itself_that_it_is_finished(engine: Engine) -> None:
+    answer = engine.generate(prompts(1)[0], max_new_tokens=9, finished=lambda tokens: len(tokens) == 3)
+    assert (len(answer.tokens), answer.finish_reason) == (3, "stop")
 
 
 def test_the_longest_start_is_taken_and_a_short_one_copied() -> None:
     cache = PrefixCache(10**9)
-    whole = cache.take(list(range(100)), None)
+    whole = cache.take(list(range(100)))
     whole.tokens += range(100)
     cache.give_back(whole)
-    assert cache.take([*range(90), 7, 8], None) is whole  # nearly all of it: gone on with
+    assert cache.take([*range(90), 7, 8]) is whole  # nearly all of it: gone on with
     assert len(whole.tokens) == 90
     cache.give_back(whole)
-    other = cache.take([*range(20), *range(500, 600)], None)
+    other = cache.take([*range(20), *range(500, 600)])
     assert other is not whole  # only a beginning: the other episode may go on
     assert len(whole.tokens) == 90
-    assert cache.take([1, 2], "adapter").tokens == []  # another adapter reads otherwise
     assert CachedSequence().size == 0
     assert common_prefix([1, 2, 3], [1, 2, 4], 9) == 2

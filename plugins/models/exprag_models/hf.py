@@ -16,11 +16,15 @@ def load(
     dtype: str = "auto",
     system: Literal["auto", "fold", "native"] | None = None,
     chat_template_kwargs: dict[str, Any] | None = None,
+    engine: bool = True,
+    cache_gigabytes: float = 4.0,
 ) -> Any:
     """A model id, a model folder or a LoRA adapter folder as a chat model. Raises ModelError naming what is missing.
 
     system                see `exprag.models.chat_template`; default: as the adapter was trained, else auto
     chat_template_kwargs  for the chat template, such as {"enable_thinking": false}; default: as the adapter was trained
+    engine                whether calls are decoded together, and what a prompt shares with an earlier one is not read again
+    cache_gigabytes       what the engine may keep of prompts that were read
     """
     from exprag_models.loading import load_local
 
@@ -34,4 +38,6 @@ def load(
         dtype=dtype,
         system=system,
         chat_template_kwargs=chat_template_kwargs,
+        engine=engine,
+        cache_gigabytes=cache_gigabytes,
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,9 @@ from exprag.models.architecture import language_model_class
 from exprag.models.cards import CARD, Card
 from exprag.models.chat_template import ChatTemplate
 from exprag.models.end_of_turn import stop_ids
+from exprag.models.engine import Engine
+from exprag.models.probe import engine_for
+from exprag.models.shared import shared
 from exprag_models.local import LocalChat
 from exprag_models.weights import embedding_rows, fault
 
@@ -34,8 +38,12 @@ def load_local(
     dtype: str,
     system: str | None,
     chat_template_kwargs: Mapping[str, Any] | None,
+    engine: bool,
+    cache_gigabytes: float,
 ) -> LocalChat:
     """The model as a chat model. `system` and `chat_template_kwargs` of an adapter are by default those of its card.
+
+    Chat models of one process that name the same weights share them, and the engine that decodes for them.
 
     Raises ModelError naming what is missing or damaged.
     """
@@ -52,12 +60,10 @@ def load_local(
     words = place if own_words else base_place
     with _loading("tokenizer", words, "Check the tokenizer's files, or copy them from the same model again."):
         tokenizer = AutoTokenizer.from_pretrained(words)
-    with _loading("model", base_place, "Check the name, the network and the files of the folder."):
-        model_class = language_model_class(AutoConfig.from_pretrained(base_place)) or AutoModelForCausalLM
-        model = model_class.from_pretrained(base_place, dtype=dtype)
-    if adapter:
-        with _loading("adapter", place, f"Was it trained on another base than {base_place}? Name it: hf:{name}?base=FOLDER"):
-            model = _adapted(model, folder, len(tokenizer))
+    weights = shared(
+        (base_place, place, _changed(folder), device, dtype, engine, cache_gigabytes),
+        lambda: _weights(name, base_place, folder if adapter else None, tokenizer, device, dtype, engine, cache_gigabytes),
+    )
     card = _card(folder) if adapter else None
     try:
         template = ChatTemplate(
@@ -69,9 +75,9 @@ def load_local(
         raise ModelError(error.message, cure=error.cure) from error
     if tokenizer.pad_token is None:
         tokenizer.pad_token = tokenizer.eos_token
-    pipe = pipeline("text-generation", model=model.eval(), tokenizer=tokenizer, device=device)
+    model = weights.pipeline.model
     return LocalChat(
-        llm=HuggingFacePipeline(pipeline=pipe, model_id=name),
+        llm=HuggingFacePipeline(pipeline=weights.pipeline, model_id=name),
         tokenizer=tokenizer,
         template=template,
         stops=stop_ids(template, tokenizer, model.generation_config, model.config),
@@ -79,7 +85,43 @@ def load_local(
         sampling_temperature=temperature if temperature > 0 else None,
         sampling_seed=seed,
         adapter=place if adapter else None,
+        engine=weights.engine,
+        weights=weights,
     )
+
+
+@dataclass
+class _Weights:
+    """A loaded model in its pipeline, and the engine that decodes for it; None where it is decoded call by call."""
+
+    pipeline: Any
+    engine: Engine | None
+
+
+def _weights(
+    name: str,
+    base: str,
+    adapter: Path | None,
+    tokenizer: Any,
+    device: str | None,
+    dtype: str,
+    engine: bool,
+    cache_gigabytes: float,
+) -> _Weights:
+    """Load the weights of a base, and of an adapter on it."""
+    with _loading("model", base, "Check the name, the network and the files of the folder."):
+        model_class = language_model_class(AutoConfig.from_pretrained(base)) or AutoModelForCausalLM
+        model = model_class.from_pretrained(base, dtype=dtype)
+    if adapter is not None:
+        with _loading("adapter", str(adapter), f"Was it trained on another base than {base}? Name it: hf:{name}?base=FOLDER"):
+            model = _adapted(model, adapter, len(tokenizer))
+    pipe = pipeline("text-generation", model=model.eval(), tokenizer=tokenizer, device=device)
+    return _Weights(pipe, engine_for(pipe.model, int(cache_gigabytes * 2**30)) if engine else None)
+
+
+def _changed(folder: Path) -> int:
+    """When the files of a folder changed last: what was trained again under the same name is loaded again."""
+    return max((path.stat().st_mtime_ns for path in folder.glob("*") if path.is_file()), default=0) if folder.is_dir() else 0
 
 
 def _adapted(model: Any, folder: Path, words: int) -> Any:

@@ -2,13 +2,14 @@
 
 What langchain-huggingface leaves open is closed here: no async with a local pipeline (we run in a thread), `stop` ignored, no
 usage, no word on why generation ended, special tokens added a second time to a prompt that its chat template already opened, a
-prompt longer than the model's context, and a model that two threads must not enter at once.
+prompt longer than the model's context, and a model that two threads must not enter at once: calls go to the shared engine, or one
+after another where a model does not fit it.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from threading import Lock
 from typing import Any
@@ -23,6 +24,7 @@ from langchain_huggingface import ChatHuggingFace
 from pydantic import PrivateAttr
 
 from exprag.errors import ConfigError, ModelError
+from exprag.models.engine import Generated
 
 # Special tokens that stay in an answer, since they say what of it is reasoning; styles take them off.
 _TELLING = re.compile(
@@ -34,6 +36,7 @@ class LocalChat(ChatHuggingFace):
     """A local model as a chat model: greedy by default, async by a thread, usage in the model's own tokens.
 
     stops    ids of tokens at which an answer ends: the base's own and the chat template's
+    engine   decodes the calls of all threads together; None: they are decoded one by one
     adapter  folder of the LoRA adapter, whose card says how it was trained
     """
 
@@ -43,6 +46,8 @@ class LocalChat(ChatHuggingFace):
     sampling_temperature: float | None = None  # None: greedy
     sampling_seed: int = 2025
     adapter: str | None = None
+    engine: Any = None
+    weights: Any = None  # kept as long as somebody decodes with them
     disable_streaming: bool = True  # an action is one line, and the stream of a local pipeline has no async form
     _lock: Any = PrivateAttr(default_factory=Lock)
     _checked: bool = PrivateAttr(default=False)
@@ -55,20 +60,16 @@ class LocalChat(ChatHuggingFace):
         stream: bool | None = None,
         **kwargs: Any,
     ) -> ChatResult:
-        prompt = self._to_chat_prompt(messages)
-        model = self.llm.pipeline.model
-        with self._lock:
-            inputs = self.tokenizer(prompt, add_special_tokens=False, return_tensors="pt").to(model.device)
-            length = int(inputs["input_ids"].shape[1])
-            with _seeded(self.sampling_seed if self.sampling_temperature else None), torch.no_grad():
-                output = model.generate(**inputs, **self._settings(length, stop))
-            ids = output[0, length:].tolist()
-            text = self.tokenizer.decode([id for id in ids if self._is_text(id)])
-        ended = bool(ids) and ids[-1] in self.stops
+        prompt = self.tokenizer(self._to_chat_prompt(messages), add_special_tokens=False)["input_ids"]
+        limit = self._limit(len(prompt))
+        answer = self._together(prompt, limit, stop) if self.engine else self._alone(prompt, limit, stop)
+        text, ended = self._text(answer.tokens), answer.finish_reason == "stop"
         for end in stop or ():
             before, mark, _ = text.partition(end)
             text, ended = before, ended or bool(mark)
-        usage = UsageMetadata(input_tokens=length, output_tokens=len(ids), total_tokens=length + len(ids))
+        length = len(prompt)
+        usage = UsageMetadata(input_tokens=length, output_tokens=answer.written, total_tokens=length + answer.written)
+        usage["input_token_details"] = {"cache_read": answer.cached}
         about = {"finish_reason": "stop" if ended else "length"}
         message = AIMessage(text, usage_metadata=usage, response_metadata={**about, "model_name": self.model_id})
         return ChatResult(generations=[ChatGeneration(message=message, generation_info=about)])
@@ -97,16 +98,36 @@ class LocalChat(ChatHuggingFace):
             self._checked = True
         return prompt
 
-    def _settings(self, length: int, stop: list[str] | None) -> dict[str, Any]:
-        """What generation is called with for a prompt of `length` tokens. Raises ModelError where it does not fit the context."""
+    def _limit(self, length: int) -> int:
+        """How many tokens the answer to a prompt of this length may have. Raises ModelError where it does not fit the context."""
         context = _context(self.llm.pipeline.model.config)
-        if context is not None and length >= context:
+        if context is None:
+            return self.new_tokens
+        if length >= context:
             raise ModelError(
                 f"The prompt has {length:,} tokens, and the context of {self.model_id!r} holds {context:,}.",
                 cure="Recall less (k, budget), shorten the history (history_budget), or use a model with a longer context.",
             )
+        return min(self.new_tokens, context - length)
+
+    def _together(self, prompt: list[int], limit: int, stop: list[str] | None) -> Generated:
+        """The answer by the engine."""
+        finished = (lambda tokens: any(end in self._text(tokens) for end in stop)) if stop else None
+        generated: Generated = self.engine.generate(
+            prompt,
+            stop=self.stops,
+            max_new_tokens=limit,
+            temperature=self.sampling_temperature or 0.0,
+            seed=self.sampling_seed,
+            finished=finished,
+        )
+        return generated
+
+    def _alone(self, prompt: list[int], limit: int, stop: list[str] | None) -> Generated:
+        """The same by transformers' own generation, one call after another."""
+        model = self.llm.pipeline.model
         settings: dict[str, Any] = {
-            "max_new_tokens": self.new_tokens if context is None else min(self.new_tokens, context - length),
+            "max_new_tokens": limit,
             "max_length": None,
             "eos_token_id": self.stops or None,
             "pad_token_id": self.tokenizer.pad_token_id,
@@ -114,8 +135,17 @@ class LocalChat(ChatHuggingFace):
             "top_k": None,
             "do_sample": self.sampling_temperature is not None,
             "temperature": self.sampling_temperature,
+            **({"stop_strings": stop, "tokenizer": self.tokenizer} if stop else {}),
         }
-        return {**settings, "stop_strings": stop, "tokenizer": self.tokenizer} if stop else settings
+        inputs = torch.tensor([prompt], device=model.device)
+        with self._lock, _seeded(self.sampling_seed if self.sampling_temperature else None), torch.no_grad():
+            output = model.generate(input_ids=inputs, attention_mask=torch.ones_like(inputs), **settings)
+        ids = output[0, len(prompt) :].tolist()
+        reason = "stop" if ids and ids[-1] in self.stops else "length"
+        return Generated(tuple(ids), reason, len(prompt), 0, len(ids))
+
+    def _text(self, ids: Sequence[int]) -> str:
+        return str(self.tokenizer.decode([id for id in ids if self._is_text(id)]))
 
     def _is_text(self, id: int) -> bool:
         """Whether a generated token belongs to the answer: special ones do not, unless they mark reasoning."""
