@@ -294,7 +294,7 @@ def test_threads_do_not_meet() -> None:
 
 
 def test_a_step_costs_a_few_hundred_calls_however_long_the_game(valid_unseen: dict[str, Game]) -> None:
-    """No planner and no grammar runs in a step, and nothing is copied that grows. Calls do not depend on the machine, as seconds do."""
+    """No planner and no grammar runs in a step, and nothing is copied that grows. Calls are the same on every machine."""
     for game in list(valid_unseen.values())[:40]:
         engine = FastEngine()
         assert count_calls(engine.load, game, game["id"]) < 100_000
