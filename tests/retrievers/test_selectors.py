@@ -10,9 +10,10 @@ import pytest
 from exprag import Step, Task, Trajectory
 from exprag.contracts.query_strategy import Moment
 from exprag.contracts.selector import Candidate
-from exprag.errors import ConfigError, ModelError
+from exprag.errors import ConfigError, ModelError, RetrievalError
 from exprag.plugins import create
 from exprag.retrieval.utilities import Utility, write_utilities
+from exprag.testing import check_selector
 from scripted import Scripted
 
 TASK = Task(environment="house", id="7", instruction="put a mug away")
@@ -172,13 +173,84 @@ def test_rerank_shows_the_model_the_task_and_fenced_candidates():
     assert len(model.prompts) == 1
     with pytest.raises(ConfigError, match="It takes: model"):
         create("selector", "rerank")
-    with pytest.raises(ConfigError, match="no model kind"):
+    with pytest.raises(ConfigError, match="no model 'gpt'"):
         create("selector", "rerank", model="gpt")
 
 
 def test_pools_leave_something_to_choose_from():
     for name in ("mmr", "success_weighted", "successes", "failures", "mixture", "type_quota", "deduplicated"):
         assert create("selector", name).pool(2) > 4
-        assert create("selector", name, among=3).pool(2) == 6
-        with pytest.raises(ConfigError, match="1 or more"):
-            create("selector", name, among=0)
+        assert create("selector", name, pool_size=3).pool(2) == 6
+        assert create("selector", name, among=3).pool(2) == 6  # as version 0.1 called it
+        for option in ("pool_size", "among"):
+            with pytest.raises(ConfigError, match=f"{option} is a whole number, 1 or more"):
+                create("selector", name, **{option: 0})
+
+
+# -- cross_encoder
+
+
+@pytest.fixture(scope="module")
+def reranker(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The folder of a BERT of a few thousand random parameters, as a cross-encoder."""
+    pytest.importorskip("sentence_transformers")
+    import torch
+    from sentence_transformers import CrossEncoder
+    from tokenizers import Tokenizer, models, pre_tokenizers, processors
+    from transformers import BertConfig, BertForSequenceClassification, PreTrainedTokenizerFast
+
+    folder = tmp_path_factory.mktemp("cross-encoder")
+    words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "put", "a", "mug", "away", "look", "at", "the", "lamp"]
+    tokenizer = Tokenizer(models.WordLevel({word: number for number, word in enumerate(words)}, unk_token="[UNK]"))
+    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
+    tokenizer.post_processor = processors.BertProcessing(("[SEP]", 3), ("[CLS]", 2))
+    special = {"pad_token": "[PAD]", "unk_token": "[UNK]", "cls_token": "[CLS]", "sep_token": "[SEP]"}
+    PreTrainedTokenizerFast(tokenizer_object=tokenizer, **special).save_pretrained(folder)
+    torch.manual_seed(3)
+    size = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 32, "num_labels": 1}
+    BertForSequenceClassification(BertConfig(vocab_size=len(words), initializer_range=1.0, **size)).save_pretrained(folder)
+    CrossEncoder(str(folder)).save_pretrained(str(folder / "saved"))
+    return str(folder / "saved")
+
+
+def named(instruction: str, number: int) -> Candidate:
+    task = Task(environment="e", id=str(number), instruction=instruction)
+    return Candidate(Trajectory(task=task, steps=(Step(observation="x", action="look"),)), 1.0)
+
+
+def test_cross_encoder_orders_by_its_scores(reranker: str) -> None:
+    from sentence_transformers import CrossEncoder
+
+    texts = ["look at the lamp", "put a mug away", "put the lamp away", "mug mug mug", "look"]
+    pool = [named(text, number) for number, text in enumerate(texts)]
+    moment = Moment(Task(environment="e", id="now", instruction="put a mug away"), (), "")
+    chosen = create("selector", "cross_encoder", model=reranker, device="cpu").select(pool, 3, moment)
+    scores = CrossEncoder(reranker, device="cpu").predict([("put a mug away", text) for text in texts])
+    assert len(set(scores.round(4))) == len(texts), "the scores must differ for this test to say something"
+    expected = sorted(range(len(texts)), key=lambda place: -scores[place])[:3]
+    assert [int(candidate.trajectory.task.id) for candidate in chosen] == expected
+    assert chosen[0].reason == f"cross-encoder score {scores[expected[0]]:.3f}, rank {expected[0] + 1} by similarity"
+    reading = create("selector", "cross_encoder", model=reranker, device="cpu", actions=2)
+    assert reading.passage(pool[0]) == "look at the lamp. look"
+    assert reading.pool(2) == 10
+
+
+def test_cross_encoder_keeps_the_contract(reranker: str) -> None:
+    model = create("selector", "cross_encoder", model=reranker, device="cpu").model  # loaded once for all checks
+    results = list(check_selector(lambda: create("selector", "cross_encoder", model=model)))
+    assert [f"{result.name}: {result.detail}" for result in results if result.passed is False] == []
+
+
+def test_cross_encoder_says_what_is_wrong_with_a_model(reranker: str, tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match="could not be loaded"):
+        create("selector", "cross_encoder", model=str(tmp_path))
+    (tmp_path / "modeling.py").write_text("raise SystemExit")
+    with pytest.raises(ConfigError, match="brings code"):
+        create("selector", "cross_encoder", model=str(tmp_path))
+
+    class Broken:
+        def predict(self, pairs: object, show_progress_bar: bool) -> list[float]:
+            return [float("nan")]
+
+    with pytest.raises(RetrievalError, match="not a number"):
+        create("selector", "cross_encoder", model=Broken()).select([named("look", 0)], 1, NOW)

@@ -10,8 +10,8 @@ from exprag import Step, Task, Trajectory
 from exprag.bank import Bank
 from exprag.contracts.query_strategy import Moment, QueryStrategy
 from exprag.errors import ConfigError
-from exprag.plugins import create
 from exprag.memory import MemoryState
+from exprag.plugins import create
 from exprag.retrieval import Retriever
 from exprag.testing.material import moments
 from exprag_retrievers import STRATEGIES

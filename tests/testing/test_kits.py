@@ -39,7 +39,7 @@ CHECKS: dict[str, Callable[..., Iterator[Result]]] = {
 }
 BUILT_IN = [
     *(("query_strategy", name) for name in STRATEGIES),
-    *(("selector", name) for name in SELECTORS if name != "rerank"),
+    *(("selector", name) for name in SELECTORS if name not in ("rerank", "cross_encoder")),
     *(("formatter", name) for name in FORMATTERS),
     *(("style", name) for name in ("act", "react", "stateact")),
 ]

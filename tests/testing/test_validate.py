@@ -47,7 +47,7 @@ def test_the_expert_can_play_a_whole_split() -> None:
 
 
 def test_a_failed_check_is_exit_code_1() -> None:
-    done = ask("selector", "rerank", "--set", "model=recall", "--set", "among=1")
+    done = ask("selector", "rerank", "--set", "model=recall", "--set", "pool_size=1")
     assert done.exit_code == 0, done.output
     done = ask("formatter", "test_kits:Sloppy", "--json")
     assert done.exit_code == 1

@@ -18,10 +18,12 @@ SELECTORS = {
     "successes": ("Successes", "the nearest that reached the goal"),
     "failures": ("Failures", "the nearest that missed the goal"),
     "mixture": ("Mixture", "a set share of successes, the rest failures"),
-    "type_quota": ("TypeQuota", "the nearest, at most so many of each task type"),
+    "type_quota": ("TypeQuota", "the nearest, at most `per_type` of each task type"),
     "deduplicated": ("Deduplicated", "the nearest, near-duplicates left out"),
     "rerank": ("Rerank", "a chat model reads the candidates and chooses; option `model` names it"),
+    "cross_encoder": ("CrossEncoderRerank", "the nearest by a cross-encoder, which reads task and candidate together"),
 }
+REQUIRES = {"cross_encoder": ("sentence_transformers",)}
 
 
 @hookimpl
@@ -33,4 +35,6 @@ def register_query_strategies(register: Register) -> None:
 @hookimpl
 def register_selectors(register: Register) -> None:
     for name, (attribute, description) in SELECTORS.items():
-        register(name, f"exprag_retrievers.selectors:{attribute}", description=description)
+        requires = REQUIRES.get(name, ())
+        factory = f"exprag_retrievers.selectors:{attribute}"
+        register(name, factory, description=description, requires=requires, extra="hf" if requires else "")

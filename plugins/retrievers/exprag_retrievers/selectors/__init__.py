@@ -1,5 +1,6 @@
 """The built-in selectors, a file each; `measures` holds what several of them compare by."""
 
+from exprag_retrievers.selectors.cross_encoder import CrossEncoderRerank
 from exprag_retrievers.selectors.deduplicated import Deduplicated
 from exprag_retrievers.selectors.mmr import MaximalMarginalRelevance
 from exprag_retrievers.selectors.outcome import Failures, Mixture, Successes
@@ -9,6 +10,7 @@ from exprag_retrievers.selectors.top_k import TopK
 from exprag_retrievers.selectors.type_quota import TypeQuota
 
 __all__ = [
+    "CrossEncoderRerank",
     "Deduplicated",
     "Failures",
     "MaximalMarginalRelevance",

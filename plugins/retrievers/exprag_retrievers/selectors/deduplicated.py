@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from exprag.contracts.query_strategy import Moment
 from exprag.contracts.selector import Candidate, Selector
-from exprag_retrievers.selectors.measures import count, jaccard, share, shingles
+from exprag_retrievers.selectors.measures import jaccard, pool_option, share, shingles
 
 
 class Deduplicated(Selector):
@@ -17,20 +17,20 @@ class Deduplicated(Selector):
     same walk through two houses is one lesson. Fewer than k are kept where the candidates hold no more lessons.
     """
 
-    def __init__(self, threshold: float = 0.8, among: int = 5) -> None:
+    def __init__(self, threshold: float = 0.8, pool_size: int = 5, *, among: int | None = None) -> None:
         self.threshold = share("threshold", threshold)
-        self.among = count("among", among)
+        self.pool_size = pool_option(pool_size, among)
 
     def pool(self, k: int) -> int:
-        return self.among * k
+        return self.pool_size * k
 
     def select(self, candidates: Sequence[Candidate], k: int, moment: Moment) -> list[Candidate]:
-        kept: list[Candidate] = []
-        told: list[frozenset[tuple[str, ...]]] = []
+        selection: list[Candidate] = []
+        lessons: list[frozenset[tuple[str, ...]]] = []
         for rank, candidate in enumerate(candidates, 1):
-            says = shingles(candidate.trajectory)
-            likeness = max((jaccard(says, other) for other in told), default=0.0)
-            if len(kept) < k and likeness < self.threshold:
-                kept.append(candidate.because(f"rank {rank} by similarity, at most {likeness:.0%} like those before it"))
-                told.append(says)
-        return kept
+            lesson = shingles(candidate.trajectory)
+            likeness = max((jaccard(lesson, other) for other in lessons), default=0.0)
+            if len(selection) < k and likeness < self.threshold:
+                selection.append(candidate.because(f"rank {rank} by similarity, at most {likeness:.0%} like those before it"))
+                lessons.append(lesson)
+        return selection

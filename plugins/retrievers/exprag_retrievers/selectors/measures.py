@@ -25,13 +25,13 @@ def relevance(candidates: Sequence[Candidate]) -> list[float]:
 
 def words(trajectory: Trajectory) -> frozenset[str]:
     """The different words of task, observations and actions, in lower case; numbers count."""
-    return frozenset(_said(trajectory, observations=True))
+    return frozenset(_words_of(trajectory, observations=True))
 
 
 def shingles(trajectory: Trajectory, size: int = 3) -> frozenset[tuple[str, ...]]:
     """The runs of `size` words of task and actions: what was to be done and what was done, in order (Broder 1997)."""
-    said = _said(trajectory, observations=False)
-    return frozenset(tuple(said[at : at + size]) for at in range(max(1, len(said) - size + 1)))
+    text = _words_of(trajectory, observations=False)
+    return frozenset(tuple(text[start : start + size]) for start in range(max(1, len(text) - size + 1)))
 
 
 def jaccard(one: frozenset[object], other: frozenset[object]) -> float:
@@ -54,7 +54,12 @@ def count(name: str, value: int) -> int:
     return value
 
 
-def _said(trajectory: Trajectory, observations: bool) -> list[str]:
+def pool_option(pool_size: int, among: int | None) -> int:
+    """How many candidates a selector asks for per place. Version 0.1 called the option `among`: that name is still read."""
+    return count("pool_size", pool_size) if among is None else count("among", among)
+
+
+def _words_of(trajectory: Trajectory, observations: bool) -> list[str]:
     texts = [trajectory.task.instruction]
     for step in trajectory.steps:
         texts += [step.observation, step.action] if observations else [step.action]

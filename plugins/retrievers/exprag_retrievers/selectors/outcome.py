@@ -7,34 +7,34 @@ from collections.abc import Sequence
 
 from exprag.contracts.query_strategy import Moment
 from exprag.contracts.selector import Candidate, Selector
-from exprag_retrievers.selectors.measures import count, share
+from exprag_retrievers.selectors.measures import pool_option, share
 
 
 class Successes(Selector):
-    """The nearest that reached the goal. `among`: how many candidates there are per place."""
+    """The nearest that reached the goal. `pool_size`: how many candidates there are per place."""
 
-    wanted = True
-    why = "a success"
+    outcome = True
+    label = "a success"
 
-    def __init__(self, among: int = 8) -> None:
-        self.among = count("among", among)
+    def __init__(self, pool_size: int = 8, *, among: int | None = None) -> None:
+        self.pool_size = pool_option(pool_size, among)
 
     def pool(self, k: int) -> int:
-        return self.among * k
+        return self.pool_size * k
 
     def select(self, candidates: Sequence[Candidate], k: int, moment: Moment) -> list[Candidate]:
-        fitting = [(rank, c) for rank, c in enumerate(candidates, 1) if c.trajectory.success is self.wanted]
-        return [c.because(f"{self.why}, rank {rank} by similarity") for rank, c in fitting[:k]]
+        fitting = [(rank, c) for rank, c in enumerate(candidates, 1) if c.trajectory.success is self.outcome]
+        return [c.because(f"{self.label}, rank {rank} by similarity") for rank, c in fitting[:k]]
 
 
 class Failures(Successes):
     """The nearest that missed the goal: what not to do. Failures are rarer in most banks, so more candidates are asked for."""
 
-    wanted = False
-    why = "a failure"
+    outcome = False
+    label = "a failure"
 
-    def __init__(self, among: int = 24) -> None:
-        super().__init__(among)
+    def __init__(self, pool_size: int = 24, *, among: int | None = None) -> None:
+        super().__init__(pool_size, among=among)
 
 
 class Mixture(Selector):
@@ -44,20 +44,20 @@ class Mixture(Selector):
     places at a share of one half, each kind has one; at least one place is a success's if the share is above 0.
     """
 
-    def __init__(self, successes: float = 0.5, among: int = 16) -> None:
+    def __init__(self, successes: float = 0.5, pool_size: int = 16, *, among: int | None = None) -> None:
         self.successes = share("successes", successes)
-        self.among = count("among", among)
+        self.pool_size = pool_option(pool_size, among)
 
     def pool(self, k: int) -> int:
-        return self.among * k
+        return self.pool_size * k
 
     def select(self, candidates: Sequence[Candidate], k: int, moment: Moment) -> list[Candidate]:
         won = [i for i, c in enumerate(candidates) if c.trajectory.success is True]
         lost = [i for i, c in enumerate(candidates) if c.trajectory.success is False]
         places = max(round(self.successes * k), 1 if self.successes > 0 else 0)
-        chosen = dict.fromkeys(won[:places], "a success") | dict.fromkeys(lost[: k - places], "a failure")
+        reasons = dict.fromkeys(won[:places], "a success") | dict.fromkeys(lost[: k - places], "a failure")
         unknown = [i for i, c in enumerate(candidates) if c.trajectory.success is None]
-        for i in sorted({*won, *lost} - set(chosen)) + unknown:
-            if len(chosen) < k:
-                chosen[i] = "fills a place that the other outcome left empty"
-        return [candidates[i].because(f"{chosen[i]}, rank {i + 1} by similarity") for i in sorted(chosen)]
+        for i in sorted({*won, *lost} - set(reasons)) + unknown:
+            if len(reasons) < k:
+                reasons[i] = "fills a place that the other outcome left empty"
+        return [candidates[i].because(f"{reasons[i]}, rank {i + 1} by similarity") for i in sorted(reasons)]

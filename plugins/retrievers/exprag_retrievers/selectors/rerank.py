@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from exprag.contracts.query_strategy import Moment
 from exprag.contracts.selector import Candidate, Selector
-from exprag_retrievers.selectors.measures import count
+from exprag_retrievers.selectors.measures import count, pool_option
 
 if TYPE_CHECKING:
     from langchain_core.language_models import BaseChatModel
@@ -26,32 +26,32 @@ _FENCE = re.compile(r"^```\w*\n(.*)\n```$", re.DOTALL)
 class Rerank(Selector):
     """The model's choice, in its order; it may be fewer than k, or none.
 
-    `model` is a spec of `exprag.models.load_model` or a chat model. Its answer must be the asked-for list and nothing more: any
+    `model` is a spec of `exprag.models.load_model` or a chat model. Its answer must be a list of numbers and nothing more: any
     other answer, and a model that fails, leave the order of similarity as it was, and every candidate's reason says so.
-    `actions`: how many actions of a candidate it is shown. `among`: how many candidates there are per place.
+    `actions`: how many actions of a candidate it is shown. `pool_size`: how many candidates there are per place.
     """
 
-    def __init__(self, model: str | BaseChatModel, among: int = 5, actions: int = 12) -> None:
+    def __init__(self, model: str | BaseChatModel, pool_size: int = 5, actions: int = 12, *, among: int | None = None) -> None:
         from exprag.models import load_model
 
         self.model = load_model(model)
-        self.among = count("among", among)
+        self.pool_size = pool_option(pool_size, among)
         self.actions = count("actions", actions)
 
     def pool(self, k: int) -> int:
-        return self.among * k
+        return self.pool_size * k
 
     def select(self, candidates: Sequence[Candidate], k: int, moment: Moment) -> list[Candidate]:
         if not candidates:
             return []
         try:
-            said = str(self.model.invoke(self.messages(candidates, k, moment)).text)
-            chosen = read_answer(said, len(candidates))
-        except Exception as error:  # noqa: BLE001 - a model behind an API may raise anything; the order of before still stands
+            answer = str(self.model.invoke(self.messages(candidates, k, moment)).text)
+            places = read_answer(answer, len(candidates))
+        except Exception as error:  # noqa: BLE001 - a model behind an API may raise anything; the order by similarity still stands
             return _by_similarity(candidates, k, f"{type(error).__name__}: {error}")
         return [
-            candidates[at].because(f"number {place} of the re-ranker, rank {at + 1} by similarity")
-            for place, at in enumerate(chosen[:k], 1)
+            candidates[place].because(f"number {number} of the re-ranker, rank {place + 1} by similarity")
+            for number, place in enumerate(places[:k], 1)
         ]
 
     def messages(self, candidates: Sequence[Candidate], k: int, moment: Moment) -> list[Any]:
@@ -61,22 +61,22 @@ class Rerank(Selector):
         from exprag.prompt.block import LABELS
         from exprag.text import defuse
 
-        told = [f"Task: {moment.task.instruction or moment.task.type}", f"Observation: {_short(moment.observation)}", ""]
+        lines = [f"Task: {moment.task.instruction or moment.task.type}", f"Observation: {_short(moment.observation)}", ""]
         for number, candidate in enumerate(candidates, 1):
             trajectory = candidate.trajectory
-            done = "; ".join(_short(action, 80) for action in trajectory.actions[: self.actions])
+            actions = "; ".join(_short(action, 80) for action in trajectory.actions[: self.actions])
             more = f"; … ({len(trajectory.steps)} in all)" if len(trajectory.steps) > self.actions else ""
             outcome = LABELS[trajectory.success]
-            about = f"task: {trajectory.task.instruction or trajectory.task.type}\nactions: {done}{more}"
-            told.append(f'<experience number="{number}" outcome="{outcome}">\n{defuse(about)}\n</experience>')
-        return [SystemMessage(INSTRUCTION.format(k=k)), HumanMessage("\n".join(told))]
+            about = f"task: {trajectory.task.instruction or trajectory.task.type}\nactions: {actions}{more}"
+            lines.append(f'<experience number="{number}" outcome="{outcome}">\n{defuse(about)}\n</experience>')
+        return [SystemMessage(INSTRUCTION.format(k=k)), HumanMessage("\n".join(lines))]
 
 
-def read_answer(said: str, n: int) -> list[int]:
-    """The chosen places, from 0. Raises ValueError saying what is wrong with the answer."""
-    text = said.strip()
-    fenced = _FENCE.match(text)
-    text = fenced[1].strip() if fenced else text
+def read_answer(answer: str, n: int) -> list[int]:
+    """The places that the model chose, from 0. Raises ValueError saying what is wrong with the answer."""
+    text = answer.strip()
+    fence = _FENCE.match(text)
+    text = fence[1].strip() if fence else text
     if not _LIST.fullmatch(text):
         raise ValueError("not a JSON list of numbers")
     numbers = json.loads(text)

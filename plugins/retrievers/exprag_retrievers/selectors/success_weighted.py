@@ -9,7 +9,7 @@ from exprag.contracts.query_strategy import Moment
 from exprag.contracts.selector import Candidate, Selector
 from exprag.retrieval.utilities import read_utilities
 from exprag.trajectory import Trajectory
-from exprag_retrievers.selectors.measures import count, relevance, share
+from exprag_retrievers.selectors.measures import pool_option, relevance, share
 
 
 class SuccessWeighted(Selector):
@@ -18,24 +18,26 @@ class SuccessWeighted(Selector):
     The utility of a trajectory lies in [0, 1]. Before anyone has recalled it, it is its outcome: 1 for a success, half its
     score for a failure, ½ where nothing is known. `utilities` names a file of `exprag bank utilities`: what became of the
     episodes that recalled it, which takes the outcome's place more and more. `weight` 0 is similarity alone; at 1 a useless
-    trajectory is never before a useful one. `among`: how many candidates there are per place (MemRL's first phase).
+    trajectory is never before a useful one. `pool_size`: how many candidates there are per place (MemRL's first phase).
     """
 
-    def __init__(self, weight: float = 0.5, utilities: str | Path | None = None, among: int = 5) -> None:
+    def __init__(
+        self, weight: float = 0.5, utilities: str | Path | None = None, pool_size: int = 5, *, among: int | None = None
+    ) -> None:
         self.weight = share("weight", weight)
-        self.among = count("among", among)
+        self.pool_size = pool_option(pool_size, among)
         self._learned = read_utilities(utilities) if utilities is not None else {}
 
     def pool(self, k: int) -> int:
-        return self.among * k
+        return self.pool_size * k
 
     def select(self, candidates: Sequence[Candidate], k: int, moment: Moment) -> list[Candidate]:
-        weighed = []
-        for rank, (candidate, near) in enumerate(zip(candidates, relevance(candidates), strict=True)):
-            useful, why = self.utility(candidate.trajectory)
-            score = near * (1 - self.weight + self.weight * useful)
-            weighed.append((-score, rank, candidate.because(f"relevance {near:.2f}, utility {useful:.2f} ({why})")))
-        return [candidate for _, _, candidate in sorted(weighed, key=lambda item: item[:2])[:k]]
+        ranks = []
+        for rank, (candidate, nearness) in enumerate(zip(candidates, relevance(candidates), strict=True)):
+            utility, source = self.utility(candidate.trajectory)
+            score = nearness * (1 - self.weight + self.weight * utility)
+            ranks.append((-score, rank, candidate.because(f"relevance {nearness:.2f}, utility {utility:.2f} ({source})")))
+        return [candidate for _, _, candidate in sorted(ranks, key=lambda item: item[:2])[:k]]
 
     def utility(self, trajectory: Trajectory) -> tuple[float, str]:
         """The utility, and where it comes from."""
