@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable
 from dataclasses import asdict
 from functools import partial
@@ -121,6 +122,8 @@ def _show(results: Iterable[Result], as_json: bool) -> int:
         mark = {True: ("✓", "green"), False: ("✗", "red"), None: ("–", "yellow")}[result.passed]
         parts = (mark, " ", plain(result.name, "bold"), "  ", plain(result.detail), (f"  {result.seconds:.1f} s", "dim"))
         console(stderr=as_json).print(Text.assemble(*parts))
+        if result.traceback and os.environ.get("EXPRAG_TRACEBACK", "") not in ("", "0"):
+            console(stderr=True).print(plain(result.traceback))
     if as_json:
         write_json([asdict(result) for result in rows])
     return int(any(result.passed is False for result in rows))

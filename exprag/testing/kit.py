@@ -4,11 +4,12 @@ what is expected; a kit runs its checks as results, or as the tests of one class
 from __future__ import annotations
 
 import time
+import traceback
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from exprag.errors import ExpragError
+from exprag.errors import ExpragError, describe
 
 Check = Callable[[Any], str]
 
@@ -25,6 +26,8 @@ class Result:
     passed: bool | None
     detail: str
     seconds: float
+    traceback: str = ""
+    """Of what the plugin raised; "" where it raised nothing."""
 
 
 def run_checks(checks: Iterable[Check], subject: Any) -> Iterator[Result]:
@@ -32,17 +35,23 @@ def run_checks(checks: Iterable[Check], subject: Any) -> Iterator[Result]:
     for check in checks:
         started = time.perf_counter()
         passed: bool | None
+        trace = ""
         try:
             passed, detail = True, check(subject)
         except NotApplicable as reason:
             passed, detail = None, str(reason)
         except AssertionError as failure:
             passed, detail = False, str(failure).splitlines()[0] if str(failure) else "an assertion failed"
+            trace = _trace(failure.__cause__)
         except ExpragError as error:
-            passed, detail = False, f"{error.boundary}: {error}"
-        except Exception as error:  # noqa: BLE001 - whatever a third party's plugin raises is a result
-            passed, detail = False, f"{type(error).__name__}: {error}"
-        yield Result(check.__name__.replace("_", " "), passed, detail, time.perf_counter() - started)
+            passed, detail, trace = False, f"{error.boundary}: {error}", _trace(error)
+        except (Exception, SystemExit, GeneratorExit) as error:  # noqa: BLE001 - whatever a third party's plugin raises is a result
+            passed, detail, trace = False, describe(error).removesuffix("."), _trace(error)
+        yield Result(check.__name__.replace("_", " "), passed, detail, time.perf_counter() - started, trace)
+
+
+def _trace(error: BaseException | None) -> str:
+    return "".join(traceback.format_exception(error)) if error is not None else ""
 
 
 class Conformance:

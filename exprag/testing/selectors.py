@@ -15,11 +15,13 @@ from dataclasses import dataclass, field, replace
 
 from exprag.contracts.query_strategy import Moment
 from exprag.contracts.selector import Candidate, Selector
+from exprag.testing.elsewhere import differs_elsewhere
 from exprag.testing.kit import Check, Conformance, Result, run_checks
 from exprag.testing.material import candidates, moments, odd, ordinary
 from exprag.trajectory import Trajectory
 
 SIZES = (1, 2, 4)
+POOL = 1000  # candidates for each place, at most
 
 
 @dataclass
@@ -42,41 +44,46 @@ def describes_itself(subject: SelectorSubject) -> str:
     assert isinstance(selector, Selector), f"make() gave a {type(selector).__name__}, not a Selector"
     sizes = {k: selector.pool(k) for k in (*SIZES, 8)}
     for k, size in sizes.items():
-        assert isinstance(size, int), f"pool({k}) must be a whole number; it gave {size!r}"
+        whole = isinstance(size, int) and not isinstance(size, bool)
+        assert whole, f"pool({k}) must be a whole number; it gave {size!r}"
         assert size >= k, f"pool({k}) gave {size}: to keep {k}, at least {k} candidates must be asked for"
+        assert size <= POOL * k, f"pool({k}) gave {size}: the bank would read most of its rows at each search"
     return ", ".join(f"{size} candidates to keep {k}" for k, size in sizes.items())
 
 
 def keeps_some_of_the_pool(subject: SelectorSubject) -> str:
     selector, pool, most = subject.make(), subject.pool(), 0
     for k in SIZES:
-        kept = selector.select(pool, k, subject.moment)
-        _agrees(kept, pool, k)
-        most = max(most, len(kept))
+        selection = selector.select(pool, k, subject.moment)
+        _agrees(selection, pool, k)
+        most = max(most, len(selection))
     assert most, f"of {len(pool)} candidates with every outcome and type nothing was kept"
     return f"{most} of {len(pool)} at most, for {SIZES[-1]} places"
 
 
-def _agrees(kept: list[Candidate], pool: Sequence[Candidate], k: int) -> None:
-    assert isinstance(kept, list | tuple), f"select() must give a list; it gave a {type(kept).__name__}"
-    assert all(isinstance(c, Candidate) for c in kept), "select() must give candidates"
-    assert len(kept) <= k, f"select() kept {len(kept)} candidates for {k} places"
-    given = {c.trajectory.id: c for c in pool}
-    ids = [c.trajectory.id for c in kept]
+def _agrees(selection: list[Candidate], pool: Sequence[Candidate], k: int) -> None:
+    assert isinstance(selection, list | tuple), f"select() must give a list; it gave a {type(selection).__name__}"
+    assert all(isinstance(c, Candidate) for c in selection), "select() must give candidates"
+    assert len(selection) <= k, f"select() kept {len(selection)} candidates for {k} places"
+    originals = {c.trajectory.id: c for c in pool}
+    ids = [c.trajectory.id for c in selection]
     assert len(set(ids)) == len(ids), "select() kept a trajectory twice"
-    assert set(ids) <= given.keys(), "select() gave a trajectory that was not among the candidates"
-    for candidate in kept:
-        same = given[candidate.trajectory.id]
+    assert set(ids) <= originals.keys(), "select() gave a trajectory that was not among the candidates"
+    for candidate in selection:
+        same = originals[candidate.trajectory.id]
         assert candidate.trajectory == same.trajectory, "a trajectory must be passed on as it is: write it shorter in a formatter"
         assert candidate.step == same.step, "the step that matched must be passed on; use candidate.because(reason)"
+        assert isinstance(candidate.score, int | float), f"a score must be a number; one is {candidate.score!r}"
         assert math.isfinite(candidate.score), "a score must be a finite number"
+        assert isinstance(candidate.reason, str), f"a reason must be text; one is {candidate.reason!r}"
 
 
 def gives_reasons(subject: SelectorSubject) -> str:
-    kept = subject.make().select(subject.pool(), 4, subject.moment)
-    for candidate in kept:
+    selection = subject.make().select(subject.pool(), 4, subject.moment)
+    _agrees(selection, subject.pool(), 4)
+    for candidate in selection:
         assert candidate.reason.strip(), "every kept candidate must say why: use candidate.because(reason)"
-    return f"{kept[0].reason!r}" if kept else "nothing was kept"
+    return f"{selection[0].reason!r}" if selection else "nothing was kept"
 
 
 def depends_on_its_arguments_alone(subject: SelectorSubject) -> str:
@@ -112,9 +119,10 @@ def takes_odd_trajectories(subject: SelectorSubject) -> str:
 
 def leaves_the_pool_alone(subject: SelectorSubject) -> str:
     pool = subject.pool()
-    before = list(pool)
+    before, records = list(pool), [candidate.trajectory.to_json() for candidate in pool]
     subject.make().select(pool, 3, subject.moment)
     assert pool == before, "select() changed the list of candidates that it was given"
+    assert [c.trajectory.to_json() for c in pool] == records, "select() changed the metadata of a trajectory"
     return "the list of candidates stays as it was"
 
 
@@ -124,6 +132,17 @@ def speed(subject: SelectorSubject) -> str:
     started = time.perf_counter()
     selector.select(pool, 2, subject.moment)
     return f"{1000 * (time.perf_counter() - started):.2f} ms to keep 2 of {len(pool)}"
+
+
+def keeps_the_same_elsewhere(subject: SelectorSubject) -> str:
+    number = differs_elsewhere(subject.make, subject.episodes, _ids)
+    assert number is None, "another process keeps other candidates: nothing may depend on the order of a set, or on hash()"
+    return "another process keeps the same"
+
+
+def _ids(selector: Selector, episodes: Sequence[Trajectory]) -> list[str]:
+    pool, moment = candidates(episodes), moments(episodes[0])[0]
+    return [candidate.trajectory.id + candidate.reason for k in SIZES for candidate in selector.select(pool, k, moment)]
 
 
 CHECKS: tuple[Check, ...] = (
@@ -136,6 +155,7 @@ CHECKS: tuple[Check, ...] = (
     takes_odd_trajectories,
     leaves_the_pool_alone,
     speed,
+    keeps_the_same_elsewhere,
 )
 
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import itertools
+import json
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -140,6 +142,41 @@ class Lumped(Honest, StepStrategy):
         return [trajectory.task.instruction]
 
 
+class Speechless(Honest):
+    def query(self, moment: Moment) -> str:
+        return " "
+
+
+class Late(Honest):
+    def query(self, moment: Moment) -> str | None:
+        return super().query(moment) if moment.steps else None
+
+
+class Stuck(Honest):
+    refresh = "on_change"
+
+
+class Unordered(Honest):
+    def key(self, trajectory: Trajectory) -> str:
+        return " ".join(set(f"{super().key(trajectory)} {' '.join(trajectory.actions)}".split()))
+
+
+class Scribbling(Honest):
+    def key(self, trajectory: Trajectory) -> str:
+        trajectory.task.metadata["read"] = True
+        return super().key(trajectory)
+
+
+class Leaving(Honest):
+    def query(self, moment: Moment) -> str | None:
+        raise SystemExit(2)
+
+
+class Single(Lumped):
+    def keys(self, trajectory: Trajectory) -> list[str]:
+        return "a" * len(trajectory.steps)  # type: ignore[return-value]
+
+
 # -- of selectors
 
 
@@ -186,6 +223,26 @@ class Nothing(First):
         return []
 
 
+class Vast(First):
+    def pool(self, k: int) -> int:
+        return 10**9
+
+
+class Worded(First):
+    def select(self, candidates: Sequence[Candidate], k: int, moment: Moment) -> list[Candidate]:
+        return [Candidate(c.trajectory, "high", "near", c.step) for c in candidates[:k]]  # type: ignore[arg-type]
+
+
+class Reasonless(First):
+    def select(self, candidates: Sequence[Candidate], k: int, moment: Moment) -> list[Candidate]:
+        return [candidate.because(None) for candidate in candidates[:k]]  # type: ignore[arg-type]
+
+
+class Shuffled(First):
+    def select(self, candidates: Sequence[Candidate], k: int, moment: Moment) -> list[Candidate]:
+        return super().select(sorted(candidates, key=lambda c: hash(c.trajectory.id)), k, moment)
+
+
 # -- of formatters
 
 
@@ -222,6 +279,50 @@ class Trusting(Lines):
 class Fragile(Lines):
     def parse(self, text: str) -> Transcript | None:
         return Transcript(text.split("\n")[1], ())
+
+
+class Constant(Formatter):
+    def format(self, trajectory: Trajectory) -> str:
+        return "an episode"
+
+
+class Empty(Formatter):
+    def format(self, trajectory: Trajectory) -> str:
+        return ""
+
+
+class Ending(Lines):
+    def format(self, trajectory: Trajectory) -> str:
+        return f"{json.dumps([trajectory.task.instruction, *trajectory.actions])} {trajectory.ended}"
+
+
+class Paying(Lines):
+    def format(self, trajectory: Trajectory) -> str:
+        return json.dumps([trajectory.task.instruction, *([step.action, step.reward] for step in trajectory.steps)])
+
+
+class Sourced(Lines):
+    def format(self, trajectory: Trajectory) -> str:
+        return json.dumps([trajectory.id, trajectory.task.instruction, *trajectory.actions])
+
+
+class Blind(Formatter):
+    def format(self, trajectory: Trajectory) -> str:
+        return json.dumps([trajectory.task.instruction, *trajectory.actions])
+
+    def parse(self, text: str) -> Transcript | None:
+        return None
+
+
+class Jumbled(Formatter):
+    def format(self, trajectory: Trajectory) -> str:
+        return json.dumps([trajectory.task.instruction, trajectory.actions, list({step.action for step in trajectory.steps})])
+
+
+class Triples(Lines):
+    def parse(self, text: str) -> Transcript | None:
+        read = super().parse(text)
+        return Transcript(read.instruction, tuple((*turn, "") for turn in read.turns)) if read else None  # type: ignore[misc]
 
 
 # -- of styles
@@ -284,7 +385,7 @@ class Mindless(Bare):
 
 
 @pytest.mark.parametrize(
-    ("kind", "fault", "check", "said"),
+    ("kind", "fault", "check", "detail"),
     [
         ("query_strategy", Often, "describes itself", "refresh is"),
         ("query_strategy", object, "describes itself", "not a QueryStrategy"),
@@ -295,6 +396,13 @@ class Mindless(Bare):
         ("query_strategy", Remembering, "depends on its arguments alone", "other keys or queries"),
         ("query_strategy", Mismatched, "finds its own", "the same words"),
         ("query_strategy", Lumped, "keeps steps apart", "1 texts for"),
+        ("query_strategy", Single, "keeps steps apart", "a list of texts; it gave a str"),
+        ("query_strategy", Speechless, "asks at every moment", "is blank"),
+        ("query_strategy", Late, "asks at every moment", "with refresh once the bank is not asked later"),
+        ("query_strategy", Leaving, "asks at every moment", "SystemExit: 2"),
+        ("query_strategy", Stuck, "names a subgoal", "its sub-goal never changes"),
+        ("query_strategy", Scribbling, "depends on its arguments alone", "changed the metadata"),
+        ("query_strategy", Unordered, "gives the same elsewhere", "the order of a set"),
         ("selector", Small, "describes itself", "at least 2 candidates"),
         ("selector", Greedy, "keeps some of the pool", "kept 2 candidates for 1 places"),
         ("selector", Silent, "gives reasons", "must say why"),
@@ -303,6 +411,10 @@ class Mindless(Bare):
         ("selector", Hasty, "takes few candidates", "IndexError"),
         ("selector", Hasty, "takes any scores", "ZeroDivisionError"),
         ("selector", Nothing, "keeps some of the pool", "nothing was kept"),
+        ("selector", Vast, "describes itself", "most of its rows"),
+        ("selector", Worded, "keeps some of the pool", "one is 'high'"),
+        ("selector", Reasonless, "gives reasons", "one is None"),
+        ("selector", Shuffled, "keeps the same elsewhere", "hash()"),
         ("formatter", Lines, "writes every trajectory", "half a character"),
         ("formatter", Lines, "reads back what it writes", "must be escaped"),
         ("formatter", Sloppy, "reads back what it writes", "written differently"),
@@ -310,6 +422,14 @@ class Mindless(Bare):
         ("formatter", Boasting, "leaves the outcome out", "labels belong to the memory block"),
         ("formatter", Trusting, "passes over foreign text", "did not write"),
         ("formatter", Fragile, "passes over foreign text", "it raised IndexError"),
+        ("formatter", Constant, "tells episodes apart", "read the same"),
+        ("formatter", Empty, "tells episodes apart", "is blank"),
+        ("formatter", Ending, "leaves the outcome out", "labels belong to the memory block"),
+        ("formatter", Paying, "leaves the outcome out", "tells rewards"),
+        ("formatter", Sourced, "leaves the outcome out", "its id, run or model"),
+        ("formatter", Blind, "reads back what it writes", "gives None for a text of its own format"),
+        ("formatter", Triples, "reads back what it writes", "(observation, action) pairs"),
+        ("formatter", Jumbled, "writes the same elsewhere", "the order of a set"),
         ("style", Nameless, "describes itself", "`name` is empty"),
         ("style", Shouting, "reads back what it writes", "it read the action"),
         ("style", Lowering, "reads back its own marks", "it read the action 'go to the desk'"),
@@ -321,10 +441,12 @@ class Mindless(Bare):
         ("style", Forgetful, "writes every step", "turns for"),
     ],
 )
-def test_each_fault_is_named(kind: str, fault: Callable[[], Any], check: str, said: str) -> None:
-    results = {result.name: result for result in CHECKS[kind](fault)}
-    assert results[check].passed is False
-    assert said in results[check].detail
+def test_each_fault_is_named(kind: str, fault: Callable[[], Any], check: str, detail: str) -> None:
+    result = next(result for result in CHECKS[kind](fault) if result.name == check)
+    assert result.passed is False
+    assert detail in result.detail
+    if "Error" in detail or "Exit" in detail:
+        assert Path(__file__).name in result.traceback
 
 
 def test_checks_that_do_not_apply_say_so() -> None:

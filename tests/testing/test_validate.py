@@ -56,6 +56,14 @@ def test_a_failed_check_is_exit_code_1() -> None:
         ask("formatter", "exprag.trajectory:Task.model_construct")
 
 
+def test_a_traceback_is_shown_on_request() -> None:
+    plain = ask("formatter", "test_kits:Indexed")
+    assert "Traceback" not in plain.output
+    traced = call("validate", "formatter", "test_kits:Indexed", env={"EXPRAG_TRACEBACK": "1"})
+    assert "return trajectory.steps[0].action" in traced.stderr
+    assert "IndexError" in traced.stderr
+
+
 def test_options_and_names_are_checked_at_once() -> None:
     with pytest.raises(ConfigError):
         ask("selector", "mmr", "--set", "lambda_=2")
