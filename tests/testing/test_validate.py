@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -11,6 +13,23 @@ from command_line import Result, call
 from exprag.bank import Bank
 from exprag.errors import ConfigError, PluginError
 from exprag.testing.material import ordinary
+
+
+BAD = """
+from exprag.contracts import Formatter
+
+class Indexed(Formatter):
+    def format(self, trajectory):
+        return trajectory.steps[0].action
+"""
+
+
+@pytest.fixture
+def bad_formatter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    (tmp_path / "bad_formatter.py").write_text(BAD)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    yield
+    sys.modules.pop("bad_formatter", None)
 
 
 def ask(*arguments: object) -> Result:
@@ -46,20 +65,20 @@ def test_the_expert_can_play_a_whole_split() -> None:
         ask("env", "toy:Toy", "--split", "nowhere")
 
 
-def test_a_failed_check_is_exit_code_1() -> None:
+def test_a_failed_check_is_exit_code_1(bad_formatter: None) -> None:
     done = ask("selector", "rerank", "--set", "model=recall", "--set", "pool_size=1")
     assert done.exit_code == 0, done.output
-    done = ask("formatter", "test_kits:Sloppy", "--json")
+    done = ask("formatter", "bad_formatter:Indexed", "--json")
     assert done.exit_code == 1
-    assert "written differently" in done.stdout
+    assert "IndexError" in done.stdout
     with pytest.raises(ConfigError, match="not a class that implements Formatter"):
         ask("formatter", "exprag.trajectory:Task.model_construct")
 
 
-def test_a_traceback_is_shown_on_request() -> None:
-    plain = ask("formatter", "test_kits:Indexed")
+def test_a_traceback_is_shown_on_request(bad_formatter: None) -> None:
+    plain = ask("formatter", "bad_formatter:Indexed")
     assert "Traceback" not in plain.output
-    traced = call("validate", "formatter", "test_kits:Indexed", env={"EXPRAG_TRACEBACK": "1"})
+    traced = call("validate", "formatter", "bad_formatter:Indexed", env={"EXPRAG_TRACEBACK": "1"})
     assert "return trajectory.steps[0].action" in traced.stderr
     assert "IndexError" in traced.stderr
 
