@@ -68,12 +68,18 @@ class RunConfig(AgentSettings):
     max_steps: int | None = Field(None, ge=1)
     """Step limit of an episode; default: the environment's own."""
     workers: int = Field(2, ge=0)
-    """Worker processes; 0 plays in this process."""
+    """Worker processes; 0 plays in this process, without time limits."""
+    step_timeout: float | None = Field(300.0, gt=0)
+    """Seconds that a call of the environment may take; then its worker is ended and the episode recorded. null: any time."""
+    episode_timeout: float | None = Field(None, gt=0)
+    """Seconds that an episode may take; default: any time."""
+    stop_after_errors: int | None = Field(10, ge=1)
+    """The run stops when this many episodes in a row end in an error of one kind; the same command plays them again."""
 
     def same_experiment(self, other: RunConfig) -> list[str]:
         """The fields in which the two differ ("agent.k" of the agent), not counting those that cannot change a result."""
-        ignored = {"workers"}
-        mine, others = (_flat(config.model_dump()) for config in (self, other))
+        ignored = {"workers", "step_timeout", "episode_timeout", "stop_after_errors"}
+        mine, others = (flat(config) for config in (self, other))
         return [name for name in mine if name not in ignored and mine[name] != others.get(name)]
 
 
@@ -96,7 +102,8 @@ def choose_tasks(environment: TextEnvironment, config: RunConfig) -> list[Task]:
     return tasks
 
 
-def _flat(values: Mapping[str, Any]) -> dict[str, Any]:
+def flat(config: RunConfig) -> dict[str, Any]:
     """The fields by name, those of the agent as "agent.NAME"."""
-    agent = {f"agent.{name}": value for name, value in values["agent"].items()}
-    return {name: value for name, value in values.items() if name != "agent"} | agent
+    values = config.model_dump()
+    agent = {f"agent.{name}": value for name, value in values.pop("agent").items()}
+    return values | agent

@@ -11,16 +11,23 @@ An episode counts once its whole line is on disk. A line torn by a kill is cut o
 from __future__ import annotations
 
 import platform
+from collections.abc import Collection
 from importlib.metadata import distributions
 from pathlib import Path
 from typing import Any
 
 from exprag.errors import RunError
-from exprag.files import append_line, cut_torn_line, read_jsonl, write_json, write_jsonl
-from exprag.runs.config import RunConfig
+from exprag.files import PARTIAL, append_line, cannot_write, cut_torn_line, read_jsonl, write_json, write_jsonl
+from exprag.plugins import registry
+from exprag.runs.config import RunConfig, flat
+from exprag.runs.lock import HOLDER, LOCK
+from exprag.runs.logs import LOG
+from exprag.text import redact
 from exprag.trajectory import Task, Trajectory, now
 
 EPISODES = "episodes.jsonl"
+# What a start that was killed before config.json was whole may leave.
+_OWN = {LOG, LOCK, HOLDER, f"config.json{PARTIAL}", "versions.json", f"versions.json{PARTIAL}"}
 PACKAGES = ("exprag", "langgraph", "langchain-core", "lancedb", "pydantic", "numpy", "transformers", "torch", "peft")
 
 
@@ -34,27 +41,43 @@ class RunDirectory:
     def episodes_path(self) -> Path:
         return self.path / EPISODES
 
+    def check(self) -> None:
+        """Raises RunError where something else lies at this place. What a start that was killed leaves behind is not something
+        else."""
+        if self.path.exists() and not self.path.is_dir():
+            raise RunError(f"{self.path} is a file, not a folder.", cure="Choose another --out.")
+        if (self.path / "config.json").exists() or not self.path.exists():
+            return
+        if others := sorted({child.name for child in self.path.iterdir()} - _OWN):
+            raise RunError(f"{self.path} is not empty and not a run directory: {others[0]}.", cure="Choose another --out.")
+
     def prepare(self, config: RunConfig) -> RunConfig:
         """Create the folder, or take it up again. Returns the configuration in force (a pinned bank version is kept).
 
-        Raises RunError if the folder holds another experiment or is not a run directory.
+        Raises RunError if the folder holds another experiment or is not a run directory. A folder whose creation was killed, or
+        failed on a full disk, is created by the next call.
         """
+        self.check()
         if (self.path / "config.json").exists() and self.episodes():  # without episodes nothing is lost by other settings
             earlier = self.config(allow_code=True)  # only compared with the one that is asked for
             if config.bank_version is None:
                 config = config.model_copy(update={"bank_version": earlier.bank_version})
-            different = config.same_experiment(earlier)
-            if different:
-                shown = ", ".join(f"{f} ({getattr(earlier, f)!r} there, {getattr(config, f)!r} now)" for f in different)
-                raise RunError(f"{self.path} holds another run: {shown}.", cure="Choose another --out, or the same settings.")
+            if different := config.same_experiment(earlier):
+                then, now_ = flat(earlier), flat(config)
+                differences = ", ".join(f"{name} ({then.get(name)!r} there, {now_[name]!r} now)" for name in different)
+                raise RunError(
+                    f"{self.path} holds another run: {differences}.", cure="Choose another --out, or the same settings."
+                )
             self._cut_torn_line()
-            self.log("continued")
+            line = "continued"
         else:
-            if self.path.exists() and any(self.path.iterdir()) and not (self.path / "config.json").exists():
-                raise RunError(f"{self.path} is not empty and not a run directory.", cure="Choose another --out.")
+            line = "created"
+        try:
             self.path.mkdir(parents=True, exist_ok=True)
-            self.log("created")
+        except OSError as error:
+            raise cannot_write(self.path, error) from error
         write_json(self.path / "config.json", config.model_dump(mode="json"))
+        self.log(line)
         return config
 
     def config(self, *, allow_code: bool = False) -> RunConfig:
@@ -66,6 +89,8 @@ class RunDirectory:
 
     def write_versions(self, fingerprint: str, **more: Any) -> None:
         installed = {d.name.lower(): d.version for d in distributions() if d.name}
+        components = registry().components
+        plugins = {component.distribution: component.version for component in components}
         write_json(
             self.path / "versions.json",
             {
@@ -73,6 +98,7 @@ class RunDirectory:
                 "platform": platform.platform(),
                 "fingerprint": fingerprint,
                 "packages": {name: installed[name] for name in PACKAGES if name in installed},
+                "plugins": dict(sorted(plugins.items())),
                 **more,
             },
         )
@@ -83,8 +109,8 @@ class RunDirectory:
 
     def episodes_of(self, tasks: list[Task]) -> list[Trajectory]:
         """The finished episodes of these tasks, in the order of the tasks."""
-        found = {episode.task.key: episode for episode in self.episodes()}
-        return [found[task.key] for task in tasks if task.key in found]
+        by_task = {episode.task.key: episode for episode in self.episodes()}
+        return [by_task[task.key] for task in tasks if task.key in by_task]
 
     def append(self, trajectory: Trajectory) -> None:
         """One whole line, on disk when this returns."""
@@ -92,11 +118,15 @@ class RunDirectory:
 
     def drop_errors(self) -> int:
         """Forget the episodes that ended in an error, so that they are played again; returns how many."""
+        return self.forget([episode.id for episode in self.episodes() if episode.ended == "error"])
+
+    def forget(self, ids: Collection[str]) -> int:
+        """Take episodes out by id, so that their tasks are played again; returns how many."""
         episodes = self.episodes()
-        kept = [episode for episode in episodes if episode.ended != "error"]
-        if len(kept) < len(episodes):
-            write_jsonl(self.episodes_path, kept)
-        return len(episodes) - len(kept)
+        others = [episode for episode in episodes if episode.id not in set(ids)]
+        if len(others) < len(episodes):
+            write_jsonl(self.episodes_path, others)
+        return len(episodes) - len(others)
 
     def missing(self, tasks: list[Task]) -> list[Task]:
         """The tasks that have no episode yet."""
@@ -104,8 +134,12 @@ class RunDirectory:
         return [task for task in tasks if task.key not in done]
 
     def log(self, line: str) -> None:
-        with open(self.path / "log.txt", "a", encoding="utf-8", errors="backslashreplace") as out:
-            out.write(f"{now()} {line}\n")
+        """Add a line to log.txt. Raises RunError where it cannot be written."""
+        try:
+            with open(self.path / LOG, "a", encoding="utf-8", errors="backslashreplace") as out:
+                out.write(f"{now()} {redact(line)}\n")
+        except OSError as error:
+            raise cannot_write(self.path / LOG, error) from error
 
     def _cut_torn_line(self) -> None:
         if self.episodes_path.exists() and (torn := cut_torn_line(self.episodes_path)):

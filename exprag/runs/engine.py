@@ -8,14 +8,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from exprag.environments import calls
-from exprag.errors import ExpragError
+from exprag.errors import ExpragError, RunError
+from exprag.models.credentials import hide_credentials
 from exprag.runs.config import RunConfig, choose_tasks
 from exprag.runs.directory import RunDirectory
+from exprag.runs.error_series import ErrorSeries
 from exprag.runs.learning import Learner
+from exprag.runs.lock import locked
 from exprag.runs.logs import logged_in
 from exprag.runs.player import make_environment
 from exprag.runs.workers import play_all
-from exprag.trajectory import Trajectory
+from exprag.trajectory import Task, Trajectory
 
 
 @dataclass(frozen=True)
@@ -35,44 +38,62 @@ Progress = Callable[[int, int, Trajectory | None], None]
 def run(config: RunConfig, out: str | Path, *, retry_errors: bool = False, progress: Progress | None = None) -> RunSummary:
     """Play what is missing of `config` in the run directory `out`. The same call after an interruption completes it.
 
-    Raises ExpragError before the first episode for anything that would fail them all (plugin, data, bank, model); what
-    breaks a single episode is in its trajectory.
+    Raises ExpragError before the first episode for anything that would fail them all (plugin, data, bank, model); RunError where
+    another process plays there, and where too many episodes in a row end in an error of one kind (`stop_after_errors`): those are
+    played again by the same call. What breaks a single episode is in its trajectory.
     """
-    directory = RunDirectory(out)
-    config = config if config.name else config.model_copy(update={"name": directory.path.name})
+    directory = RunDirectory(Path(out).expanduser())
+    config = config.model_copy(update={"name": config.name or directory.path.name, "model": hide_credentials(config.model)})
     environment = make_environment(config)
     tasks = choose_tasks(environment, config)
     if config.agent.index_state in ("matched", "mismatched") and not config.agent.index_types:
         config = config.changed(index_types=sorted({task.type for task in tasks}))
-    config = directory.prepare(_pin_bank(config, directory))
-    directory.write_versions(calls.fingerprint(environment), bank_version=config.bank_version)
-    if retry_errors and (dropped := directory.drop_errors()):
-        directory.log(f"dropped {dropped} episodes that ended in an error, to play them again")
+    fingerprint = calls.fingerprint(environment)
+    directory.check()
+    with locked(directory.path):
+        config = directory.prepare(_pin_bank(config, directory))
+        directory.write_versions(fingerprint, bank_version=config.bank_version)
+        if retry_errors and (dropped := directory.drop_errors()):
+            directory.log(f"dropped {dropped} episodes that ended in an error, to play them again")
+        try:
+            _play(config, directory, tasks, progress)
+        except (ExpragError, KeyboardInterrupt) as stopped:
+            left = len(directory.missing(tasks))
+            directory.log(f"stopped with {left} of {len(tasks)} to play: {str(stopped) or 'interrupted'}")
+            raise
+        directory.log("finished")
+        return summarise(directory)
+
+
+def _play(config: RunConfig, directory: RunDirectory, tasks: list[Task], progress: Progress | None) -> None:
+    """Play the tasks that have no episode yet, round by round where the run learns."""
     learner = Learner(config, directory) if config.learn != "none" else None
     rounds = learner.rounds(tasks) if learner else [tasks]
     done = len(tasks) - len(directory.missing(tasks))
     directory.log(f"{len(tasks)} tasks, {done} done, {len(tasks) - done} to play")
     if progress:
         progress(done, len(tasks), None)
-    try:
-        for number, part in enumerate(rounds):
-            todo = directory.missing(part)
-            round_config = learner.reading(number) if learner else config
-            with logged_in(directory.path), closing(play_all(round_config, todo, directory.path)) as played:
-                for trajectory in played:
-                    directory.append(trajectory)
-                    done += 1
-                    if trajectory.error:
-                        directory.log(f"{trajectory.task.key}: {trajectory.error.boundary}: {trajectory.error.message}")
-                    if progress:
-                        progress(done, len(tasks), trajectory)
-            if learner:
-                learner.learn(number, directory.episodes_of(part))
-    except (ExpragError, KeyboardInterrupt) as stopped:
-        directory.log(f"stopped after {done} of {len(tasks)}: {str(stopped) or 'interrupted'}")
-        raise
-    directory.log("finished")
-    return summarise(directory)
+    series = ErrorSeries(config.stop_after_errors)
+    for number, part in enumerate(rounds):
+        todo = directory.missing(part)
+        round_config = learner.reading(number) if learner else config
+        with logged_in(directory.path), closing(play_all(round_config, todo, directory.path)) as episodes:
+            for trajectory in episodes:
+                directory.append(trajectory)
+                done += 1
+                if trajectory.error:
+                    directory.log(f"{trajectory.task.key}: {trajectory.error.boundary}: {trajectory.error.message}")
+                if progress:
+                    progress(done, len(tasks), trajectory)
+                if series.over(trajectory):
+                    directory.forget(series.ids)
+                    raise series.error()
+        if missing := directory.missing(part):
+            raise RunError(
+                f"{len(missing)} of {len(part)} tasks have no episode, the first {missing[0].key}.", cure="Run the same again."
+            )
+        if learner:
+            learner.learn(number, directory.episodes_of(part))
 
 
 def summarise(directory: RunDirectory) -> RunSummary:

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from exprag.errors import ConfigError, boundary
-from exprag.files import append_line
+from exprag.files import append_line, cut_torn_line
 from exprag.plugins import resolve
 from exprag.runs.config import RunConfig
 from exprag.runs.directory import RunDirectory
@@ -41,9 +41,8 @@ class Learner:
         self.bank = _own_bank(config, directory.path / BANK)
         self.rounds_done: list[dict[str, Any]] = []
         if self._record.exists():
-            whole = self._record.read_text(encoding="utf-8").rpartition("\n")[0]
-            self.rounds_done = [json.loads(line) for line in whole.splitlines()]
-            self._record.write_text("".join(json.dumps(done) + "\n" for done in self.rounds_done), encoding="utf-8")
+            cut_torn_line(self._record)
+            self.rounds_done = [json.loads(line) for line in self._record.read_text(encoding="utf-8").splitlines()]
 
     def rounds(self, tasks: Sequence[Task]) -> list[list[Task]]:
         """The tasks in their order, `learn_every` at a time."""
@@ -74,10 +73,8 @@ class Learner:
             return "it ended in an error"
         if self._config.learn == "success" and not episode.success:
             return "it did not succeed"
-        try:
+        with boundary(ConfigError, f"The rule {self._config.learn_rule!r} raised"):
             passed = self._rule is None or bool(self._rule(episode))
-        except Exception as error:
-            raise ConfigError(f"The rule {self._config.learn_rule!r} raised {type(error).__name__}: {error}.") from error
         return "" if passed else f"the rule {self._config.learn_rule} refused it"
 
 

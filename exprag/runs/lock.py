@@ -1,0 +1,57 @@
+"""One process at a time plays in a run directory; the second is told who does."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from exprag.errors import RunError
+from exprag.files import cannot_write
+from exprag.trajectory import now
+
+LOCK = "run.lock"
+HOLDER = "run.lock.holder"
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Hold the run directory, making the folder if it is missing. The system frees the lock of a killed process.
+
+    Raises RunError naming process, machine and time where another holds it.
+    """
+    holder = folder / HOLDER
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(folder / LOCK)
+        lock.acquire(timeout=0)
+    except Timeout as error:
+        raise RunError(
+            f"{folder} is being played by {_describe(holder)}.", cure="Wait for it, end it, or choose another --out."
+        ) from error
+    except (FileExistsError, NotADirectoryError) as error:
+        raise RunError(f"{folder} is a file, not a folder.", cure="Choose another --out.") from error
+    except OSError as error:
+        raise cannot_write(folder, error) from error
+    try:
+        try:
+            holder.write_text(json.dumps({"pid": os.getpid(), "host": socket.gethostname(), "since": now()}), encoding="utf-8")
+        except OSError as error:
+            raise cannot_write(holder, error) from error
+        yield
+    finally:
+        holder.unlink(missing_ok=True)
+        lock.release()
+
+
+def _describe(holder: Path) -> str:
+    try:
+        about = json.loads(holder.read_text(encoding="utf-8"))
+        return f"process {about['pid']} on {about['host']}, since {about['since']}"
+    except (OSError, ValueError, KeyError, TypeError):
+        return "another process"
