@@ -1,4 +1,4 @@
-"""How the fault of a plugin is told, one way everywhere: its kind, its registered id, its distribution, and how to check it.
+"""How the fault of a plugin is described, in one way everywhere: kind, registered id, distribution, and how to check it.
 
     with boundary(RetrievalError, f"The {name_component('selector', selector)} raised", cure=advise("selector", selector)):
         selector.select(…)

@@ -1,7 +1,8 @@
 """The plugin API. Implement any of these with `@exprag.hookimpl` in a module named by an entry point of group `exprag`.
 
 Each hook is handed `register(name, factory, *, description="", requires=(), extra="", check=None)`:
-    name         short id; users may also write `distribution/name`
+    name         short id: lower-case letters and digits, in words joined by underscores (dashes of older ids count as the same).
+                 Users may also write `distribution/name`; the short name of a built-in always means the built-in
     factory      "package.module:attribute" (imported only when used) or a callable; called with the user's options
     description  one line for `exprag plugins`
     requires     import names that must be installed, looked for without importing them
@@ -22,7 +23,7 @@ hookimpl = pluggy.HookimplMarker("exprag")
 
 
 class Register(Protocol):
-    """What a hook is handed: takes one component, as told at the top of this module."""
+    """What a hook is handed: takes one component, as described at the top of this module."""
 
     def __call__(
         self,

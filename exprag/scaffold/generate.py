@@ -44,12 +44,12 @@ ABOUT = {
 
 def new_plugin(name: str, kind: str, out: str | Path | None = None) -> Path:
     """Write a plugin package of `kind` (see `exprag.plugins.KINDS`; dashes will do) to the new folder `out`, by default
-    `exprag-NAME` here; returns it. Raises ConfigError for a name or folder that will not do; then nothing is written.
+    `exprag-NAME` here; returns it. Raises ConfigError for a name or folder that cannot be used; then nothing is written.
     """
-    wanted = kind.replace("-", "_")
-    if wanted not in ABOUT:
+    kind_id = kind.replace("-", "_")
+    if kind_id not in ABOUT:
         raise ConfigError(f"There is no kind of plugin {kind!r}.", cure=closest(kind, [k.replace("_", "-") for k in KINDS]))
-    values = _values(_checked(re.sub("^exprag[-_]", "", name), wanted), wanted)
+    values = _values(_checked(re.sub("^exprag[-_]", "", name), kind_id), kind_id)
     target = Path(out) if out is not None else Path(values["distribution"])
     if target.exists() or target.is_symlink():
         raise ConfigError(f"{target} is there already.", cure="Name a new folder with --out, or remove it.")
@@ -57,7 +57,7 @@ def new_plugin(name: str, kind: str, out: str | Path | None = None) -> Path:
         target.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=target.parent, prefix=".exprag-new-") as beside:
             whole = Path(beside) / "package"
-            for path, text in _written(values, wanted).items():
+            for path, text in _written(values, kind_id).items():
                 (whole / path).parent.mkdir(parents=True, exist_ok=True)
                 (whole / path).write_text(text, encoding="utf-8")
             whole.rename(target)
@@ -71,7 +71,7 @@ def _checked(name: str, kind: str) -> str:
     if not NAME.fullmatch(name):
         near = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-0123456789")
         cure = f"Try {near!r}." if NAME.fullmatch(near) else ""
-        raise ConfigError(f"{name!r} is no name for a plugin: lower-case letters, digits and single dashes.", cure=cure)
+        raise ConfigError(f"{name!r} is not a name for a plugin: lower-case letters, digits and single dashes.", cure=cure)
     id = name.replace("-", "_")
     class_name = _class_name(name, kind)
     if class_name in authoring.__all__:

@@ -24,7 +24,7 @@ def for_any_trajectory(examine: Callable[[Trajectory], object]) -> None:
         from hypothesis import strategies as st
 
         tasks = st.builds(lambda text: Task(environment="e", id="1", instruction=text), texts)
-        steps = st.builds(lambda seen, done, thought: Step(observation=seen, action=done, thought=thought), texts, texts, texts)
+        steps = st.builds(Step, observation=texts, action=texts, thought=texts)
         return st.builds(
             lambda task, steps, final: Trajectory(task=task, steps=tuple(steps), final_observation=final),
             tasks,

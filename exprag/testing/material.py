@@ -45,30 +45,30 @@ def ordinary(count: int = 24) -> list[Trajectory]:
 
 def _episode(number: int, kind: str, draw: random.Random) -> Trajectory:
     thing, place = draw.choice(THINGS), draw.choice(PLACES)
-    found = draw.choice([other for other in PLACES if other != place])
-    searched = draw.sample([other for other in PLACES if other not in (place, found)], draw.randint(1, 3))
-    told = [(f"go to {other}", f"You are at the {other}. You see a {draw.choice(THINGS)}.") for other in searched]
-    told += [
-        (f"go to {found}", f"You are at the {found}. You see a {thing}."),
-        (f"take {thing} from {found}", f"You take the {thing}."),
+    source = draw.choice([other for other in PLACES if other != place])
+    searched = draw.sample([other for other in PLACES if other not in (place, source)], draw.randint(1, 3))
+    course = [(f"go to {other}", f"You are at the {other}. You see a {draw.choice(THINGS)}.") for other in searched]
+    course += [
+        (f"go to {source}", f"You are at the {source}. You see a {thing}."),
+        (f"take {thing} from {source}", f"You take the {thing}."),
     ]
-    told += [(f"{kind} {thing}", f"You {kind} the {thing}.")] if kind in ("clean", "heat") else []
+    course += [(f"{kind} {thing}", f"You {kind} the {thing}.")] if kind in ("clean", "heat") else []
     won = number % 4 != 3 and draw.random() < 0.8
-    told += [(f"go to {place}", f"You are at the {place}.")]
-    told += [("look", "Nothing happens.")] if kind == "look" or not won else [(f"put {thing} in {place}", "Done.")]
-    seen = ["You are in a room.", *(answer for _, answer in told)]
-    steps = tuple(Step(observation=seen[at], action=action) for at, (action, _) in enumerate(told))
+    course += [(f"go to {place}", f"You are at the {place}.")]
+    course += [("look", "Nothing happens.")] if kind == "look" or not won else [(f"put {thing} in {place}", "Done.")]
+    observations = ["You are in a room.", *(answer for _, answer in course)]
+    steps = tuple(Step(observation=observations[number], action=action) for number, (action, _) in enumerate(course))
     instruction = KINDS[kind].format(thing, place)
     task = Task(environment="household", id=str(number), split="train", type=kind, instruction=instruction)
     score = 1.0 if won else 0.25
-    return Trajectory(task=task, steps=steps, final_observation=seen[-1], success=won, score=score, source="expert")
+    return Trajectory(task=task, steps=steps, final_observation=observations[-1], success=won, score=score, source="expert")
 
 
 def odd() -> list[Trajectory]:
     """Valid trajectories as they turn up: without steps, without texts, unfinished, hostile, with half a character."""
     bare = Task(environment="household", id="bare")
     broken = EpisodeError(boundary="environment", message="the simulator died")
-    found = [
+    trajectories = [
         Trajectory(task=bare),
         Trajectory(task=bare, steps=(Step(observation="", action=""),), success=None, score=-1.0),
         Trajectory(task=bare, final_observation="only this", ended="error", error=broken, success=False),
@@ -76,14 +76,14 @@ def odd() -> list[Trajectory]:
     for number, text in enumerate(ODD_TEXTS):
         task = Task(environment="household", id=f"odd{number}", type=text[:40], instruction=text)
         steps = tuple(Step(observation=text, action=action, thought=text, response=text) for action in (text, "look", text))
-        found.append(Trajectory(task=task, steps=steps, final_observation=text, success=number % 2 == 0, score=0.5))
-    return found
+        trajectories.append(Trajectory(task=task, steps=steps, final_observation=text, success=number % 2 == 0, score=0.5))
+    return trajectories
 
 
 def moments(episode: Trajectory) -> list[Moment]:
     """The moments of an episode before each of its actions, and after the last."""
-    seen = [*(step.observation for step in episode.steps), episode.final_observation]
-    return [Moment(episode.task, episode.steps[:at], text) for at, text in enumerate(seen)]
+    observations = [*(step.observation for step in episode.steps), episode.final_observation]
+    return [Moment(episode.task, episode.steps[:number], text) for number, text in enumerate(observations)]
 
 
 def candidates(episodes: Sequence[Trajectory]) -> list[Candidate]:

@@ -44,11 +44,11 @@ def test_scaffolds_use_the_authoring_surface_alone(kind: str, tmp_path: Path) ->
 @pytest.mark.parametrize(
     ("name", "kind", "told"),
     [
-        ("my thing!", "style", "no name for a plugin.*Try 'my-thing'"),
-        ("Étude", "style", "no name for a plugin"),
-        ("", "style", "no name for a plugin"),
-        ("../up", "style", "no name for a plugin"),
-        ("a--b", "style", "no name for a plugin"),
+        ("my thing!", "style", "not a name for a plugin.*Try 'my-thing'"),
+        ("Étude", "style", "not a name for a plugin"),
+        ("", "style", "not a name for a plugin"),
+        ("../up", "style", "not a name for a plugin"),
+        ("a--b", "style", "not a name for a plugin"),
         ("mine", "styles", "no kind of plugin 'styles'.*Did you mean 'style'"),
         ("text", "environment", "TextEnvironment, which is exprag's own"),
         ("act", "style", "There is a style 'act' already, of exprag"),

@@ -14,7 +14,6 @@ from exprag.bank import Bank
 from exprag.errors import ConfigError, PluginError
 from exprag.testing.material import ordinary
 
-
 BAD = """
 from exprag.contracts import Formatter
 

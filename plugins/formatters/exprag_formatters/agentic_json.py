@@ -20,13 +20,13 @@ class AgenticJson(Formatter):
         return write([{"task": trajectory.task.instruction}, *steps, {"observation": trajectory.final_observation}])
 
     def parse(self, text: str) -> Transcript | None:
-        told = read(text)
-        if not isinstance(told, list) or len(told) < 2 or not all(isinstance(item, dict) for item in told):
+        items = read(text)
+        if not isinstance(items, list) or len(items) < 2 or not all(isinstance(item, dict) for item in items):
             return None
-        first, *steps, last = told
-        shapes = [set(item) for item in told]
+        first, *steps, last = items
+        shapes = [set(item) for item in items]
         if shapes != [{"task"}, *[{"observation", "action"}] * len(steps), {"observation"}]:
             return None
-        if not all(strings(item.values()) for item in told):
+        if not all(strings(item.values()) for item in items):
             return None
         return Transcript(first["task"], tuple((s["observation"], s["action"]) for s in steps), last["observation"])

@@ -16,15 +16,16 @@ from exprag_formatters.json_text import read, strings, write
 class CompactJson(Formatter):
     def format(self, trajectory: Trajectory) -> str:
         steps = [[step.observation, step.action] for step in trajectory.steps]
-        told = {"task": trajectory.task.instruction, "steps": steps, "final": trajectory.final_observation}
-        return write(told, compact=True)
+        episode = {"task": trajectory.task.instruction, "steps": steps, "final": trajectory.final_observation}
+        return write(episode, compact=True)
 
     def parse(self, text: str) -> Transcript | None:
-        told = read(text)
-        if not isinstance(told, dict) or set(told) != {"task", "steps", "final"} or not isinstance(told["steps"], list):
+        episode = read(text)
+        if not isinstance(episode, dict) or set(episode) != {"task", "steps", "final"} or not isinstance(episode["steps"], list):
             return None
-        if not all(isinstance(step, list) and len(step) == 2 and strings(step) for step in told["steps"]):
+        if not all(isinstance(step, list) and len(step) == 2 and strings(step) for step in episode["steps"]):
             return None
-        if not strings((told["task"], told["final"])):
+        if not strings((episode["task"], episode["final"])):
             return None
-        return Transcript(told["task"], tuple((seen, done) for seen, done in told["steps"]), told["final"])
+        turns = tuple((observation, action) for observation, action in episode["steps"])
+        return Transcript(episode["task"], turns, episode["final"])

@@ -34,10 +34,10 @@ class Textual(Formatter):
     def parse(self, text: str) -> Transcript | None:
         labels, contents = list[str](), list[str]()
         for line in text.split("\n"):
-            found = _LABEL.fullmatch(line)
-            if found:
-                labels.append(found[1])
-                contents.append(found[2] or "")
+            match = _LABEL.fullmatch(line)
+            if match:
+                labels.append(match[1])
+                contents.append(match[2] or "")
             elif contents and (line.startswith(INDENT) or not line):
                 contents[-1] += "\n" + line.removeprefix(INDENT)
             else:
@@ -45,8 +45,8 @@ class Textual(Formatter):
         turns = (len(labels) - 2) // 2
         if labels != ["Task", *["Observation", "Action"] * max(turns, 0), "Observation"]:
             return None
-        told = [_unescaped(content) for content in contents]
-        return Transcript(told[0], tuple(zip(told[1:-1:2], told[2:-1:2], strict=True)), told[-1])
+        texts = [_unescaped(content) for content in contents]
+        return Transcript(texts[0], tuple(zip(texts[1:-1:2], texts[2:-1:2], strict=True)), texts[-1])
 
 
 def _line(label: str, text: str) -> str:
@@ -55,8 +55,8 @@ def _line(label: str, text: str) -> str:
 
 
 def _escaped(text: str) -> str:
-    return _SURROGATE.sub(lambda found: f"\\u{ord(found[0]):04x}", text.replace("\\", "\\\\"))
+    return _SURROGATE.sub(lambda match: f"\\u{ord(match[0]):04x}", text.replace("\\", "\\\\"))
 
 
 def _unescaped(text: str) -> str:
-    return _ESCAPE.sub(lambda found: "\\" if found[1] == "\\" else chr(int(found[1][1:], 16)), text)
+    return _ESCAPE.sub(lambda match: "\\" if match[1] == "\\" else chr(int(match[1][1:], 16)), text)

@@ -15,8 +15,8 @@ class LastObservationStrategy(DynamicStrategy):
     """What is observed now against all that was observed in a trajectory; the task is left out of account."""
 
     def key(self, trajectory: Trajectory) -> str:
-        seen = [step.observation for step in trajectory.steps] + [trajectory.final_observation]
-        return "\n".join(dict.fromkeys(seen)).strip() or goal(trajectory.task)
+        observations = [step.observation for step in trajectory.steps] + [trajectory.final_observation]
+        return "\n".join(dict.fromkeys(observations)).strip() or goal(trajectory.task)
 
     def query(self, moment: Moment) -> str:
         return moment.observation.strip() or goal(moment.task)

@@ -11,7 +11,7 @@ class StateStrategy(QueryStrategy):
     """The query is the goal, the place and what is held now; the key is the goal, every place that was visited and
     everything that was held. `exprag_models.situation` says how they are read.
 
-    Asked anew when the state has changed. With `place=False` only a change of what is held counts, and places are left out of
+    Asked again when the state has changed. With `place=False` only a change of what is held counts, and places are left out of
     the query: fewer searches, one per stage of the episode. Keys are the same either way.
     """
 
@@ -21,16 +21,16 @@ class StateStrategy(QueryStrategy):
         self.place = place
 
     def key(self, trajectory: Trajectory) -> str:
-        seen = situations(trajectory.steps, trajectory.final_observation)
-        places = dict.fromkeys(kind(now.place) for now in seen)
-        held = dict.fromkeys(kind(name) for now in seen for name in now.inventory)
-        return _text(goal(trajectory.task), ", ".join(filter(None, places)), ", ".join(held))
+        course = situations(trajectory.steps, trajectory.final_observation)
+        places = dict.fromkeys(kind(now.place) for now in course)
+        things = dict.fromkeys(kind(name) for now in course for name in now.inventory)
+        return _text(goal(trajectory.task), ", ".join(filter(None, places)), ", ".join(things))
 
     def query(self, moment: Moment) -> str:
         now = situation(moment)
         return _text(goal(moment.task), kind(now.place) if self.place else "", now.holds())
 
 
-def _text(aim: str, place: str, held: str) -> str:
-    parts = [aim, f"at: {place}" if place else "", f"holding: {held}" if held else ""]
+def _text(aim: str, place: str, things: str) -> str:
+    parts = [aim, f"at: {place}" if place else "", f"holding: {things}" if things else ""]
     return "\n".join(filter(None, parts))

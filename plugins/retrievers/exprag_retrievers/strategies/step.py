@@ -23,13 +23,13 @@ class ByStepStrategy(DynamicStrategy, StepStrategy):
         self.after = after
 
     def keys(self, trajectory: Trajectory) -> list[str]:
-        done = ["", *trajectory.actions]
-        return [_text(trajectory.task, done[at], step.observation) for at, step in enumerate(trajectory.steps)]
+        before = ["", *trajectory.actions]
+        return [_text(trajectory.task, before[number], step.observation) for number, step in enumerate(trajectory.steps)]
 
     def query(self, moment: Moment) -> str:
-        done = moment.steps[-1].action if moment.steps else ""
-        return _text(moment.task, done, moment.observation)
+        action = moment.steps[-1].action if moment.steps else ""
+        return _text(moment.task, action, moment.observation)
 
 
-def _text(task: Task, done: str, seen: str) -> str:
-    return "\n".join(filter(None, [goal(task), f"> {done}" if done else "", seen]))
+def _text(task: Task, action: str, observation: str) -> str:
+    return "\n".join(filter(None, [goal(task), f"> {action}" if action else "", observation]))
