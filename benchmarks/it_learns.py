@@ -17,6 +17,7 @@ A stage whose result is there is skipped, an interrupted one continues. stages.j
 from __future__ import annotations
 
 import json
+import os
 import random
 import time
 from collections.abc import Callable, Iterator
@@ -49,7 +50,6 @@ RECIPE: dict[str, Any] = {
     "lora_dropout": 0.0,
     "batch_size": 4,
     "per_device_train_batch_size": 4,
-    "precision": "bf16",
 }
 ANSWER = 16  # tokens; the longest action has 8
 SEED = 2025
@@ -175,7 +175,8 @@ def make_adapter(work: Work, rows: Path, base: Path, out: Path) -> None:
         if step % 20 == 0:
             note(f"  step {step} of {total}, loss {losses.get('loss', float('nan')):.3f}")
 
-    recipe = RECIPE | {"num_train_epochs": work.sizes.epochs}
+    precision = "bf16" if os.environ.get("BF16", "1") == "1" else "fp32"  # as small_model
+    recipe = RECIPE | {"num_train_epochs": work.sizes.epochs, "precision": precision}
     result = train(rows, str(base), out / "training", "exprag-lora", validation=0.03, progress=progress, **recipe)
     (out / "adapter").symlink_to(result.adapter.relative_to(out), target_is_directory=True)
 
@@ -219,7 +220,7 @@ def main() -> None:
         options,
         full=Sizes(),
         quick=Sizes(errands=300, games=40, times=2, epochs=1, tests=2, max_steps=15),
-        smoke=Sizes(errands=8, rooms=4, games=3, times=2, epochs=1, tests=1, max_steps=2),
+        smoke=Sizes(errands=8, rooms=4, games=2, times=2, epochs=1, tests=1, max_steps=2),
     )
     options.out.mkdir(parents=True, exist_ok=True)
     with Figures("it_learns", options) as figures:
