@@ -118,12 +118,12 @@ def describe(error: BaseException, length: int = 300) -> str:
     return text if text.endswith((".", "!", "?", "…")) else f"{text}."
 
 
-def closest(name: str, known: list[str]) -> str:
-    """A 'did you mean' sentence for an unknown name, and what is known."""
+def closest(name: str, names: list[str]) -> str:
+    """A 'did you mean' sentence for an unknown name, and the names that there are."""
     from difflib import get_close_matches
 
-    near = get_close_matches(name, known, n=3, cutoff=0.5)
+    near = get_close_matches(name, names, n=3, cutoff=0.5)
     if near:
         return f"Did you mean {' or '.join(repr(n) for n in near)}?"
-    shown = ", ".join(known[:12]) + (" …" if len(known) > 12 else "")
+    shown = ", ".join(names[:12]) + (" …" if len(names) > 12 else "")
     return f"Known: {shown or 'none'}."

@@ -142,8 +142,8 @@ class Pruned:
     held_by: str = ""
 
     def __str__(self) -> str:
-        held = f"; the tag {self.held_by!r} holds all from its own on" if self.held_by else ""
-        return f"version {self.version}, {self.remaining} versions kept, {self.removed} removed{held}"
+        holder = f"; the tag {self.held_by!r} holds all from its own on" if self.held_by else ""
+        return f"version {self.version}, {self.remaining} versions kept, {self.removed} removed{holder}"
 
 
 @dataclass(frozen=True)

@@ -53,17 +53,17 @@ def documents(
     from exprag.bank import Bank
     from exprag.bank.documents.collection import Documents
 
-    held = Documents(Bank.open(bank), collection)
+    table = Documents(Bank.open(bank), collection)
     if not text:
-        sources = Counter(str(document.metadata.get("source", "(none)")) for document in held)
+        sources = Counter(str(document.metadata.get("source", "(none)")) for document in table)
         if as_json:
             write_json(sources)
             return
         for source, count in sorted(sources.items()):
             say(f"{count:5} {source}")
-        say(f"{len(held)} documents.")
+        say(f"{len(table)} documents.")
         return
-    hits = held.search(text, k)
+    hits = table.search(text, k)
     if as_json:
         rows = [{"id": h.document.id, "score": h.score, "text": h.document.page_content, **h.document.metadata} for h in hits]
         write_json(rows)

@@ -72,7 +72,7 @@ def situations(steps: Sequence[Step], final_observation: str) -> list[Situation]
 
 
 def _walk(steps: Sequence[Step], final: str) -> Iterator[Situation]:
-    place, held = "", list[str]()
+    place, inventory = "", list[str]()
     answers = [step.observation for step in steps[1:]] + [final]
     for step, answer in zip(steps, answers, strict=False):
         if step.valid is not False and not _REFUSAL.search(_first_sentence(answer)):
@@ -80,12 +80,12 @@ def _walk(steps: Sequence[Step], final: str) -> Iterator[Situation]:
             if going := _GOING.fullmatch(action):
                 place = _reached(going["name"], answer)
             elif taking := _TAKING.fullmatch(action):
-                if taking["name"] not in held:
-                    held.append(taking["name"])
+                if taking["name"] not in inventory:
+                    inventory.append(taking["name"])
             elif giving := _GIVING.fullmatch(action):
                 name = giving["name"].removesuffix(" in inventory")
-                held = [thing for thing in held if thing != name]
-        yield Situation(place, tuple(held))
+                inventory = [thing for thing in inventory if thing != name]
+        yield Situation(place, tuple(inventory))
 
 
 def _reached(name: str, answer: str) -> str:

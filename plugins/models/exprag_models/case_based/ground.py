@@ -47,10 +47,10 @@ class Grounding(Search):
         essential = self.analogy.changes(old)  # the instruction itself names another thing
         if essential and not self.analogy.changes(core):
             core = self.analogy.key(old)
-        held = self._held(core)
-        if held is False:
+        inventory = self._held(core)
+        if inventory is False:
             return None
-        if held or not core:
+        if inventory or not core:
             return Found(self.carry(old))
         self._keep_company(core, step)
         return self._look_for(old, core, step, essential)

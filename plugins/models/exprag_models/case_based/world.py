@@ -70,10 +70,10 @@ class World:
         self.texts[self.place] = (old + "\n" + text)[-8000:]
         if whole:
             self.looked.add(self.place)
-        heard = self.exits(text)
-        self.names.update(dict.fromkeys(heard))
+        exits = self.exits(text)
+        self.names.update(dict.fromkeys(exits))
         if not has_number(self.place):
-            self.ways.setdefault(self.place, {}).update(dict.fromkeys(n for n in heard if not has_number(n)))
+            self.ways.setdefault(self.place, {}).update(dict.fromkeys(name for name in exits if not has_number(name)))
 
     def exits(self, text: str) -> list[str]:
         """Names of places that a text speaks of."""

@@ -54,21 +54,21 @@ def admissible(state: State) -> list[str]:
 def _admissible(state: State) -> Iterator[str]:
     world, near = state.world, state.near
     inside = [(thing, holder) for thing, holder in state.facts["inreceptacle"] if holder in near]
-    held = state.held()
-    lying = [thing for thing, location in state.facts["objectatlocation"] if location == state.here] if held else []
+    carried = state.held()
+    lying = [thing for thing, location in state.facts["objectatlocation"] if location == state.here] if carried else []
     candidates = {
         _GO: [(receptacle,) for receptacle in world.place],
         _OPEN: [(receptacle,) for receptacle in near],
         _CLOSE: [(receptacle,) for receptacle in near],
         _EXAMINE: [(receptacle,) for receptacle in near],
-        _EXAMINE_THING: [(thing,) for thing in held],
+        _EXAMINE_THING: [(thing,) for thing in carried],
         _USE: {(thing,) for thing, _ in inside},
         _TAKE: inside,
-        _MOVE: [(thing, receptacle) for thing in held for receptacle in near],
-        _CLEAN: [(thing, receptacle) for thing in held for receptacle in near],
-        _HEAT: [(thing, receptacle) for thing in held for receptacle in near],
-        _COOL: [(thing, receptacle) for thing in held for receptacle in near],
-        _SLICE: [(thing, knife) for thing in lying for knife in held],
+        _MOVE: [(thing, receptacle) for thing in carried for receptacle in near],
+        _CLEAN: [(thing, receptacle) for thing in carried for receptacle in near],
+        _HEAT: [(thing, receptacle) for thing in carried for receptacle in near],
+        _COOL: [(thing, receptacle) for thing in carried for receptacle in near],
+        _SLICE: [(thing, knife) for thing in lying for knife in carried],
     }
     for action, slots in candidates.items():
         for entities in slots:
