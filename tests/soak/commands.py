@@ -7,12 +7,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import os
 import subprocess
 import sys
 import threading
 import time
+import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +22,10 @@ from typing import Any
 
 import psutil
 
+MARK = "EXPRAG_SOAK"
+"""The environment variable that all processes of a command inherit, with its mark."""
+COMMAND = "EXPRAG_SOAK_COMMAND"
+"""The environment variable with the process id of the command itself."""
 ROOT = Path(__file__).resolve().parents[2]
 PATIENCE = 180.0
 """Seconds after which a command counts as stuck; a busy machine needs some, and no command of the soak takes that long."""
@@ -43,7 +49,8 @@ class Command:
     def __init__(self, arguments: Sequence[object], moment: str = "-") -> None:
         command = [sys.executable, "-m", "tests.soak.commands", moment, *map(str, arguments)]
         path = os.pathsep.join([str(ROOT), str(ROOT / "tests")])
-        environment = os.environ | {"PYTHONPATH": path, "COLUMNS": "200"}
+        self._mark = uuid.uuid4().hex
+        environment = os.environ | {"PYTHONPATH": path, "COLUMNS": "200", MARK: self._mark}
         self.process = subprocess.Popen(
             command,
             cwd=ROOT,
@@ -86,11 +93,13 @@ class Command:
         self.process.stdin.flush()
 
     def family(self) -> list[psutil.Process]:
-        """The processes that it has started so far, and theirs."""
-        try:
-            return psutil.Process(self.process.pid).children(recursive=True)
-        except psutil.NoSuchProcess:
-            return []
+        """The processes that it has started, and theirs, as far as they live: all that inherited its mark."""
+        members = []
+        for process in psutil.process_iter():
+            with contextlib.suppress(psutil.Error, OSError):
+                if process.pid != self.process.pid and process.environ().get(MARK) == self._mark:
+                    members.append(process)
+        return members
 
     def kill(self, how: int) -> None:
         """Send the signal to the command alone."""
@@ -104,7 +113,8 @@ class Command:
         except subprocess.TimeoutExpired:
             code = None
             for process in [*self.family(), psutil.Process(self.process.pid)]:
-                process.kill()
+                with contextlib.suppress(psutil.Error):
+                    process.kill()
         self._reader.join(5)
         return Ended(code, "".join(self._lines))
 
@@ -114,13 +124,23 @@ def call(arguments: Sequence[object]) -> Ended:
     return Command(arguments).wait()
 
 
-def survivors(processes: Sequence[psutil.Process], patience: float = 20.0) -> list[psutil.Process]:
-    """Those that still live after some patience; they are killed then."""
-    _, alive = psutil.wait_procs(processes, timeout=patience)
-    alive = [process for process in alive if process.is_running() and process.status() != psutil.STATUS_ZOMBIE]
+def survivors(command: Command, patience: float = 20.0) -> list[str]:
+    """The command lines of what a command started and what lives on after some patience; they are killed then."""
+    deadline = time.monotonic() + patience
+    while (alive := [process for process in command.family() if _lives(process)]) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    lines = []
     for process in alive:
-        process.kill()
-    return alive
+        with contextlib.suppress(psutil.Error):
+            lines.append(f"{process.pid}: {' '.join(process.cmdline())[-80:]}")
+            process.kill()
+    return lines
+
+
+def _lives(process: psutil.Process) -> bool:
+    with contextlib.suppress(psutil.Error):
+        return bool(process.status() != psutil.STATUS_ZOMBIE)
+    return False
 
 
 def stop_at(moment: str) -> None:
@@ -155,6 +175,7 @@ def _wait() -> None:
 
 def main() -> None:
     moment, *arguments = sys.argv[1:]
+    os.environ[COMMAND] = str(os.getpid())
     from exprag.cli.main import main as exprag
 
     if moment != "-":

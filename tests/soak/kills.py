@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.soak.commands import Command, Ended, call, survivors
-from tests.soak.outcome import judge_bank, judge_command, judge_run, whole_lines
+from tests.soak.commands import Command, Ended, call
+from tests.soak.outcome import judge_bank, judge_command, judge_family, judge_run, whole_lines
 from tests.soak.table import Row
 
 GATE = "soak.gates:Gate"
@@ -137,14 +137,11 @@ def _attack(row: Row, attack: Attack, ground: Ground, number: int) -> None:
         row.stuck += 1
         row.notes.append(f"{what}: it never came to {attack.moment}: {ended.output[-300:]}")
         return
-    family = child.family()
     before = whole_lines(place)
     child.kill(attack.how)
     ended = child.wait(30)
     _judge_end(row, attack, ended, what)
-    if alive := survivors(family):
-        row.orphaned += len(alive)
-        row.notes.append(f"{what}: left running: {', '.join(str(process.pid) for process in alive)}")
+    judge_family(row, child, what)
     Path(f"{sign}.open").touch()
     sign.unlink(missing_ok=True)
     judge_command(row, call(command), f"{what}, the same command")

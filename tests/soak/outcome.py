@@ -10,7 +10,7 @@ from typing import Any
 from exprag.bank import Bank
 from exprag.runs import RunDirectory
 from exprag.trajectory import Trajectory
-from tests.soak.commands import Ended
+from tests.soak.commands import Command, Ended, survivors
 from tests.soak.table import Row
 
 
@@ -23,6 +23,13 @@ def judge_command(row: Row, ended: Ended, what: str, codes: tuple[int, ...] = (0
     if ended.unexpected:
         row.unexpected += 1
         row.notes.append(f"{what}: {end}")
+
+
+def judge_family(row: Row, command: Command, what: str) -> None:
+    """Count the processes that a command left behind."""
+    if alive := survivors(command):
+        row.orphaned += len(alive)
+        row.notes.append(f"{what}: left running: {'; '.join(alive)}")
 
 
 def whole_lines(out: Path) -> list[bytes]:
