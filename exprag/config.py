@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from exprag.errors import ConfigError, closest
+from exprag.errors import ConfigError, closest, first_fault
 from exprag.text import defuse
 from exprag.trusted_code import NamesCode, Options, PluginName, refuse_code
 
@@ -256,14 +256,13 @@ def invalid(settings: type[BaseModel], error: ValidationError) -> ConfigError:
     """What pydantic found wrong first, as one ConfigError: field, expectation, and near names for an unknown field."""
     first = error.errors(include_url=False)[0]
     place = [str(part) for part in first["loc"]]
-    where = ".".join(place)
     cure = ""
     if first["type"] == "extra_forbidden":
         names = list(settings.model_fields)
         if "agent" in settings.model_fields and issubclass(settings, AgentSettings):
             names += list(AgentConfig.model_fields)
         cure = f"{closest(place[-1], names)} Fields: {', '.join(names)}."
-    return ConfigError(f"Not a valid {settings.__name__}: {where}: {first['msg']}.", cure=cure)
+    return ConfigError(f"Not a valid {settings.__name__}: {first_fault(error)}.", cure=cure)
 
 
 def _component(kind: str, name: str, options: Mapping[str, Any], contract: type[Any]) -> Any:

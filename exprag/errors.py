@@ -23,6 +23,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 
 class ExpragError(Exception):
@@ -116,6 +117,13 @@ def describe(error: BaseException, length: int = 300) -> str:
         reason = reason[: length - 1] + "…"
     text = f"{type(error).__name__}: {reason}" if reason else type(error).__name__
     return text if text.endswith((".", "!", "?", "…")) else f"{text}."
+
+
+def first_fault(error: Any) -> str:
+    """What a pydantic ValidationError found first: "place: what was expected", the place left out for the whole."""
+    first = error.errors(include_url=False)[0]
+    place = ".".join(str(part) for part in first["loc"])
+    return f"{place}: {first['msg']}" if place else str(first["msg"])
 
 
 def closest(name: str, names: list[str]) -> str:

@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, ValidationError
 
-from exprag.errors import RecordError
+from exprag.errors import RecordError, first_fault
 from exprag.text import pair_surrogates
 
 SCHEMA_VERSION = 1
@@ -66,10 +66,8 @@ class Record(BaseModel):
         try:
             return cls.model_validate(data)
         except ValidationError as error:
-            first = error.errors(include_url=False)[0]
-            where = ".".join(str(part) for part in first["loc"]) or "the record"
             more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
-            raise RecordError(f"Not a valid {cls.__name__}: {where}: {first['msg']}{more}.") from error
+            raise RecordError(f"Not a valid {cls.__name__}: {first_fault(error)}{more}.") from error
         except RecursionError as error:
             raise RecordError(f"Not a valid {cls.__name__}: its data are nested too deeply.") from error
 
@@ -105,6 +103,10 @@ class Task(Record):
     def key(self) -> str:
         """Unique over all environments."""
         return f"{self.environment}:{self.id}"
+
+
+OUTCOMES: dict[bool | None, str] = {True: "success", False: "failure", None: "unknown"}
+"""The words for `Trajectory.success`."""
 
 
 class Recalled(Record):

@@ -5,7 +5,7 @@ Applied twice, on purpose: as a condition of the search, and again by the retrie
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Self
 
@@ -49,14 +49,25 @@ class Exclusion:
 
     def allows(self, trajectory: Trajectory) -> bool:
         """The same decision on a record in memory."""
+        return next(self._reasons(trajectory), None) is None
+
+    def why(self, trajectory: Trajectory) -> str:
+        """Which rules exclude a trajectory, with commas between; "" if none does."""
+        return ", ".join(self._reasons(trajectory))
+
+    def _reasons(self, trajectory: Trajectory) -> Iterator[str]:
         task = trajectory.task
-        return (
-            task.key not in self.task_keys
-            and (task.environment, task.group) not in self.groups
-            and trajectory.id not in self.trajectory_ids
-            and task.type not in self.types
-            and not any(task.environment == e and _value(task, name) == value for e, name, value in self.metadata)
-        )
+        if trajectory.id in self.trajectory_ids:
+            yield "the episode itself"
+        if task.key in self.task_keys:
+            yield "the same task"
+        if (task.environment, task.group) in self.groups:
+            yield f"of the same group {task.group!r}"
+        if task.type in self.types:
+            yield f"of the type {task.type!r}"
+        for environment, name, value in sorted(self.metadata):
+            if task.environment == environment and _value(task, name) == value:
+                yield f"the same {name} {value}"
 
 
 def _value(task: Task, name: str) -> str:

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from exprag.bank.filters import TRUST, TRUSTED
-from exprag.trajectory import Trajectory
+from exprag.trajectory import OUTCOMES, Trajectory
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from exprag.bank.store import Store
 
 _COUNTED = ("environment", "type", "split", "success", "source", "fingerprint", TRUST)
-_OUTCOMES = {True: "success", False: "failure", None: "unknown"}
 
 
 @dataclass(frozen=True)
@@ -193,7 +192,7 @@ def describe_bank(table: Any, about: Description, store: Store) -> BankInfo:
         environments=counts["environment"],
         types=counts["type"],
         splits=counts["split"],
-        outcomes={_OUTCOMES[value]: count for value, count in counts["success"].items()},
+        outcomes={OUTCOMES[value]: count for value, count in counts["success"].items()},
         sources=counts["source"],
         fingerprints=counts["fingerprint"],
         trust=counts[TRUST],

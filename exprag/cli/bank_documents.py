@@ -53,17 +53,17 @@ def documents(
     from exprag.bank import Bank
     from exprag.bank.documents.collection import Documents
 
-    table = Documents(Bank.open(bank), collection)
+    store = Documents(Bank.open(bank), collection)
     if not text:
-        sources = Counter(str(document.metadata.get("source", "(none)")) for document in table)
+        sources = Counter(str(document.metadata.get("source", "(none)")) for document in store)
         if as_json:
             write_json(sources)
             return
         for source, count in sorted(sources.items()):
             say(f"{count:5} {source}")
-        say(f"{len(table)} documents.")
+        say(f"{len(store)} documents.")
         return
-    hits = table.search(text, k)
+    hits = store.search(text, k)
     if as_json:
         rows = [{"id": h.document.id, "score": h.score, "text": h.document.page_content, **h.document.metadata} for h in hits]
         write_json(rows)

@@ -53,14 +53,8 @@ def _excluded(retriever: Retriever, trajectory: Trajectory, task: Task | None) -
         return f"index state {retriever.index_state}: its type is {other.type or '(none)'}"
     if not retriever.exclude:
         return ""
-    if other.key == task.key:
-        return "excluded: the task itself"
-    if not Exclusion.of(task).allows(trajectory):
-        return "excluded: of the task's own group"
-    if not Exclusion.of(task, exclude_by=retriever.exclude_by).allows(trajectory):
-        same = [name for name in retriever.exclude_by if task.metadata.get(name) == other.metadata.get(name)]
-        return f"excluded: the same {', '.join(same)}"
-    return ""
+    why = Exclusion.of(task, exclude_by=retriever.exclude_by).why(trajectory)
+    return f"excluded: {why}" if why else ""
 
 
 def _filtered(where: Filter, trajectory: Trajectory, doubted: bool) -> str:

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from os.path import exists, isfile
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from exprag.bank.exclusion import Exclusion
 from exprag.errors import ConfigError
@@ -161,18 +161,5 @@ def _offences(contexts: list[_Context], bank: Bank) -> Iterator[Offence]:
     for context in contexts:
         for id in context.recalled:
             missing = f"not in the bank {bank.uri} at version {bank.version}"
-            if why := _why(context.exclusion, stored[id]) if id in stored else missing:
+            if why := context.exclusion.why(stored[id]) if id in stored else missing:
                 yield Offence(context.where, context.task, id, why)
-
-
-def _why(exclusion: Exclusion, recalled: Trajectory) -> str:
-    """Which rules the trajectory breaks, with commas between; "" if none."""
-    if exclusion.allows(recalled):
-        return ""
-    rules: dict[str, Any] = {
-        "the episode itself": {"trajectory_ids": exclusion.trajectory_ids},
-        "the same task": {"task_keys": exclusion.task_keys},
-        f"of the same group {recalled.task.group!r}": {"groups": exclusion.groups},
-    }
-    rules |= {f"the same {shared[1]} {shared[2]}": {"metadata": frozenset({shared})} for shared in exclusion.metadata}
-    return ", ".join(why for why, rule in rules.items() if not replace(Exclusion(), **rule).allows(recalled))

@@ -17,11 +17,11 @@ from exprag.bank.schema import KEY, VECTOR
 from exprag.errors import BankError, ConfigError
 from exprag.evaluation.layout import METHODS, place
 from exprag.evaluation.page import PACKAGE
+from exprag.trajectory import OUTCOMES
 
 if TYPE_CHECKING:
     from exprag.bank import Bank, Filter
 
-OUTCOMES = ("success", "failure", "unknown")
 _COLUMNS = ["id", "environment", "type", "success", "source", "n_steps", "instruction"]
 
 
@@ -88,8 +88,8 @@ def map_data(bank: Bank, bank_map: BankMap) -> dict[str, Any]:
     data: dict[str, Any] = {"x": bank_map.places[:, 0].round(4).tolist(), "y": bank_map.places[:, 1].round(4).tolist()}
     for name in ("type", "environment", "source"):
         data[f"{name}s"], data[name] = _coded([row[name] or "(none)" for row in bank_map.rows])
-    numbers = {True: 0, False: 1, None: 2}
-    data["outcomes"], data["outcome"] = list(OUTCOMES), [numbers[row["success"]] for row in bank_map.rows]
+    numbers = {success: number for number, success in enumerate(OUTCOMES)}
+    data["outcomes"], data["outcome"] = list(OUTCOMES.values()), [numbers[row["success"]] for row in bank_map.rows]
     data |= {name: [row[name] for row in bank_map.rows] for name in ("id", "instruction", "n_steps")}
     about = {"bank": Path(bank.uri).name, "version": bank.version, "encoder": bank.encoder}
     return data | {"about": about | {"strategy": bank_map.strategy, "method": bank_map.method, "of": bank_map.of}}

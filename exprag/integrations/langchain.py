@@ -32,8 +32,7 @@ from exprag.integrations.embeddings import EmbeddingsEncoder, unit
 from exprag.integrations.recall import recall
 from exprag.plugins import create
 from exprag.retrieval import Retriever
-
-OUTCOMES = {True: "success", False: "failure", None: "unknown"}
+from exprag.trajectory import OUTCOMES
 
 
 class BankVectorStore(VectorStore):

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, model_validator
 
 from exprag.config import AgentConfig
-from exprag.errors import ExpragError, RunError
+from exprag.errors import ExpragError, RunError, first_fault
 from exprag.files import write_whole
 from exprag.plugins import create_registered
 from exprag.trusted_code import named_code
@@ -93,7 +93,7 @@ class Card(BaseModel):
         except OSError as error:
             raise RunError(f"{folder} has no {CARD}.", cure="Name a checkpoint of `exprag train`, or OUT/best.") from error
         except ValidationError as error:
-            raise RunError(f"{path} is damaged: {error.errors(include_url=False)[0]['msg']}.") from error
+            raise RunError(f"{path} is damaged: {first_fault(error)}.") from error
 
     def write(self, folder: str | Path) -> None:
         """README.md, then exprag.json, each as a whole or not at all."""

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
 
-from exprag.errors import ConfigError
+from exprag.errors import ConfigError, first_fault
 from exprag.trajectory import Trajectory
 
 ALPHA = 0.3
@@ -89,10 +89,8 @@ def read_utilities(path: str | Path) -> dict[str, Utility]:
     except ValueError as error:
         raise ConfigError(f"The utilities {path} are not JSON: {error}.", cure=cure) from error
     if not isinstance(document, dict) or document.get("format") != FORMAT:
-        raise ConfigError(f"{path} is no file of utilities ({FORMAT!r}).", cure=cure)
+        raise ConfigError(f"{path} is not a file of utilities ({FORMAT!r}).", cure=cure)
     try:
         return _UTILITIES.validate_python(document.get("utilities"))
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise ConfigError(f"The utilities {path} do not validate: {where}: {first['msg']}.", cure=cure) from error
+        raise ConfigError(f"The utilities {path} do not validate: {first_fault(error)}.", cure=cure) from error

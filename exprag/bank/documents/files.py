@@ -63,7 +63,7 @@ def read_file(path: str | Path, *, whole: bool = False) -> Iterator[Document]:
 def _sections(text: str) -> Iterator[tuple[tuple[str, ...], str]]:
     """(headings from the outermost to its own, text with its heading), in order; a heading with nothing under it is left
     out, since those below name it."""
-    from markdown_it import MarkdownIt  # what rich, which every command prints with, reads Markdown by
+    from markdown_it import MarkdownIt
 
     lines = [line + "\n" for line in text.split("\n")]  # as the parser counts them
     tokens = MarkdownIt().parse(text)

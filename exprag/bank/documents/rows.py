@@ -17,7 +17,7 @@ from pydantic import TypeAdapter, ValidationError
 from exprag.bank.encoders import checked
 from exprag.bank.filters import both, literal
 from exprag.bank.schema import KEY, VECTOR, describe
-from exprag.errors import BankError, RecordError
+from exprag.errors import BankError, RecordError, first_fault
 from exprag.text import utf8
 from exprag.trajectory import JsonDict, Text
 
@@ -122,8 +122,8 @@ def valid_json(data: Any, what: str) -> dict[str, Any]:
         valid = _json.validate_python(data)
         json.dumps(valid, allow_nan=False)
     except (ValidationError, ValueError) as error:
-        first = error.errors(include_url=False)[0]["msg"] if isinstance(error, ValidationError) else str(error)
-        raise RecordError(f"{what} is not JSON: {first}.", cure="Use text, numbers, lists and maps of them.") from error
+        reason = first_fault(error) if isinstance(error, ValidationError) else str(error)
+        raise RecordError(f"{what} is not JSON: {reason}.", cure="Use text, numbers, lists and maps of them.") from error
     return valid
 
 

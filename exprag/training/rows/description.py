@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
 
-from exprag.errors import ConfigError
+from exprag.errors import ConfigError, first_fault
 from exprag.models.tokens import tokenizer_hash
 from exprag.training.rows.config import DataConfig
 from exprag.training.rows.tokens import name_of
@@ -83,9 +83,7 @@ def describe_dataset(path: str | Path) -> Description:
     except OSError as error:
         raise ConfigError(f"{path} is not a dataset of exprag: {file} is missing.", cure="Make one: exprag data build") from error
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise ConfigError(f"{file} does not validate: {where}: {first['msg']}.") from error
+        raise ConfigError(f"{file} does not validate: {first_fault(error)}.") from error
 
 
 def description_path(path: Path) -> Path:
