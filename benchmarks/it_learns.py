@@ -86,6 +86,7 @@ class Sizes:
     epochs: int = 3
     tests: int | None = None  # games of each type that an arm plays
     max_steps: int | None = None  # of each of them
+    workers: int = 1  # processes that play for an arm, and twice as many for the expert; 0: this one
 
 
 @dataclass(frozen=True)
@@ -119,7 +120,13 @@ def collect(work: Work) -> None:
     by_half: dict[str, list[Trajectory]] = {}
     for half in ("easy", "hard"):
         config = RunConfig.make(
-            policy="expert", expert="explorer", environment="alfworld", split="train", types=(half,), per_type=limit
+            policy="expert",
+            expert="explorer",
+            environment="alfworld",
+            split="train",
+            types=(half,),
+            per_type=limit,
+            workers=2 * work.sizes.workers,
         )
         folder = run(config, work.out / "experience" / half).path
         by_half[half] = [t for t in read_jsonl(folder / "episodes.jsonl") if t.success and len(t.steps) <= LONGEST]
@@ -192,7 +199,7 @@ def play_arm(work: Work, arm: Arm, half: str, base: Path, out: Path) -> None:
         per_type=work.sizes.tests,
         model=f"hf:{model.resolve()}?max_new_tokens={ANSWER}",
         max_steps=work.sizes.max_steps,
-        workers=1,
+        workers=work.sizes.workers,
         seed=SEED,
         **memory,
     )
@@ -220,7 +227,7 @@ def main() -> None:
         options,
         full=Sizes(),
         quick=Sizes(errands=300, games=40, times=2, epochs=1, tests=2, max_steps=15),
-        smoke=Sizes(errands=8, rooms=4, games=2, times=2, epochs=1, tests=1, max_steps=2),
+        smoke=Sizes(errands=8, rooms=4, games=2, times=2, epochs=1, tests=1, max_steps=2, workers=0),
     )
     options.out.mkdir(parents=True, exist_ok=True)
     with Figures("it_learns", options) as figures:
