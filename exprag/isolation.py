@@ -12,7 +12,7 @@ from types import FrameType
 from exprag.errors import ExpragError, describe
 
 FAULTS = (Exception, SystemExit, KeyboardInterrupt, GeneratorExit)
-"""What a plugin may raise while it is loaded. A user's Ctrl-C is never among them, see `quiet`."""
+"""What a plugin may raise while it is loaded. A user's Ctrl-C is never among them, see `watch_ctrl_c`."""
 
 
 class _CtrlC(BaseException):
@@ -21,14 +21,15 @@ class _CtrlC(BaseException):
 
 @contextlib.contextmanager
 def quiet() -> Iterator[None]:
-    """What is printed inside goes to stderr, so that stdout holds results alone; a Ctrl-C is not caught by `except FAULTS`."""
-    with contextlib.redirect_stdout(sys.stderr), _watched():
+    """What is printed inside goes to stderr, so that stdout holds results alone; Ctrl-C as in `watch_ctrl_c`."""
+    with contextlib.redirect_stdout(sys.stderr), watch_ctrl_c():
         yield
 
 
 @contextlib.contextmanager
-def _watched() -> Iterator[None]:
-    """Python's own handler of Ctrl-C is replaced inside; one that somebody has set stays."""
+def watch_ctrl_c() -> Iterator[None]:
+    """Inside, a KeyboardInterrupt is one that the code raised itself: the user's Ctrl-C passes `except FAULTS`, and is raised as
+    KeyboardInterrupt at the end. Only Python's own handler is replaced; one that somebody has set stays."""
     usual = signal.default_int_handler
     if threading.current_thread() is not threading.main_thread() or signal.getsignal(signal.SIGINT) is not usual:
         yield
@@ -37,6 +38,7 @@ def _watched() -> Iterator[None]:
     def interrupt(number: int, frame: FrameType | None) -> None:
         raise _CtrlC
 
+    interrupt.apart = True  # type: ignore[attr-defined]
     signal.signal(signal.SIGINT, interrupt)
     try:
         yield
@@ -45,6 +47,15 @@ def _watched() -> Iterator[None]:
     finally:
         if signal.getsignal(signal.SIGINT) is interrupt:
             signal.signal(signal.SIGINT, usual)
+
+
+def ctrl_c_is_apart() -> bool:
+    """Whether a KeyboardInterrupt that is raised here can only be the code's own: inside `watch_ctrl_c`, outside the main thread,
+    and in processes that ignore the signal."""
+    if threading.current_thread() is not threading.main_thread():
+        return True
+    handler = signal.getsignal(signal.SIGINT)
+    return handler is signal.SIG_IGN or getattr(handler, "apart", False)
 
 
 def reason(error: BaseException) -> str:

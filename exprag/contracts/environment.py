@@ -11,15 +11,14 @@ configuration), so each takes JSON values and has a default; a value that is not
 from __future__ import annotations
 
 import hashlib
-import signal
-import threading
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Iterable, Iterator, Mapping
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any, Self
 
 from exprag.errors import EnvError, boundary, closest
 from exprag.faults import advise, name_component
+from exprag.isolation import ctrl_c_is_apart
 from exprag.trajectory import Task
 
 Info = dict[str, Any]
@@ -135,17 +134,37 @@ class TextEnvironment(ABC):
 def answering(environment: TextEnvironment, call: str) -> AbstractContextManager[None]:
     """Call the environment inside: whatever it raises is an EnvError naming it and the call, so that the episode ends as data.
 
-    That covers code that exits (SystemExit, GeneratorExit), and KeyboardInterrupt where it cannot be the user's Ctrl-C: outside
-    the main thread, and in processes that ignore the signal.
+    That covers code that exits (SystemExit, GeneratorExit), and KeyboardInterrupt where it cannot be the user's Ctrl-C (see
+    `exprag.isolation.ctrl_c_is_apart`).
     """
     what = f"The {name_component('environment', environment)} broke in {call}"
-    return boundary(EnvError, what, cure=advise("environment", environment), catch=_caught())
+    guard = boundary(EnvError, what, cure=advise("environment", environment), catch=_caught())
+    return guard if _watcher is None else _watched(guard, call, _watcher)
+
+
+def watch_calls(watcher: Callable[[str], None] | None) -> None:
+    """Have `watcher` called with the name of each call of an environment when it begins, and with "" when it is over: for who
+    limits the time that it takes. None: nobody watches."""
+    global _watcher
+    _watcher = watcher
+
+
+_watcher: Callable[[str], None] | None = None
+
+
+@contextmanager
+def _watched(guard: AbstractContextManager[None], call: str, watcher: Callable[[str], None]) -> Iterator[None]:
+    watcher(call)
+    try:
+        with guard:
+            yield
+    finally:
+        watcher("")
 
 
 def _caught() -> tuple[type[BaseException], ...]:
-    users = threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGINT) is not signal.SIG_IGN
     exits = (Exception, SystemExit, GeneratorExit)
-    return exits if users else (*exits, KeyboardInterrupt)
+    return (*exits, KeyboardInterrupt) if ctrl_c_is_apart() else exits
 
 
 def make_fingerprint(name: str, version: str, grammar: Iterable[str]) -> str:

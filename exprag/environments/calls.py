@@ -9,7 +9,6 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -38,31 +37,9 @@ class Outcome:
     task: Task | None = None
 
 
-_watcher: Callable[[bool], None] | None = None
-
-
-def watch(watcher: Callable[[bool], None] | None) -> None:
-    """Have `watcher` called with True when a reset or step begins, in this process, and with False when it is over: for a
-    worker's parent, who ends it where a call hangs."""
-    global _watcher
-    _watcher = watcher
-
-
-@contextmanager
-def _watched() -> Iterator[None]:
-    if _watcher is None:
-        yield
-        return
-    _watcher(True)
-    try:
-        yield
-    finally:
-        _watcher(False)
-
-
 def reset(environment: TextEnvironment, task: Task, seed: int | None = None) -> Outcome:
     """Start the task. The outcome's `task` has its instruction filled in, where the environment gives one."""
-    with _watched(), answering(environment, "reset"):
+    with answering(environment, "reset"):
         answer = _Answer(environment, "reset", environment.reset(seed=seed, options={"task": task}))
         observation, info = answer.parts("(observation, info)", 2)
         info = answer.info(info)
@@ -75,7 +52,7 @@ def reset(environment: TextEnvironment, task: Task, seed: int | None = None) -> 
 
 def step(environment: TextEnvironment, action: str, previous: Outcome) -> Outcome:
     """Play an action. A score or success that the environment leaves out is as it was after the `previous` call."""
-    with _watched(), answering(environment, "step"):
+    with answering(environment, "step"):
         answer = _Answer(environment, "step", environment.step(action))
         observation, reward, terminated, truncated, info = answer.parts("(observation, reward, terminated, truncated, info)", 5)
         info = answer.info(info)

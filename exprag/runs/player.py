@@ -5,6 +5,7 @@ Runs inside a worker process (or in the caller's, with `workers` 0).
 
 from __future__ import annotations
 
+import logging
 import time
 from functools import partial
 from typing import Any, get_type_hints
@@ -13,10 +14,14 @@ from exprag.contracts.environment import TextEnvironment
 from exprag.environments import calls
 from exprag.environments.expert import play_expert
 from exprag.environments.sessions import Sessions
-from exprag.errors import ConfigError, ExpragError
+from exprag.errors import ConfigError, ExpragError, describe
+from exprag.faults import log_fault
+from exprag.isolation import FAULTS, ctrl_c_is_apart, watch_ctrl_c
 from exprag.plugins import create
 from exprag.runs.config import RunConfig
-from exprag.trajectory import Task, Trajectory, now
+from exprag.trajectory import EpisodeError, Provenance, Task, Trajectory, now
+
+log = logging.getLogger("exprag.runs")
 
 EXPERT_STEPS = 500  # gold paths may be longer than the limit that an agent has
 
@@ -82,6 +87,8 @@ class GraphPlayer:
         takes = get_type_hints(self._graph.context_schema) if self._graph.context_schema else {}
         values = {"run": config.name, "max_steps": config.max_steps}
         self._context = {name: value for name, value in values.items() if name in takes} or None
+        self.works = False
+        """Whether it has played an episode: what it raises before that would fail every episode."""
 
     def play(self, task: Task) -> Trajectory:
         """Raises ConfigError where the graph does not keep to its part; what a node raises ends the episode as data."""
@@ -98,6 +105,7 @@ class GraphPlayer:
             trajectory = self._broken(task, state, error)
         provenance = trajectory.provenance
         seconds = round(time.perf_counter() - started, 3)
+        self.works = True
         provenance = provenance.model_copy(update={"seconds": seconds, "run": provenance.run or self._config.name})
         return trajectory.model_copy(update={"provenance": provenance})
 
@@ -162,3 +170,39 @@ def make_player(config: RunConfig) -> Player:
     if config.policy == "expert":
         return ExpertPlayer(config)
     return GraphPlayer(config) if config.graph else AgentPlayer(config)
+
+
+def play(player: Player, config: RunConfig, task: Task, *, alone: bool = False) -> Trajectory:
+    """Play a task. Whatever breaks the episode is in its trajectory: an error, an exit, an interrupt that code in it raised.
+
+    `alone`: nothing else is done in this process, so that nothing that is raised can be meant for somebody else. Raises
+    ExpragError where a graph of the user's own does not keep to its part, KeyboardInterrupt where the user pressed Ctrl-C.
+    """
+    faults: tuple[type[BaseException], ...] = (Exception, SystemExit, GeneratorExit)
+    try:
+        with watch_ctrl_c():
+            faults = (BaseException,) if alone else FAULTS if ctrl_c_is_apart() else faults
+            return player.play(task)
+    except ExpragError as error:
+        if isinstance(player, GraphPlayer) and (isinstance(error, ConfigError) or not player.works):
+            raise
+        log_fault(error)
+        return failed(config, task, error.boundary, str(error))
+    except faults as error:
+        log.warning("%s: code in the episode raised %s", task.key, describe(error), exc_info=error)
+        player.close()  # nobody knows what state its environment is in
+        return failed(config, task, "plugin", f"Code in the episode raised {describe(error)} Its traceback is in log.txt.")
+
+
+def failed(config: RunConfig, task: Task, boundary: str, message: str) -> Trajectory:
+    """The record of an episode that has none of its own."""
+    return Trajectory(
+        task=task,
+        ended="error",
+        success=False,
+        score=0.0,
+        source="expert" if config.policy == "expert" else "agent",
+        provenance=Provenance(run=config.name, model=config.model, created=now(), seed=config.seed),
+        error=EpisodeError(boundary=boundary, message=message),
+    )
+

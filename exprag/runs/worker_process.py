@@ -1,122 +1,188 @@
-"""The process of one worker: it plays one task after another for its parent, and dies with it.
-
-What an episode may do to a process is bounded here: an exit or interrupt inside it is an episode with an error, a call that
-hangs is seen by the parent in the shared clock, and the process ends as soon as its parent does.
-"""
+"""The parent's end of worker processes: started, asked, watched by the clock, ended with all that they started."""
 
 from __future__ import annotations
 
-import multiprocessing
+import contextlib
+import json
 import os
 import signal
+import subprocess
+import sys
 import threading
 import time
-from contextlib import suppress
-from multiprocessing.connection import Connection
-from multiprocessing.sharedctypes import RawValue
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+from queue import SimpleQueue
 from typing import Any
 
-from exprag.environments import calls
-from exprag.errors import ExpragError, describe
+from exprag import errors
+from exprag.errors import ExpragError, RunError
 from exprag.runs.config import RunConfig
-from exprag.runs.logs import logged_in
-from exprag.runs.player import Player, make_player
-from exprag.trajectory import EpisodeError, Provenance, Task, Trajectory, now
+from exprag.trajectory import Task
 
+HERE = Path(__file__).resolve().parent
 GRACE_SECONDS = 1.0
-EXITS = (SystemExit, KeyboardInterrupt, GeneratorExit)
+"""What a process gets between being asked to end and being killed."""
+LEAVING_SECONDS = 5.0
+"""What a process gets to close its environment when the run is over."""
+_POSIX = hasattr(os, "killpg")
+
+Event = tuple["WorkerProcess", str, Any]
+"""A worker, what it says and its JSON; "gone" where its process ended."""
 
 
-def serve(connection: Connection, clock: Any, config: RunConfig, folder: Path | None) -> None:
-    """The worker's main function. `clock` holds when the environment's present call began, 0 between calls.
+class Keeper:
+    """The process that kills what is left of the workers when this process is killed (`exprag.runs.keeper`)."""
 
-    Sends None when it is ready or an ExpragError where it cannot be set up; then for each task that it receives a trajectory.
-    """
-    threading.Thread(target=_die_with_parent, daemon=True).start()
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
-    calls.watch(lambda running: setattr(clock, "value", time.monotonic() if running else 0.0))
-    with logged_in(folder), suppress(EOFError, BrokenPipeError):
-        try:
-            player = make_player(config)
-        except ExpragError as error:
-            connection.send(error)
-            return
-        connection.send(None)
-        try:
-            while True:
-                connection.send(play(player, config, Task.from_json(connection.recv())).to_json())
-        finally:
-            player.close()
+    def __init__(self) -> None:
+        self._process: subprocess.Popen[str] | None = None
+        if _POSIX:
+            command = [sys.executable, "-I", "-S", str(HERE / "keeper.py")]
+            nothing = subprocess.DEVNULL
+            with _without_ctrl_c():
+                self._process = subprocess.Popen(
+                    command, stdin=subprocess.PIPE, stdout=nothing, stderr=nothing, text=True, start_new_session=True
+                )
 
+    def note(self, sign: str, group: int) -> None:
+        """Say that a group begins ("+") or has ended ("-")."""
+        if self._process is not None and self._process.stdin is not None:
+            with contextlib.suppress(OSError):
+                self._process.stdin.write(f"{sign}{group}\n")
+                self._process.stdin.flush()
 
-def play(player: Player, config: RunConfig, task: Task) -> Trajectory:
-    """Play a task; an exit inside the episode is an episode with an error."""
-    try:
-        return player.play(task)
-    except EXITS as error:
-        if isinstance(error, KeyboardInterrupt) and signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
-            raise  # the user's Ctrl-C
-        return failed(config, task, f"The episode tried to end the process: {describe(error)}")
-
-
-def failed(config: RunConfig, task: Task, message: str) -> Trajectory:
-    """The record of an episode that has none of its own."""
-    return Trajectory(
-        task=task,
-        ended="error",
-        success=False,
-        score=0.0,
-        source=config.policy,
-        provenance=Provenance(run=config.name, model=config.model, created=now(), seed=config.seed),
-        error=EpisodeError(boundary="environment", message=message),
-    )
+    def close(self) -> None:
+        if self._process is not None and self._process.stdin is not None:
+            with contextlib.suppress(OSError):
+                self._process.stdin.close()
+            self._process.wait()
 
 
 class WorkerProcess:
-    """The parent's end of one worker process."""
+    """One worker process, in a process group of its own: a Ctrl-C at the terminal is not sent to it. What it says is put into
+    `events`."""
 
-    def __init__(self, config: RunConfig, folder: Path | None) -> None:
-        context = multiprocessing.get_context("spawn")
-        self._connection, theirs = context.Pipe()
-        self.clock = RawValue("d", 0.0)
-        self._process = context.Process(target=serve, args=(theirs, self.clock, config, folder))
-        # The child is born with Ctrl-C blocked, so that it prints no traceback while it imports.
-        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-        try:
-            self._process.start()
-        finally:
-            signal.pthread_sigmask(signal.SIG_SETMASK, before)
-        theirs.close()
+    def __init__(self, config: RunConfig, folder: Path | None, events: SimpleQueue[Event], keeper: Keeper) -> None:
+        self._config, self._events, self._keeper = config, events, keeper
+        self.task: Task | None = None
+        self.ready = False
         self.played = 0
+        self._episode_began = self._call_began = 0.0
+        self._call = ""
+        self._gone = threading.Event()
+        self._ended = False
+        command = [sys.executable, "-P", str(HERE / "worker.py")]
+        with _without_ctrl_c():
+            self._process = subprocess.Popen(
+                command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, process_group=0 if _POSIX else None
+            )
+        keeper.note("+", self._process.pid)
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+        values = config.model_dump(mode="json")
+        main = getattr(sys.modules["__main__"], "__file__", None) if "__main__:" in json.dumps(values) else None
+        self._send("setup", {"config": values, "folder": folder and str(folder), "path": sys.path, "main": main})
 
-    def send(self, task: Task) -> None:
-        """Start a task. Raises EOFError where the process is gone."""
-        try:
-            self._connection.send(task.to_json())
-        except (BrokenPipeError, ConnectionError) as error:
-            raise EOFError from error
+    def play(self, task: Task) -> None:
+        """Start a task."""
+        self.task = task
+        self._episode_began, self._call = time.monotonic(), ""
+        self._send("play", task.to_dict())
 
-    def receive(self, seconds: float) -> Any:
-        """What it sent, or `...` where nothing came in this time. Raises EOFError where the process is gone."""
-        try:
-            return self._connection.recv() if self._connection.poll(seconds) else ...
-        except (BrokenPipeError, ConnectionError) as error:
-            raise EOFError from error
+    def leave(self) -> None:
+        """Ask it to close its environment and end, when it has nothing to do."""
+        self._send("leave", None)
 
-    def kill(self) -> None:
-        """End the process: asked first, then killed after a grace, since an environment may ignore the asking."""
-        self._process.terminate()
-        self._process.join(GRACE_SECONDS)
-        if self._process.is_alive():
-            self._process.kill()
-            self._process.join()
-        self._connection.close()
+    def hear(self, word: str, value: Any) -> None:
+        """Take note of what it said."""
+        if word == "ready":
+            self.ready = True
+            self._episode_began = time.monotonic()
+        elif word == "call":
+            self._call, self._call_began = value, time.monotonic()
+        elif word == "episode":
+            self.task = None
+            self.played += 1
+
+    def seconds_left(self) -> float | None:
+        """Until the task that it plays takes too long; None where there is no limit to it."""
+        if self.task is None or not self.ready:
+            return None
+        config, ends = self._config, []
+        if config.step_timeout is not None and self._call:
+            ends.append(self._call_began + config.step_timeout)
+        if config.episode_timeout is not None:
+            ends.append(self._episode_began + config.episode_timeout)
+        return min(ends) - time.monotonic() if ends else None
+
+    def overdue(self) -> str:
+        """Which limit its task has passed, in words; "" for none."""
+        left = self.seconds_left()
+        if left is None or left > 0:
+            return ""
+        config = self._config
+        if self._call and config.step_timeout is not None and time.monotonic() - self._call_began >= config.step_timeout:
+            return f"The environment's {self._call!r} took longer than {config.step_timeout:g} s (step_timeout)"
+        return f"The episode took longer than {config.episode_timeout:g} s (episode_timeout)"
+
+    def _send(self, word: str, value: Any) -> None:
+        stdin = self._process.stdin
+        assert stdin is not None
+        with contextlib.suppress(OSError, ValueError):  # it is gone, which its reader says
+            stdin.write(f"{word} {json.dumps(value)}\n".encode("ascii"))
+            stdin.flush()
+
+    def _read(self) -> None:
+        assert self._process.stdout is not None
+        with contextlib.suppress(OSError, ValueError):
+            for line in self._process.stdout:
+                if line.endswith(b"\n"):  # else a kill tore it
+                    word, _, text = line.decode("ascii").partition(" ")
+                    self._events.put((self, word, json.loads(text)))
+        self._gone.set()
+        self._events.put((self, "gone", None))
+
+    def _signal(self, number: int) -> None:
+        with contextlib.suppress(OSError):
+            os.killpg(self._process.pid, number) if _POSIX else self._process.terminate()
+
+    @staticmethod
+    def end(processes: Iterable[WorkerProcess], seconds: float = GRACE_SECONDS, *, ask: bool = True) -> None:
+        """End them and all that they started: each is asked (unless it was) and killed after the seconds, together."""
+        left = [process for process in processes if not process._ended]
+        for process in left if ask else ():
+            process._signal(signal.SIGTERM)
+        deadline = time.monotonic() + seconds
+        for process in left:
+            process._gone.wait(max(0.0, deadline - time.monotonic()))
+        for process in left:
+            process._ended = True
+            # the process is not waited for yet, so its number is still its own
+            process._signal(getattr(signal, "SIGKILL", signal.SIGTERM))
+            process._process.wait()
+            process._keeper.note("-", process._process.pid)
+            process._reader.join(1)
+            for stream in (process._process.stdin, None if process._reader.is_alive() else process._process.stdout):
+                if stream is not None:
+                    with contextlib.suppress(OSError):
+                        stream.close()
 
 
-def _die_with_parent() -> None:
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        parent.join()
-        os._exit(1)
+@contextlib.contextmanager
+def _without_ctrl_c() -> Iterator[None]:
+    """Processes that are started inside are born with Ctrl-C blocked; here it comes afterwards."""
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def rebuilt(about: dict[str, str]) -> ExpragError:
+    """The error that a worker told."""
+    kind = getattr(errors, about["type"], None)
+    is_ours = isinstance(kind, type) and issubclass(kind, ExpragError)
+    return (kind if is_ours else RunError)(about["message"], cure=about["cure"])  # type: ignore[misc]
