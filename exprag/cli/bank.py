@@ -9,8 +9,9 @@ from cyclopts import App, Parameter
 from rich.table import Table
 
 from exprag.cli.output import console, say, write_json
-from exprag.cli.words import Json, listed, path, paths, place, plain, texts
+from exprag.cli.words import Json, TraceEnv, TraceFormat, listed, path, paths, place, plain, texts
 from exprag.errors import BankError, ConfigError
+from exprag.traces import AUTO, ENVIRONMENT
 
 if TYPE_CHECKING:
     from exprag.bank import Bank, Filter
@@ -20,7 +21,7 @@ app = App(name="bank", help="The experience bank: make, fill, look into, ask.")
 EPISODES = "episodes.jsonl"
 
 Place = Annotated[str, Parameter(help="Folder, or a URI such as s3://bucket/bank.", converter=place, n_tokens=1)]
-Files = Annotated[list[Path], paths("JSONL files of trajectories, or run directories.")]
+Files = Annotated[list[Path], paths("Files of trajectories, or run directories.")]
 Version = Annotated[str | None, Parameter(help="The bank as it was at this version: a number, or a tag's name.")]
 Trust = Annotated[
     bool | None,
@@ -57,11 +58,13 @@ def add(bank: Place, files: Files, /, *, trust: Trust = None) -> None:
 
 
 @app.command(name="import")
-def import_(bank: Place, files: Files, /, *, trust: Trust = None) -> None:
-    """Add trajectories of JSONL files to an existing bank. Bad lines are named and left out."""
+def import_(
+    bank: Place, files: Files, /, *, format: TraceFormat = AUTO, environment: TraceEnv = ENVIRONMENT, trust: Trust = None
+) -> None:
+    """Add trajectories of files, yours or others', to an existing bank. Rows that do not fit are named and left out."""
     from exprag.bank import Bank
 
-    _import(Bank.open(bank), _sources(files), trust)
+    _import(Bank.open(bank), _sources(files), trust, format, environment)
 
 
 @app.command
@@ -122,14 +125,17 @@ def _sources(files: list[Path]) -> list[tuple[Path, bool]]:
     return sources
 
 
-def _import(bank: Bank, sources: list[tuple[Path, bool]], trust: bool | None) -> None:
+def _import(
+    bank: Bank, sources: list[tuple[Path, bool]], trust: bool | None, format: str = AUTO, environment: str = ENVIRONMENT
+) -> None:
     from exprag.cli.progress import embedding_bar
     from exprag.integrations.files import import_file
 
     bad = quarantined = 0
     for file, own in sources:
         with embedding_bar(bank):
-            report = import_file(bank, file, trust=None if own and trust is None else bool(trust))
+            vouched = None if own and trust is None else bool(trust)
+            report = import_file(bank, file, trust=vouched, format=format, environment=environment)
         bad += len(report.bad)
         quarantined += report.quarantined
         say(f"{file}: {report}")

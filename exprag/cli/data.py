@@ -15,9 +15,10 @@ from exprag.cli.fields import fields, option
 from exprag.cli.options import AllowCode, Config, make, options
 from exprag.cli.output import console, say, write_json
 from exprag.cli.progress import LateBar
-from exprag.cli.words import Json, path, plain, texts
+from exprag.cli.words import Json, TraceEnv, TraceFormat, path, plain, texts
 from exprag.cli.words import out as out_option
-from exprag.errors import ConfigError, PluginError, boundary
+from exprag.errors import ConfigError, PluginError, RecordError, boundary
+from exprag.traces import AUTO, ENVIRONMENT, read_file
 from exprag.training.rows.config import DataConfig
 
 if TYPE_CHECKING:
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
 else:
     DataOptions = options(DataConfig)
 
+_NAMED = 20
+
 app = App(name="data", help="Training rows from traces: build, look at, count.")
 
 Place = Annotated[Path, path("A folder, *.parquet or *.jsonl that `data build` made.")]
@@ -35,13 +38,15 @@ TokenizerOption = Annotated[str | None, Parameter(name="--tokenizer", help="Mode
 
 @app.command
 def build(
-    sources: Annotated[list[str], texts("Run directories, banks, or JSONL files of trajectories.")],
+    sources: Annotated[list[str], texts("Run directories, banks, or files of trajectories, yours or others'.")],
     /,
     *,
     out: Annotated[Path, out_option("A folder (Hugging Face dataset), *.parquet or *.jsonl.")],
     config: Config = None,
     allow_code: AllowCode = False,
     tokenizer: TokenizerOption = None,
+    format: TraceFormat = AUTO,
+    environment: TraceEnv = ENVIRONMENT,
     values: DataOptions = None,
 ) -> None:
     """Turn trajectories into training rows, with the memory that retrieval gives each episode, its own task excluded."""
@@ -53,7 +58,7 @@ def build(
     if bank is not None:
         data = data.model_copy(update={"bank_version": bank.version})
     loaded = load_tokenizer(tokenizer) if tokenizer else None
-    trajectories = [trajectory for source in sources for trajectory in read_trajectories(source)]
+    trajectories = [trajectory for source in sources for trajectory in read_trajectories(source, format, environment)]
     with _bar(out.name) as progress:
         rows = build_rows(trajectories, bank, data, tokenizer=loaded, progress=progress)
         write_dataset(out, rows)
@@ -78,21 +83,36 @@ def stats(dataset: Place, /, *, as_json: Json = False) -> None:
     console().print(table)
 
 
-def read_trajectories(source: str) -> Iterator[Trajectory]:
-    """The trajectories of a run directory, a bank or a JSONL file. Raises ConfigError where it is none of them."""
-    from exprag.files import read_jsonl
+def read_trajectories(source: str, format: str = AUTO, environment: str = ENVIRONMENT) -> Iterator[Trajectory]:
+    """The trajectories of a run directory, a bank or a file in a format of `exprag.traces`.
+
+    Raises ConfigError where it is none of them, and RecordError naming the rows that do not fit.
+    """
     from exprag.runs import RunDirectory
 
     place = Path(source)
     if place.is_file():
-        return read_jsonl(place)
+        return _of_file(place, format, environment)
     if (place / "config.json").is_file():
         return iter(RunDirectory(place).episodes())
     from exprag.bank import Bank
 
     if not Bank.exists(source):
-        raise ConfigError(f"{source} holds no trajectories.", cure="Name run directories, banks, or JSONL files.")
+        raise ConfigError(f"{source} holds no trajectories.", cure="Name run directories, banks, or files of trajectories.")
     return Bank.open(source).trajectories()
+
+
+def _of_file(file: Path, format: str, environment: str) -> Iterator[Trajectory]:
+    bad = []
+    for result in read_file(file, format, environment):
+        if result.trajectory is None:
+            bad.append(f"{file}, row {result.row}: {result.fault}")
+        else:
+            yield result.trajectory
+    if bad:
+        more = f"\n… and {len(bad) - _NAMED} more" if len(bad) > _NAMED else ""
+        cure = "Fix them; or import the file into a bank, which leaves them out (exprag bank import), and build from that."
+        raise RecordError("\n".join(bad[:_NAMED]) + more, cure=cure)
 
 
 def load_tokenizer(name: str) -> Any:

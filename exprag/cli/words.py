@@ -13,6 +13,7 @@ from rich.text import Text
 
 from exprag.errors import ConfigError
 from exprag.text import printable
+from exprag.traces import AUTO, FORMATS
 
 
 def listed(text: str) -> tuple[str, ...]:
@@ -83,6 +84,10 @@ def out(help: str) -> Any:
     return path(help, "--out", "-o")
 
 
+TraceFormat = Annotated[str, Parameter(help=f"Format of the files: {AUTO}, {', '.join(FORMATS)}. auto: each row is recognised.")]
+TraceEnv = Annotated[
+    str, Parameter(name=("--environment", "--env", "-e"), help="Name of the environment that rows of other formats are of.")
+]
 Json = Annotated[bool, Parameter(name="--json", help="Print JSON, and nothing else, on stdout.")]
 Set = Annotated[
     list[str] | None, texts("Option of the plugin; the value is JSON, or text. Repeatable.", "--set", metavar="NAME=VALUE")

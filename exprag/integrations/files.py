@@ -19,6 +19,7 @@ from exprag.bank.reports import BadRow, ImportReport
 from exprag.bank.store import guard
 from exprag.errors import ConfigError, PluginError, RecordError
 from exprag.text import utf8
+from exprag.traces import AUTO, ENVIRONMENT
 from exprag.trajectory import Trajectory
 
 if TYPE_CHECKING:
@@ -41,13 +42,16 @@ def export_bank(bank: Bank, path: str | Path, format: str = "", where: Filter | 
     return bank.export_jsonl(path, where) if kind == "jsonl" else writers[kind](bank, path, where)
 
 
-def import_file(bank: Bank, path: str | Path, *, trust: bool | None = False) -> ImportReport:
-    """Add the trajectories of a Parquet file, a dataset folder, or else a JSONL file."""
+def import_file(
+    bank: Bank, path: str | Path, *, trust: bool | None = False, format: str = AUTO, environment: str = ENVIRONMENT
+) -> ImportReport:
+    """Add the trajectories of a Parquet file or a dataset folder that an export made, or else of a file as `Bank.import_file`
+    reads it, in the format of this name."""
     if Path(path).is_dir():
         return import_dataset(bank, path, trust=trust)
     if Path(path).suffix == ".parquet":
         return import_parquet(bank, path, trust=trust)
-    return bank.import_jsonl(path, trust=trust)
+    return bank.import_file(path, format=format, environment=environment, trust=trust)
 
 
 def export_parquet(bank: Bank, path: str | Path, where: Filter | None = None) -> int:

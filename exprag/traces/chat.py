@@ -35,7 +35,7 @@ _ACKNOWLEDGED = re.compile(
 
 @dataclass(frozen=True)
 class Message:
-    """One message in our own words. `calls` are written as actions; `trained` is the format's `loss`, None where there is none."""
+    """One message in our own words. `calls` are written as actions; `trained` is the field `loss`, None where there is none."""
 
     role: str
     text: str

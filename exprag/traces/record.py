@@ -1,4 +1,4 @@
-"""What the readers of foreign formats share: where a row stands, what its fields say of the outcome, and the record it becomes."""
+"""What the readers of foreign formats share: where a row stands, what its fields say of the outcome, the record it becomes."""
 
 from __future__ import annotations
 

@@ -76,7 +76,7 @@ def test_text_of_another_encoding_is_one_clear_message(bank, episode, tmp_path, 
 
 
 def test_a_line_beyond_all_bounds_is_named_and_the_rest_goes_in(bank, episode, tmp_path, monkeypatch):
-    monkeypatch.setattr("exprag.bank.files.LONGEST_LINE", 5_000)
+    monkeypatch.setattr("exprag.traces.rows.LONGEST_LINE", 5_000)
     long, longer = (episode(n, "x" * size).to_json() for n, size in ((1, 4_999), (2, 50_000)))
     lines = [long, episode(3).to_json(), longer, episode(4).to_json(), longer]
     (tmp_path / "in.jsonl").write_text("\n".join(lines))
