@@ -15,15 +15,17 @@ import math
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from exprag.bank.filters import TRUST, TRUSTED, literal
 from exprag.bank.index import Plan, tuned, vector_indices
 from exprag.bank.schema import KEY, VECTOR, is_by_step, strategies_of
+from exprag.bank.words import Vocabulary
 
 MODES = ("auto", "vector", "lexical", "hybrid")
 _MARGIN = 64
@@ -41,7 +43,8 @@ _FUSED = 100  # how deep each of the two lists is read, at least
 @dataclass(frozen=True)
 class View:
     """What a search has to know of one version of a table beside its rows: how many they are, the columns and strategies; whether
-    all rows are trusted; the vector index of each strategy that has one, and the strategies whose texts are indexed."""
+    all rows are trusted; the vector index of each strategy that has one, and the strategies whose texts are indexed. Its
+    vocabulary is read by the first search by words."""
 
     version: int
     rows: int
@@ -51,6 +54,7 @@ class View:
     by_step: frozenset[str]
     vectors: dict[str, Plan]
     texts: frozenset[str]
+    vocabulary: list[Vocabulary] = field(default_factory=list, compare=False)
 
 
 def look(table: Any) -> View:
@@ -114,12 +118,13 @@ async def rank(
 ) -> list[Ranked]:
     """The k best rows for one query, a text or a vector; with `payloads`, their records too where that costs no extra read."""
     by_vector = not isinstance(query, str)
+    words = "" if by_vector else await _words(table, view, query)
     index = view.vectors.get(strategy) if by_vector else None
     margin = _MARGIN_QUANTISED if index and index.kind != "ivf_flat" else _MARGIN
     limit = max(_MARGIN_LONG if not by_vector and query.count(" ") > _LONG else margin, 2 * k)
     everywhere = index is None
     while True:
-        matches = await _matches(table, view, strategy, query, limit, condition, everywhere)
+        matches = await _matches(table, view, strategy, query if by_vector else words, limit, condition, everywhere)
         if len(matches) < limit and not everywhere:
             everywhere = True
             continue
@@ -158,8 +163,8 @@ async def _matches(
     if lexical:
         from lancedb import query as lance
 
-        words: Any = lance.MatchQuery  # takes the text as words, whatever query syntax it may look like
-        search = table.query().nearest_to_text(words(damped(query), KEY + strategy))
+        match: Any = lance.MatchQuery  # takes the text as words, whatever query syntax it may look like
+        search = table.query().nearest_to_text(match(query, KEY + strategy))
     else:
         search = table.vector_search(query).column(VECTOR + strategy).distance_type("cosine" if by_step else "dot")
         search = tuned(search, view.vectors.get(strategy), by_step, everywhere)
@@ -186,6 +191,23 @@ async def take(table: Any, rows: Sequence[int], *columns: str) -> dict[int, tupl
     part = await table.take_row_ids(list(rows)).select(list(columns)).with_row_id().to_arrow()
     values = zip(*(part[column].to_pylist() for column in columns), strict=True)
     return dict(zip(part["_rowid"].to_pylist(), values, strict=True))
+
+
+async def _words(table: Any, view: View, text: str) -> str:
+    """The words to look for, each as often as it counts: those of the text, and in a short one what they mean in the bank.
+
+    The vocabulary is that of the instructions, which every strategy's keys speak of and which are read fast. A word that is a
+    guess counts half: all others are repeated for it.
+    """
+    words = damped(text)
+    if words.count(" ") > _LONG or "instruction" not in view.schema.names:
+        return words
+    if not view.vocabulary:
+        instructions = await table.query().select(["instruction"]).to_arrow()
+        view.vocabulary.append(Vocabulary(pc.unique(instructions["instruction"]).to_pylist()))
+    certain, guesses = view.vocabulary[0].meant(text)
+    certain.insert(0, words)
+    return " ".join([*certain, *certain, *guesses] if guesses else certain)
 
 
 def damped(text: str) -> str:
