@@ -179,19 +179,19 @@ def play(player: Player, config: RunConfig, task: Task, *, alone: bool = False) 
     ExpragError where a graph of the user's own does not keep to its part, KeyboardInterrupt where the user pressed Ctrl-C.
     """
     faults: tuple[type[BaseException], ...] = (Exception, SystemExit, GeneratorExit)
-    try:
-        with watch_ctrl_c():
-            faults = (BaseException,) if alone else FAULTS if ctrl_c_is_apart() else faults
+    with watch_ctrl_c():  # round the handlers too: where it ends, the user's Ctrl-C is a KeyboardInterrupt again
+        faults = (BaseException,) if alone else FAULTS if ctrl_c_is_apart() else faults
+        try:
             return player.play(task)
-    except ExpragError as error:
-        if isinstance(player, GraphPlayer) and (isinstance(error, ConfigError) or not player.works):
-            raise
-        log_fault(error)
-        return failed(config, task, error.boundary, str(error))
-    except faults as error:
-        log.warning("%s: code in the episode raised %s", task.key, describe(error), exc_info=error)
-        player.close()  # nobody knows what state its environment is in
-        return failed(config, task, "plugin", f"Code in the episode raised {describe(error)} Its traceback is in log.txt.")
+        except ExpragError as error:
+            if isinstance(player, GraphPlayer) and (isinstance(error, ConfigError) or not player.works):
+                raise
+            log_fault(error)
+            return failed(config, task, error.boundary, str(error))
+        except faults as error:
+            log.warning("%s: code in the episode raised %s", task.key, describe(error), exc_info=error)
+            player.close()  # nobody knows what state its environment is in
+            return failed(config, task, "plugin", f"Code in the episode raised {describe(error)} Its traceback is in log.txt.")
 
 
 def failed(config: RunConfig, task: Task, boundary: str, message: str) -> Trajectory:
