@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import random
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
 from exprag.config import AgentSettings
-from exprag.contracts.environment import TextEnvironment
+from exprag.contracts.environment import TextEnvironment, answering
+from exprag.environments import calls
 from exprag.errors import ConfigError
 from exprag.trajectory import Task
 from exprag.trusted_code import CodePath, ModelName, Options, PluginName
@@ -70,11 +71,12 @@ class RunConfig(AgentSettings):
     workers: int = Field(2, ge=0)
     """Worker processes; 0 plays in this process, without time limits."""
     step_timeout: float | None = Field(300.0, gt=0)
-    """Seconds that a call of the environment may take; then its worker is ended and the episode recorded. null: any time."""
-    episode_timeout: float | None = Field(None, gt=0)
-    """Seconds that an episode may take; default: any time."""
+    """Seconds that a call of the environment may take; then its worker is ended and the episode recorded. None: any time."""
+    episode_timeout: float | None = Field(7200.0, gt=0)
+    """Seconds that an episode may take, from its first call to its last. None: any time."""
     stop_after_errors: int | None = Field(10, ge=1)
-    """The run stops when this many episodes in a row end in an error of one kind; the same command plays them again."""
+    """The run stops when this many episodes in a row end in an error of one kind; the same command plays them again. None: it
+    goes on."""
 
     def same_experiment(self, other: RunConfig) -> list[str]:
         """The fields in which the two differ ("agent.k" of the agent), not counting those that cannot change a result."""
@@ -86,8 +88,9 @@ class RunConfig(AgentSettings):
 def choose_tasks(environment: TextEnvironment, config: RunConfig) -> list[Task]:
     """The tasks of a configuration, in a fixed order. Raises ConfigError where there are none."""
     if config.task_ids:
-        return [environment.task(task_id) for task_id in dict.fromkeys(config.task_ids)]
-    tasks = list(environment.tasks(config.split, config.types or None))
+        return _once(calls.find_task(environment, task_id) for task_id in config.task_ids)
+    with answering(environment, "tasks"):
+        tasks = _once(environment.tasks(config.split, config.types or None))
     if config.shuffle:
         random.Random(config.seed).shuffle(tasks)
     if config.per_type is not None:
@@ -100,6 +103,14 @@ def choose_tasks(environment: TextEnvironment, config: RunConfig) -> list[Task]:
     if not tasks:
         raise ConfigError(f"Environment {config.environment!r} has no tasks in split {config.split!r} of these types.")
     return tasks
+
+
+def _once(tasks: Iterable[Task]) -> list[Task]:
+    """Each task once, where it came first."""
+    by_key: dict[str, Task] = {}
+    for task in tasks:
+        by_key.setdefault(task.key, task)
+    return list(by_key.values())
 
 
 def flat(config: RunConfig) -> dict[str, Any]:

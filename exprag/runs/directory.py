@@ -3,7 +3,10 @@
     config.json      re-runs the run as it is: exprag run --config RUN/config.json --out ELSEWHERE
     versions.json    packages, platform, environment fingerprint
     episodes.jsonl   one Trajectory a line, in the order in which they finished
-    log.txt          what happened, with times
+    log.txt          what happened, with times; tracebacks of plugins' faults
+    run.lock         held by the process that plays here (`exprag.runs.lock`)
+
+A run that learns adds what `exprag.runs.learning` says.
 
 An episode counts once its whole line is on disk. A line torn by a kill is cut off when the run is continued.
 """
@@ -11,12 +14,13 @@ An episode counts once its whole line is on disk. A line torn by a kill is cut o
 from __future__ import annotations
 
 import platform
+import shutil
 from collections.abc import Collection
 from importlib.metadata import distributions
 from pathlib import Path
 from typing import Any
 
-from exprag.errors import RunError
+from exprag.errors import ExpragError, RunError
 from exprag.files import PARTIAL, append_line, cannot_write, cut_torn_line, read_jsonl, write_json, write_jsonl
 from exprag.plugins import registry
 from exprag.runs.config import RunConfig, flat
@@ -26,6 +30,10 @@ from exprag.text import redact
 from exprag.trajectory import Task, Trajectory, now
 
 EPISODES = "episodes.jsonl"
+LEARNED = "learned.jsonl"
+ROUND = "round.json"
+BANK = "bank"
+LEARNED_FILES = (LEARNED, ROUND)
 # What a start that was killed before config.json was whole may leave.
 _OWN = {LOG, LOCK, HOLDER, f"config.json{PARTIAL}", "versions.json", f"versions.json{PARTIAL}"}
 PACKAGES = ("exprag", "langgraph", "langchain-core", "lancedb", "pydantic", "numpy", "transformers", "torch", "peft")
@@ -58,27 +66,44 @@ class RunDirectory:
         failed on a full disk, is created by the next call.
         """
         self.check()
-        if (self.path / "config.json").exists() and self.episodes():  # without episodes nothing is lost by other settings
-            earlier = self.config(allow_code=True)  # only compared with the one that is asked for
-            if config.bank_version is None:
-                config = config.model_copy(update={"bank_version": earlier.bank_version})
-            if different := config.same_experiment(earlier):
-                then, now_ = flat(earlier), flat(config)
-                differences = ", ".join(f"{name} ({then.get(name)!r} there, {now_[name]!r} now)" for name in different)
-                raise RunError(
-                    f"{self.path} holds another run: {differences}.", cure="Choose another --out, or the same settings."
-                )
-            self._cut_torn_line()
-            line = "continued"
-        else:
-            line = "created"
+        line = "created"
         try:
             self.path.mkdir(parents=True, exist_ok=True)
+            for leftover in self.path.glob(f"*{PARTIAL}"):
+                if leftover.is_file():
+                    leftover.unlink()
+            if (self.path / "config.json").exists() and self.episodes():
+                config = self._continue(config)
+                line = "continued"
+            elif (self.path / "config.json").exists() and self._is_other(config):  # without episodes nothing is lost
+                for name in LEARNED_FILES:
+                    (self.path / name).unlink(missing_ok=True)
+                shutil.rmtree(self.path / BANK, ignore_errors=True)
+            torn = cut_torn_line(self.episodes_path) if self.episodes_path.exists() else 0
         except OSError as error:
             raise cannot_write(self.path, error) from error
         write_json(self.path / "config.json", config.model_dump(mode="json"))
         self.log(line)
+        if torn:
+            self.log(f"cut off a torn line of {torn} bytes")
         return config
+
+    def _continue(self, config: RunConfig) -> RunConfig:
+        """The configuration in force for a run that has episodes. Raises RunError where it is of another experiment."""
+        earlier = self.config(allow_code=True)  # only compared with the one that is asked for
+        if config.bank_version is None:
+            config = config.model_copy(update={"bank_version": earlier.bank_version})
+        if different := config.same_experiment(earlier):
+            then, now_ = flat(earlier), flat(config)
+            differences = ", ".join(f"{name} ({then.get(name)!r} there, {now_[name]!r} now)" for name in different)
+            raise RunError(f"{self.path} holds another run: {differences}.", cure="Choose another --out, or the same settings.")
+        return config
+
+    def _is_other(self, config: RunConfig) -> bool:
+        try:
+            return bool(config.same_experiment(self.config(allow_code=True)))
+        except ExpragError:  # damaged, or of another version
+            return True
 
     def config(self, *, allow_code: bool = False) -> RunConfig:
         """The configuration of the run. Code that it names is refused unless `allow_code`, as in `Settings.read`."""
@@ -130,8 +155,8 @@ class RunDirectory:
 
     def missing(self, tasks: list[Task]) -> list[Task]:
         """The tasks that have no episode yet."""
-        done = {episode.task.key for episode in self.episodes()}
-        return [task for task in tasks if task.key not in done]
+        keys = {episode.task.key for episode in self.episodes()}
+        return [task for task in tasks if task.key not in keys]
 
     def log(self, line: str) -> None:
         """Add a line to log.txt. Raises RunError where it cannot be written."""
@@ -140,7 +165,3 @@ class RunDirectory:
                 out.write(f"{now()} {redact(line)}\n")
         except OSError as error:
             raise cannot_write(self.path / LOG, error) from error
-
-    def _cut_torn_line(self) -> None:
-        if self.episodes_path.exists() and (torn := cut_torn_line(self.episodes_path)):
-            self.log(f"cut off a torn line of {torn} bytes")

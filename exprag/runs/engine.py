@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -57,9 +57,10 @@ def run(config: RunConfig, out: str | Path, *, retry_errors: bool = False, progr
             directory.log(f"dropped {dropped} episodes that ended in an error, to play them again")
         try:
             _play(config, directory, tasks, progress)
-        except (ExpragError, KeyboardInterrupt) as stopped:
-            left = len(directory.missing(tasks))
-            directory.log(f"stopped with {left} of {len(tasks)} to play: {str(stopped) or 'interrupted'}")
+        except (ExpragError, KeyboardInterrupt) as reason:
+            with suppress(ExpragError):  # on a full disk: what stopped the run is what is told
+                left = len(directory.missing(tasks))
+                directory.log(f"stopped with {left} of {len(tasks)} to play: {str(reason) or 'interrupted'}")
             raise
         directory.log("finished")
         return summarise(directory)
@@ -69,24 +70,26 @@ def _play(config: RunConfig, directory: RunDirectory, tasks: list[Task], progres
     """Play the tasks that have no episode yet, round by round where the run learns."""
     learner = Learner(config, directory) if config.learn != "none" else None
     rounds = learner.rounds(tasks) if learner else [tasks]
-    done = len(tasks) - len(directory.missing(tasks))
-    directory.log(f"{len(tasks)} tasks, {done} done, {len(tasks) - done} to play")
+    count = len(tasks) - len(directory.missing(tasks))
+    directory.log(f"{len(tasks)} tasks, {count} played, {len(tasks) - count} to play")
     if progress:
-        progress(done, len(tasks), None)
+        progress(count, len(tasks), None)
     series = ErrorSeries(config.stop_after_errors)
+    for earlier in directory.episodes():
+        series.over(earlier)
     for number, part in enumerate(rounds):
-        todo = directory.missing(part)
+        remaining = directory.missing(part)
         round_config = learner.reading(number) if learner else config
-        with logged_in(directory.path), closing(play_all(round_config, todo, directory.path)) as episodes:
+        with logged_in(directory.path), closing(play_all(round_config, remaining, directory.path)) as episodes:
             for trajectory in episodes:
                 directory.append(trajectory)
-                done += 1
+                count += 1
                 if trajectory.error:
                     directory.log(f"{trajectory.task.key}: {trajectory.error.boundary}: {trajectory.error.message}")
                 if progress:
-                    progress(done, len(tasks), trajectory)
+                    progress(count, len(tasks), trajectory)
                 if series.over(trajectory):
-                    directory.forget(series.ids)
+                    directory.forget(learner.reopen(series.ids) if learner else series.ids)
                     raise series.error()
         if missing := directory.missing(part):
             raise RunError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import socket
@@ -17,6 +18,7 @@ from exprag.trajectory import now
 
 LOCK = "run.lock"
 HOLDER = "run.lock.holder"
+_NO_LOCKS = {errno.ENOSYS, errno.ENOLCK, errno.ENOTSUP}
 
 
 @contextmanager
@@ -36,7 +38,10 @@ def locked(folder: Path) -> Iterator[None]:
         ) from error
     except (FileExistsError, NotADirectoryError) as error:
         raise RunError(f"{folder} is a file, not a folder.", cure="Choose another --out.") from error
-    except OSError as error:
+    except (OSError, NotImplementedError) as error:
+        if isinstance(error, NotImplementedError) or error.errno in _NO_LOCKS:
+            yield  # a file system without locks: nobody can be kept out
+            return
         raise cannot_write(folder, error) from error
     try:
         try:

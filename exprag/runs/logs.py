@@ -13,6 +13,13 @@ from exprag.trajectory import now
 LOG = "log.txt"
 
 
+class _Log(logging.FileHandler):
+    """A log whose own errors, on a full disk, disturb nothing: what fails there is told by the next write that matters."""
+
+    def handleError(self, record: logging.LogRecord) -> None:
+        pass
+
+
 class _Lines(logging.Formatter):
     """As the run's own lines: the time first; without credentials that an error may quote."""
 
@@ -26,7 +33,7 @@ def logged_in(folder: str | Path | None) -> Iterator[None]:
     if folder is None:
         yield
         return
-    handler = logging.FileHandler(Path(folder) / LOG, encoding="utf-8", delay=True, errors="backslashreplace")
+    handler = _Log(Path(folder) / LOG, encoding="utf-8", delay=True, errors="backslashreplace")
     handler.setLevel(logging.WARNING)
     handler.setFormatter(_Lines())
     logger = logging.getLogger("exprag")
