@@ -92,6 +92,7 @@ def without_controls(text: str) -> str:
 
 HIDDEN = "[hidden]"
 _MIN_SECRET = 8  # shorter values of environment variables are words, and occur in ordinary text
+_MIN_REMEMBERED = 4
 _SECRET_NAME = re.compile(r"(?:KEY|TOKEN|SECRET|PASSWORD|PASSWD|CREDENTIALS?)$", re.IGNORECASE)
 _CREDENTIAL = re.compile(
     r"(?P<url>\b[a-z][a-z0-9+.-]*://[^\s/?#@:]*:)[^\s/?#@]+(?=@)"
@@ -105,8 +106,9 @@ _secrets: set[str] = set()
 
 
 def remember_secret(value: str) -> None:
-    """Have `redact` hide this value wherever it occurs: a credential that came in a model spec."""
-    if value:
+    """Have `redact` hide this value wherever it occurs: a credential that came in a model spec. One too short to be a secret
+    ("3", "x") is hidden only where its place tells that it is one: elsewhere it would spoil every text."""
+    if len(value) >= _MIN_REMEMBERED:
         _secrets.add(value)
 
 
@@ -117,7 +119,8 @@ def redact(text: str) -> str:
     services, values that `remember_secret` got, and the values of environment variables whose names end in KEY, TOKEN, SECRET
     or PASSWORD.
     """
+    text = _CREDENTIAL.sub(lambda hit: f"{hit['url'] or hit['name'] or hit['bearer'] or ''}{HIDDEN}", text)
     secrets = {value for name, value in os.environ.items() if len(value) >= _MIN_SECRET and _SECRET_NAME.search(name)}
     for secret in sorted(secrets | _secrets, key=len, reverse=True):
         text = text.replace(secret, HIDDEN)
-    return _CREDENTIAL.sub(lambda hit: f"{hit['url'] or hit['name'] or hit['bearer'] or ''}{HIDDEN}", text)
+    return text
