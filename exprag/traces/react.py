@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from itertools import zip_longest
 from typing import Any
 
 from exprag.errors import RecordError
@@ -79,7 +80,7 @@ def _labelled(text: str) -> Iterator[tuple[str, str]]:
     labels = list(_LABEL.finditer(text))
     lead = text[: labels[0].start()] if labels else text
     yield "observation", lead.strip()
-    for label, following in zip(labels, [*labels[1:], None], strict=True):
+    for label, following in zip_longest(labels, labels[1:]):
         part = text[label.end() : following.start() if following else len(text)].strip()
         kind = {"thought": "thought", "action": "action", "act": "action"}.get(label["label"].lower(), "observation")
         if kind == "action" and goals(part):

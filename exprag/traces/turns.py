@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from itertools import zip_longest
 
 _LABEL = re.compile(
     r"^[ \t]*\**(?P<label>thoughts?|think|reasoning|action input|actions?|act|final answer|observation)(?:[ \t]*\d+)?"
@@ -29,7 +30,7 @@ def split_turn(text: str) -> tuple[str | None, str, str | None]:
     thoughts = [reasoning, text[: labels[0].start()].strip()]
     actions: list[str] = []
     note = None
-    for label, following in zip(labels, [*labels[1:], None], strict=True):
+    for label, following in zip_longest(labels, labels[1:]):
         part = text[label.end() : following.start() if following else len(text)].strip()
         kind = label["label"].lower()
         if kind == "observation":
