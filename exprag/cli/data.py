@@ -59,6 +59,9 @@ def build(
         data = data.model_copy(update={"bank_version": bank.version})
     loaded = load_tokenizer(tokenizer) if tokenizer else None
     trajectories = [trajectory for source in sources for trajectory in read_trajectories(source, format, environment)]
+    if environment == ENVIRONMENT and any(trajectory.task.environment == ENVIRONMENT for trajectory in trajectories):
+        what = "Rows are written as the prompt of an environment, and nothing says which these trajectories are of."
+        raise ConfigError(what, cure="Give --env NAME (exprag plugins lists the names).")
     with _bar(out.name) as progress:
         rows = build_rows(trajectories, bank, data, tokenizer=loaded, progress=progress)
         write_dataset(out, rows)

@@ -149,6 +149,9 @@ def test_data_build_reads_them_and_names_every_row_that_does_not_fit(tmp_path):
     with pytest.raises(RecordError, match=r"(?s)in\.json, row 1: It fits none.*row 3: It fits none.*exprag bank import"):
         list(read_trajectories(str(tmp_path / "in.json")))
     (tmp_path / "in.json").write_text(json.dumps([{**PAIRS, "won": True}]))
-    exprag("data", "build", tmp_path / "in.json", "--out", tmp_path / "rows.jsonl", "--env", "house", "--k", "0")
+    build = ("data", "build", tmp_path / "in.json", "--out", tmp_path / "rows.jsonl", "--k", "0", "--other-versions")
+    with pytest.raises(ConfigError, match="--env NAME"):
+        exprag(*build)
+    exprag(*build, "--env", "alfworld")
     assert "look" in (tmp_path / "rows.jsonl").read_text()
     assert [run.task.key for run in read_trajectories(str(tmp_path / "in.json"), "pairs", "house")] == ["house:p"]
