@@ -74,13 +74,15 @@ class RunConfig(AgentSettings):
     """Seconds that a call of the environment may take; then its worker is ended and the episode recorded. None: any time."""
     episode_timeout: float | None = Field(7200.0, gt=0)
     """Seconds that an episode may take, from its first call to its last. None: any time."""
+    setup_timeout: float | None = Field(1800.0, gt=0)
+    """Seconds that a worker may take to make its model and plugins; then the run stops. None: any time."""
     stop_after_errors: int | None = Field(10, ge=1)
     """The run stops when this many episodes in a row end in an error of one kind; the same command plays them again. None: it
     goes on."""
 
     def same_experiment(self, other: RunConfig) -> list[str]:
         """The fields in which the two differ ("agent.k" of the agent), not counting those that cannot change a result."""
-        ignored = {"workers", "step_timeout", "episode_timeout", "stop_after_errors"}
+        ignored = {"workers", "step_timeout", "episode_timeout", "setup_timeout", "stop_after_errors"}
         mine, others = (flat(config) for config in (self, other))
         return [name for name in mine if name not in ignored and mine[name] != others.get(name)]
 

@@ -105,10 +105,12 @@ class WorkerProcess:
             self.played += 1
 
     def seconds_left(self) -> float | None:
-        """Until the task that it plays takes too long; None where there is no limit to it."""
-        if self.task is None or not self.ready:
+        """Until the task that it plays takes too long, or the process to be ready for its first; None where there is no limit."""
+        if self.task is None:
             return None
         config, ends = self._config, []
+        if not self.ready:
+            return None if config.setup_timeout is None else self._episode_began + config.setup_timeout - time.monotonic()
         if config.step_timeout is not None and self._call:
             ends.append(self._call_began + config.step_timeout)
         if config.episode_timeout is not None:
@@ -121,6 +123,8 @@ class WorkerProcess:
         if left is None or left > 0:
             return ""
         config = self._config
+        if not self.ready:
+            return f"A worker was not ready for its first episode after {config.setup_timeout:g} s (setup_timeout)."
         if self._call and config.step_timeout is not None and time.monotonic() - self._call_began >= config.step_timeout:
             return f"The environment's {self._call!r} took longer than {config.step_timeout:g} s (step_timeout)"
         return f"The episode took longer than {config.episode_timeout:g} s (episode_timeout)"

@@ -20,6 +20,7 @@ from exprag.trajectory import Task, Trajectory
 
 RECYCLE = 200
 RETRIES = 1
+SEE_WHERE = "The model or a plugin ends it or hangs while it is made; --workers 0 makes them in this process."
 
 
 def play_all(config: RunConfig, tasks: list[Task], folder: Path | None = None) -> Generator[Trajectory]:
@@ -120,6 +121,8 @@ class _Crew:
         """Kill the workers whose call or episode takes too long, and record their episodes."""
         for worker, limit, task in [(worker, worker.overdue(), worker.task) for worker in self._workers]:
             if limit and task is not None:
+                if not worker.ready:
+                    raise RunError(limit, cure=SEE_WHERE)
                 self._remove(worker)
                 if self._tasks:
                     self._start(self._tasks.popleft())
@@ -135,7 +138,7 @@ class _Crew:
         if not worker.ready:
             raise RunError(
                 f"The worker process died {deaths} times before its first episode (killed, or out of memory).",
-                cure="Play with --workers 0 to see where it ends.",
+                cure=SEE_WHERE,
             )
         if self._tasks:
             self._start(self._tasks.popleft())

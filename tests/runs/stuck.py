@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
+import subprocess
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -36,3 +39,35 @@ class Stuck(Toy):
         if self._what == "interrupt":
             raise KeyboardInterrupt
         raise SystemExit(self._what)
+
+
+class NeverMade(Toy):
+    """A toy that is made in the process that starts the run, and in no worker."""
+
+    def __init__(self, how: str, starter: int, **options: Any) -> None:
+        super().__init__(**options)
+        if os.getpid() != starter:
+            if how == "exits":
+                os._exit(7)
+            if how == "hangs":
+                time.sleep(3600)
+            raise KeyboardInterrupt
+
+
+class Tree(Toy):
+    """Starts a process that ignores being asked to end, says so in `sign`, and holds the interpreter: no thread of it runs on."""
+
+    def __init__(self, sign: str, **options: Any) -> None:
+        super().__init__(**options)
+        self._sign = sign
+
+    def step(self, action: str) -> Answer:
+        code = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print(1, flush=True); time.sleep(3600)"
+        child = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE)
+        assert child.stdout is not None
+        child.stdout.readline()
+        beside = Path(f"{self._sign}.partial")
+        beside.write_text(f"{os.getpid()} {child.pid}")
+        beside.replace(self._sign)
+        re.match(r"(a+)+$", "a" * 60 + "b")
+        return super().step(action)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ import psutil
 import pytest
 from waiting import PATIENCE, gone, start, wait_for
 
-from exprag.errors import RunError
+from exprag.errors import ExpragError, RunError
 from exprag.runs import RunConfig, RunDirectory, run
 
 
@@ -115,3 +116,39 @@ def test_ctrl_c_while_workers_start_prints_no_traceback_of_theirs(tmp_path: Path
     _, errors = process.communicate(timeout=PATIENCE)
     assert errors.count("Traceback") == 1, errors  # the script's own
     assert "resource_tracker" not in errors
+
+
+@pytest.mark.parametrize(
+    ("how", "message"),
+    [
+        ("exits", "died 2 times before its first episode"),
+        ("hangs", r"not ready for its first episode after 4 s"),
+        ("interrupts", "could not be (made|set up): KeyboardInterrupt"),
+    ],
+)
+def test_a_worker_that_cannot_be_set_up_stops_the_run(how: str, message: str, tmp_path: Path) -> None:
+    options = {"how": how, "starter": os.getpid()}
+    broken = RunConfig.make(environment="stuck:NeverMade", environment_options=options, limit=3, workers=1, setup_timeout=4)
+    with pytest.raises(ExpragError, match=message):
+        run(broken, tmp_path / "r")
+    assert RunDirectory(tmp_path / "r").episodes() == []
+
+
+TREE = """
+from exprag.runs import RunConfig, run
+if __name__ == "__main__":
+    options = {"sign": "sign"}
+    run(RunConfig.make(environment="stuck:Tree", environment_options=options, limit=1, workers=1, step_timeout=LIMIT), "r")
+"""
+
+
+@pytest.mark.parametrize("how", ["the limit", "SIGKILL", "SIGINT"])
+def test_what_an_environment_started_ends_with_it(how: str, tmp_path: Path) -> None:
+    """Also where the worker can neither be asked nor watch its parent: it is held in a call that lets no other thread run."""
+    process = start(TREE.replace("LIMIT", "2" if how == "the limit" else "None"), tmp_path)
+    worker, started = map(int, wait_for(tmp_path / "sign", process).split())
+    if how != "the limit":
+        process.send_signal(getattr(signal, how))
+    process.communicate(timeout=PATIENCE)
+    assert gone(worker)
+    assert gone(started)

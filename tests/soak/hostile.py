@@ -30,7 +30,7 @@ def rows(folder: Path, times: int, choose: Callable[[str], bool]) -> Iterator[Ro
 def _play(row: Row, kind: str, name: str, ground: Ground) -> None:
     out = ground.folder / "hostile"
     shutil.rmtree(out, ignore_errors=True)
-    limits = ["--limit", LIMIT, "--max-steps", 3, "--step-timeout", 3, "--episode-timeout", 10]
+    limits = ["--limit", LIMIT, "--max-steps", 3, "--step-timeout", 3, "--episode-timeout", 10, "--setup-timeout", 30]
     command = ["run", *limits, "--workers", 1, "--out", out]
     if kind == "environment":
         command += ["--env", f"soak.bad_plugins:{name}"]
