@@ -90,8 +90,8 @@ def read_file(path: str | Path, format: str = AUTO, environment: str = ENVIRONME
 
 
 def _results(file: Path, format: str, environment: str) -> Iterator[RowResult]:
-    recognised: Callable[[Any], bool] = FORMATS[format].recognise if format != AUTO else lambda data: bool(recognise(data))
-    for row in read_rows(file, recognised):
+    is_row: Callable[[Any], bool] = FORMATS[format].recognise if format != AUTO else lambda data: bool(recognise(data))
+    for row in read_rows(file, is_row):
         where = f"{row.key}: " if row.key else ""
         if row.fault:
             yield RowResult(row.number, fault=where + row.fault)

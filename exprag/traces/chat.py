@@ -87,10 +87,10 @@ def _message(item: Any, where: str) -> Message:
         raise RecordError(f"{where}: expected an object with a role and content.")
     if "from" in item and "role" in item:
         raise RecordError(f"{where}: it says both 'from' and 'role'.")
-    said = item.get("from", item.get("role"))
-    role = _ROLES.get(said.lower(), "") if isinstance(said, str) else ""
+    speaker = item.get("from", item.get("role"))
+    role = _ROLES.get(speaker.lower(), "") if isinstance(speaker, str) else ""
     if not role:
-        raise RecordError(f"{where}: no known role: {str(said)[:60]!r}.")
+        raise RecordError(f"{where}: no known role: {str(speaker)[:60]!r}.")
     names = [name for name in ("value", "content", "text") if name in item]
     if not names and not item.get("tool_calls") and not item.get("function_call"):
         raise RecordError(f"{where}: it has no content.")
@@ -136,13 +136,13 @@ def _json_call(text: str) -> str:
 
 def _check_results(messages: list[Message]) -> None:
     """Raises RecordError for a tool's result that answers no call."""
-    called: set[str] = set()
+    call_ids: set[str] = set()
     turns = 0
     for number, message in enumerate(messages, 1):
         if message.role == "assistant":
             turns += 1
-            called.update(message.call_ids)
-        elif message.role == "tool" and (not turns or not called.issuperset(message.call_ids)):
+            call_ids.update(message.call_ids)
+        elif message.role == "tool" and (not turns or not call_ids.issuperset(message.call_ids)):
             ids = "".join(f" ({id[:60]})" for id in message.call_ids)
             raise RecordError(f"message {number}: a tool's result without a call{ids}.")
 

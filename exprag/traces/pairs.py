@@ -55,8 +55,8 @@ def read(row: Any, place: Place) -> Trajectory:
     if thoughts:
         steps.append({"observation": observation, "action": "", "thought": "\n".join(thoughts)})
         observation = ""
-    stated = next((row[name] for name in _GOALS if isinstance(row.get(name), str)), "")
-    instruction = stated or goal(steps[0]["observation"] if steps else "")
+    task = next((row[name] for name in _GOALS if isinstance(row.get(name), str)), "")
+    instruction = task or goal(steps[0]["observation"] if steps else "")
     final = text_or_none(row, "final_observation") or observation
     fields = {name: value for name, value in row.items() if name not in (*_GOALS, *_FIRST)}
     return make("pairs", place, fields, steps, instruction=instruction.strip(), final_observation=final)

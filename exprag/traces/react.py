@@ -31,10 +31,10 @@ def read(row: Any, place: Place) -> Trajectory:
     if text is None:
         raise RecordError("Expected the text of a transcript.")
     text = text.replace("\r\n", "\n")
-    prompted = _PROMPT.search(text)
-    parts = list(_prompted(text) if prompted else _labelled(text))
+    by_prompt = _PROMPT.search(text)
+    parts = list(_prompted(text) if by_prompt else _labelled(text))
     lead = parts[0][1] if parts and parts[0][0] == "observation" else ""
-    if len(goals(text if prompted else lead)) > 1:
+    if len(goals(text if by_prompt else lead)) > 1:
         raise RecordError(f"It holds {len(goals(text))} tasks; a row holds one.")
     steps: list[dict[str, Any]] = []
     thoughts: list[str] = []

@@ -83,10 +83,10 @@ def make(
 def outcome(row: Mapping[str, Any]) -> tuple[bool | None, float | None]:
     """Success and score as the row's fields say. A score of 1 is a success and one in [-1, 1) is not; beyond [-1, 1] it is on a
     scale that nobody named, and says nothing. Raises RecordError where such a field holds something else."""
-    name, said = next(((name, row[name]) for name in _SUCCESS if row.get(name) is not None), ("", None))
-    if said is not None and not (isinstance(said, bool) or (isinstance(said, int | float) and said in (0, 1))):
-        raise RecordError(f"{name}: expected true or false, not {_named(said)}.")
-    success = None if said is None else bool(said)
+    name, verdict = next(((name, row[name]) for name in _SUCCESS if row.get(name) is not None), ("", None))
+    if verdict is not None and not (isinstance(verdict, bool) or (isinstance(verdict, int | float) and verdict in (0, 1))):
+        raise RecordError(f"{name}: expected true or false, not {_named(verdict)}.")
+    success = None if verdict is None else bool(verdict)
     name, score = next(((name, row[name]) for name in _SCORE if row.get(name) is not None), ("", None))
     if score is None:
         return success, None if success is None else float(success)
@@ -99,17 +99,17 @@ def outcome(row: Mapping[str, Any]) -> tuple[bool | None, float | None]:
 
 def goal(text: str) -> str:
     """The last task that the text states after "Your task is to:", "Task:", "Instruction:" or "Question:"; "" without one."""
-    stated = _GOAL.findall(text)
-    return _cut(stated[-1]) if stated else ""
+    tasks = _GOAL.findall(text)
+    return _cut(tasks[-1]) if tasks else ""
 
 
 def goals(text: str) -> set[str]:
     """The different tasks that the text states, as `goal` finds them."""
-    return {_cut(stated) for stated in _GOAL.findall(text)}
+    return {_cut(task) for task in _GOAL.findall(text)}
 
 
-def _cut(stated: str) -> str:
-    return stated.split("[SEP]")[0].strip()
+def _cut(task: str) -> str:
+    return task.split("[SEP]")[0].strip()
 
 
 def text_or_none(row: Mapping[str, Any], name: str) -> str | None:
@@ -136,8 +136,8 @@ def content_text(content: Any, where: str) -> str:
         elif isinstance(kind, str) and not kind.startswith("tool"):
             media = part.get(kind)
             address = media.get("url") if isinstance(media, dict) else media
-            known = isinstance(address, str) and len(address) < _LONGEST_FIELD and not address.startswith("data:")
-            texts.append(f"[{kind}: {address}]" if known else f"[{kind}]")
+            shareable = isinstance(address, str) and len(address) < _LONGEST_FIELD and not address.startswith("data:")
+            texts.append(f"[{kind}: {address}]" if shareable else f"[{kind}]")
         else:
             raise RecordError(f"{where}: a part of its content is neither text nor an image.")
     return "\n".join(texts)

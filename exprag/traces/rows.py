@@ -41,8 +41,8 @@ class Row:
     fault: str = ""
 
 
-def read_rows(path: str | Path, recognised: Callable[[Any], bool]) -> Iterator[Row]:
-    """The rows of a file, in order. `recognised` says whether data that could be one row or several are one.
+def read_rows(path: str | Path, is_row: Callable[[Any], bool]) -> Iterator[Row]:
+    """The rows of a file, in order. `is_row` says whether data that could be one row or several are one.
 
     Raises ConfigError where the file cannot be read, or is of another encoding than UTF-8.
     """
@@ -52,7 +52,7 @@ def read_rows(path: str | Path, recognised: Callable[[Any], bool]) -> Iterator[R
     with source:
         with _reading(file):
             _skip_mark(source, file)
-            rows = _whole(source, recognised)
+            rows = _whole(source, is_row)
         if rows is not None:
             yield from rows
             return
@@ -105,7 +105,7 @@ def _skip_mark(source: BinaryIO, file: Path) -> None:
     source.seek(len(codecs.BOM_UTF8) if start.startswith(codecs.BOM_UTF8) else 0)
 
 
-def _whole(source: BinaryIO, recognised: Callable[[Any], bool]) -> list[Row] | None:
+def _whole(source: BinaryIO, is_row: Callable[[Any], bool]) -> list[Row] | None:
     """The rows, where the file is one array, one object or one text; else None, at the place where it stood: it is lines."""
     place = source.tell()
     head = source.read(_PEEK)
@@ -120,15 +120,15 @@ def _whole(source: BinaryIO, recognised: Callable[[Any], bool]) -> list[Row] | N
     text = _decode(content)
     if first not in b"[{":
         plain = not any(line.lstrip().startswith(("{", "[", '"')) for line in text.splitlines())
-        return [Row(1, text)] if plain and recognised(text) else None
+        return [Row(1, text)] if plain and is_row(text) else None
     try:
         data = json.loads(text)
     except (ValueError, RecursionError):
         return None  # perhaps lines, of which the first is bad
-    if recognised(data):
+    if is_row(data):
         return [Row(1, data)]
     if isinstance(data, dict):
-        return _entries(data, recognised)
+        return _entries(data, is_row)
     return [Row(number, element) for number, element in enumerate(data, 1)]
 
 
@@ -146,7 +146,7 @@ def _is_lines(source: BinaryIO, place: int) -> bool:
     return bool(more)
 
 
-def _entries(data: dict[str, Any], recognised: Callable[[Any], bool]) -> list[Row]:
+def _entries(data: dict[str, Any], is_row: Callable[[Any], bool]) -> list[Row]:
     """The rows of an object: the elements of its lists, beside which all else describes the file; or its texts and objects.
 
     An object with a field that rows have is one row, with something wrong."""
@@ -155,7 +155,7 @@ def _entries(data: dict[str, Any], recognised: Callable[[Any], bool]) -> list[Ro
     keyed: list[tuple[str, Any]] = []
     lists = {key: value for key, value in data.items() if isinstance(value, list)}
     for key, value in lists.items():
-        keyed += [(key, value)] if recognised(value) else [(f"{key}[{index}]", element) for index, element in enumerate(value)]
+        keyed += [(key, value)] if is_row(value) else [(f"{key}[{index}]", element) for index, element in enumerate(value)]
     if not lists:
         keyed = list(data.items()) if all(isinstance(value, str | dict) for value in data.values()) else []
     if not keyed and not lists:

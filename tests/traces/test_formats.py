@@ -39,9 +39,9 @@ def test_sharegpt_with_instructions_and_an_acknowledgement():
     }
 
 
-@pytest.mark.parametrize("said", ["OK", "OK.", "Sure.", "Okay, I will follow your instructions and do my best.", "Understood."])
-def test_an_acknowledgement_without_loss_is_not_a_step(said):
-    turns = [("user", "Rules."), ("assistant", said), ("user", ASKED), ("assistant", "Action: look"), ("user", "A mug.")]
+@pytest.mark.parametrize("answer", ["OK", "OK.", "Sure.", "Okay, I will follow your instructions and do my best.", "Understood."])
+def test_an_acknowledgement_without_loss_is_not_a_step(answer):
+    turns = [("user", "Rules."), ("assistant", answer), ("user", ASKED), ("assistant", "Action: look"), ("user", "A mug.")]
     run = read_row({"conversations": [{"role": role, "content": text} for role, text in turns]})
     assert (run.actions, run.final_observation) == (["look"], "A mug.")
 
