@@ -26,7 +26,6 @@ from exprag.bank.schema import TABLE, Description, bank_schema, describe, strate
 from exprag.bank.store import Store, guard
 from exprag.bank.writer import Writer
 from exprag.errors import BankError
-from exprag.traces import AUTO, ENVIRONMENT
 from exprag.trajectory import Trajectory
 
 if TYPE_CHECKING:
@@ -233,17 +232,10 @@ class Bank:
         return self.writer().add(trajectories, trust)
 
     def import_jsonl(self, path: str | Path, *, trust: bool | None = False) -> ImportReport:
-        """Add the trajectories of a file, one a line or in one JSON array. What does not validate is reported with its number;
-        the rest goes in. They are quarantined unless `trust` says otherwise, as in `add`: a file may come from anybody."""
-        return files.import_file(self, path, "exprag", trust=trust)
+        """Add our own records of a file. What does not fit is reported by number; quarantined unless `trust` says otherwise."""
+        return files.import_file(self, path, format="exprag", trust=trust)
 
-    def import_file(
-        self, path: str | Path, *, format: str = AUTO, environment: str = ENVIRONMENT, trust: bool | None = False
-    ) -> ImportReport:
-        """Add the trajectories of somebody else's file: ShareGPT, OpenAI messages, ReAct transcripts, lists of observations and
-        actions, or our own records. `format` is a name of `exprag.traces.FORMATS`, or auto; `environment` names the environment
-        that foreign rows are of. Reported and quarantined as by `import_jsonl`."""
-        return files.import_file(self, path, format, environment, trust)
+    import_file = files.import_file  # likewise, of files in any format that exprag.traces reads
 
     def delete(self, which: Iterable[str] | Filter) -> int:
         """Remove by ids or filter; returns how many there were. Earlier versions hold them until they are pruned."""

@@ -22,10 +22,11 @@ if TYPE_CHECKING:
     from exprag.bank.filters import Filter
 
 def import_file(
-    bank: Bank, path: str | Path, format: str = AUTO, environment: str = ENVIRONMENT, trust: bool | None = False
+    bank: Bank, path: str | Path, *, format: str = AUTO, environment: str = ENVIRONMENT, trust: bool | None = False
 ) -> ImportReport:
-    """Add the trajectories of a file in a format of `exprag.traces.FORMATS`, or auto; see `exprag.traces.read_file`.
+    """Add the trajectories of a file in a format of `exprag.traces.FORMATS`, or auto: each row is recognised by itself.
 
+    `environment` names the environment that rows of other formats are of. They are quarantined unless `trust` says otherwise.
     What does not fit is reported with its number (of the line, the element or the entry, from 1) and the reason, and the rest
     goes in. Raises ConfigError where there is no such file or format, or the file cannot be read.
     """
