@@ -18,14 +18,15 @@ Answer = tuple[str, float, bool, bool, Info]
 
 
 class Stuck(Toy):
-    """In the task `task`: does `what` at its first step, after it wrote its process id into `sign`."""
+    """In the task `task`: does `what` at its first step, after it wrote its process id into `sign`. With `once`, only where the
+    sign does not lie yet."""
 
-    def __init__(self, what: str, task: str = "test/1", sign: str = "", **options: Any) -> None:
+    def __init__(self, what: str, task: str = "test/1", sign: str = "", once: bool = False, **options: Any) -> None:
         super().__init__(**options)
-        self._what, self._where, self._sign = what, task, sign
+        self._what, self._where, self._sign, self._once = what, task, sign, once
 
     def step(self, action: str) -> Answer:
-        if self._task is None or self._task.id != self._where:
+        if self._task is None or self._task.id != self._where or (self._once and Path(self._sign).exists()):
             return super().step(action)
         if self._sign:
             beside = Path(f"{self._sign}.partial")
