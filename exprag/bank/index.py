@@ -18,9 +18,12 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import pyarrow as pa
+
 from exprag.bank.filters import TRUST
 from exprag.bank.schema import KEY, VECTOR, describe, is_by_step, strategies_of
 from exprag.bank.store import Store, guard
+from exprag.bank.words import SPACED, UNSPACED, tokenizer_for
 from exprag.errors import BankError, ConfigError
 
 EXACT = "exact"
@@ -147,13 +150,42 @@ def tuned(search: Any, index: Plan | None, by_step: bool, all_partitions: bool =
     return search.refine_factor(refine) if refine else search
 
 
-def full_text(by_step: bool) -> Any:
-    """The configuration of the full-text index of a key column: BM25 with LanceDB's default tokenizer. Keys by step are lists,
-    and each element is a text of its own. Tokenizer, stems and stop words are to be set here and nowhere else."""
+def full_text(by_step: bool, tokenizer: str) -> Any:
+    """The configuration of the full-text index of a key column: BM25 with English stems and stop words, and one of the
+    tokenizers of `exprag.bank.words`. Keys by step are lists, and each element is a text of its own."""
     from lancedb.index import FTS
     from lancedb.query import DocumentGranularity
 
-    return FTS(document_granularity=DocumentGranularity.LIST_ELEMENT if by_step else DocumentGranularity.ROW)
+    granularity = DocumentGranularity.LIST_ELEMENT if by_step else DocumentGranularity.ROW
+    return FTS(base_tokenizer=tokenizer, document_granularity=granularity)
+
+
+def tokenizers(indices: Iterable[Any]) -> dict[str, str]:
+    """The tokenizer of each key column that is indexed, by strategy, as the indices themselves record it."""
+    keys = [index for index in indices if index.columns[0].startswith(KEY)]
+    return {index.columns[0].removeprefix(KEY): (index.index_details or {}).get("base_tokenizer", SPACED) for index in keys}
+
+
+def fit_tokenizers(table: Any, rows: pa.Table | None = None) -> tuple[str, ...]:
+    """Index again by dictionary the keys that hold, or with new `rows` will hold, text written without blanks; without `rows`
+    all keys are read for it. To be called before rows are added, so that a kill leaves no row that cannot be found.
+
+    Returns one line for each strategy whose index was made again.
+    """
+    notes = []
+    for name, tokenizer in tokenizers(table.list_indices()).items():
+        if tokenizer == SPACED and _tokenizer(table if rows is None else rows, KEY + name) == UNSPACED:
+            table.create_index(KEY + name, config=full_text(is_by_step(table.schema, name), UNSPACED))
+            notes.append(f"keys of {name}: divided into words by dictionary from now on, for text written without blanks")
+    return tuple(notes)
+
+
+def _tokenizer(texts: Any, column: str) -> str:
+    """What fits a column of an Arrow table, or of a table of the bank, which is read a batch at a time."""
+    if isinstance(texts, pa.Table):
+        return tokenizer_for(texts[column])
+    batches = texts.search().select([column]).to_batches()
+    return UNSPACED if any(tokenizer_for(batch.column(column)) == UNSPACED for batch in batches) else SPACED
 
 
 def ensure_indices(table: Any) -> None:
@@ -162,7 +194,8 @@ def ensure_indices(table: Any) -> None:
 
     for column in missing_indices(table):
         if column.startswith(KEY):
-            table.create_index(column, config=full_text(is_by_step(table.schema, column.removeprefix(KEY))))
+            by_step = is_by_step(table.schema, column.removeprefix(KEY))
+            table.create_index(column, config=full_text(by_step, _tokenizer(table, column)))
         else:
             table.create_index(column, config=getattr(lance, _FILTERED.get(column, "BTree"))())
 

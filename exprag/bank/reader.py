@@ -6,6 +6,7 @@ it is repeated.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Iterator, Sequence
 from threading import Lock
 from typing import TYPE_CHECKING, Any
@@ -18,6 +19,7 @@ from exprag.bank.reports import Hit, IndexReport
 from exprag.bank.schema import strategies_of
 from exprag.bank.search import MODES, View, look, search, take
 from exprag.bank.store import Store, asynchronous, guard, version_of, wait
+from exprag.bank.words import SPACED, is_unspaced
 from exprag.errors import BankError, ConfigError, closest
 from exprag.text import utf8
 from exprag.trajectory import Trajectory
@@ -28,6 +30,8 @@ if TYPE_CHECKING:
     from exprag.bank.encoders import BankEncoder
     from exprag.bank.exclusion import Exclusion
     from exprag.bank.filters import Filter
+
+log = logging.getLogger("exprag.bank")
 
 _PARSED = 512  # trajectories held in memory: an agent meets the same few again at every step
 
@@ -44,6 +48,7 @@ class Reader:
         self._lock = Lock()  # of the cache
         self._view: View | None = None
         self._stamp: int | None = None  # of the view
+        self._mute: set[str] = set()  # strategies of which a warning was logged
 
     def latest(self) -> Any:
         """The table with the commits of other processes, or as pinned. Called once in each operation: looking for commits
@@ -109,6 +114,8 @@ class Reader:
                 )
             if k <= 0 or not text.strip() or not view.rows:
                 return []
+            if by_text:
+                self._warn(view, name, text)
             vector = self.encoder.query_vector(text) if by_vector else None
             words = utf8(text) if by_text else None
             while True:
@@ -167,6 +174,18 @@ class Reader:
         """Drop the trajectories held in memory: some have been removed from the bank."""
         with self._lock:
             self._parsed.clear()
+
+    def _warn(self, view: View, strategy: str, text: str) -> None:
+        """Log once where the words of a query cannot be found because the keys are divided into words at blanks alone."""
+        if strategy not in self._mute and view.texts[strategy] == SPACED and is_unspaced(text):
+            self._mute.add(strategy)
+            log.warning(
+                "The query is in a language written without blanks, and the bank %s holds no keys of %s that are indexed for "
+                "such. If it is older and has some: exprag bank optimize %s",
+                self.store.uri,
+                strategy,
+                self.store.uri,
+            )
 
     def _stamp_now(self) -> int | None:
         return self.store.stamp() if self.pinned is None else 0

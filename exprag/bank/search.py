@@ -23,7 +23,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from exprag.bank.filters import TRUST, TRUSTED, literal
-from exprag.bank.index import Plan, tuned, vector_indices
+from exprag.bank.index import Plan, tokenizers, tuned, vector_indices
 from exprag.bank.schema import KEY, VECTOR, is_by_step, strategies_of
 from exprag.bank.words import Vocabulary
 
@@ -43,7 +43,7 @@ _FUSED = 100  # how deep each of the two lists is read, at least
 @dataclass(frozen=True)
 class View:
     """What a search has to know of one version of a table beside its rows: how many they are, the columns and strategies; whether
-    all rows are trusted; the vector index of each strategy that has one, and the strategies whose texts are indexed. Its
+    all rows are trusted; the vector index of each strategy that has one, and the tokenizer of each whose texts are indexed. Its
     vocabulary is read by the first search by words."""
 
     version: int
@@ -53,7 +53,7 @@ class View:
     strategies: tuple[str, ...]
     by_step: frozenset[str]
     vectors: dict[str, Plan]
-    texts: frozenset[str]
+    texts: dict[str, str]
     vocabulary: list[Vocabulary] = field(default_factory=list, compare=False)
 
 
@@ -61,11 +61,10 @@ def look(table: Any) -> View:
     """The view of the version that the (synchronous) table is at."""
     version, schema, indices = int(table.version), table.schema, table.list_indices()
     names = strategies_of(schema)
-    texts = {index.columns[0].removeprefix(KEY) for index in indices if index.columns[0].startswith(KEY)}
     by_step = frozenset(name for name in names if is_by_step(schema, name))
     doubtful = table.count_rows(f"{TRUST} != {literal(TRUSTED)} OR {TRUST} IS NULL") if TRUST in schema.names else 0
     rows = int(table.count_rows())
-    return View(version, rows, schema, not doubtful, names, by_step, vector_indices(indices), frozenset(texts))
+    return View(version, rows, schema, not doubtful, names, by_step, vector_indices(indices), tokenizers(indices))
 
 
 class Ranked(NamedTuple):

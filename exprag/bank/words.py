@@ -89,7 +89,7 @@ class Vocabulary:
         ("counter": countertop)."""
         said = _WORD.findall(text.lower())
         certain = [_OTHER_FORM[word] for word in said if word in _OTHER_FORM] + self._joined(said)
-        names = [word for word in said if word not in _STOP and len(word) >= _PART]
+        names = [word for word in said if word not in _STOP and len(word) >= _PART and not is_unspaced(word)]
         guesses = [guess for word in names for guess in (*self._parts(word), *self._completions(word))]
         stems = {_stem(word) for word in said}
         return _new(certain, stems), _new(guesses, stems)

@@ -13,13 +13,14 @@ import pyarrow as pa
 
 from exprag.bank.encoders import Encoder
 from exprag.bank.filters import QUARANTINED, TRUST, TRUSTED, Filter, both, is_in, literal, row_condition, trust_word
-from exprag.bank.index import Upkeep, build, count_vectors, ensure_indices, grow, plan
+from exprag.bank.index import Upkeep, build, count_vectors, ensure_indices, fit_tokenizers, grow, plan
 from exprag.bank.keys import by_step, columns_of
 from exprag.bank.measure import measure
 from exprag.bank.reports import AddReport, IndexReport, Pruned
-from exprag.bank.schema import is_by_step, key_fields, strategies_of, to_rows
+from exprag.bank.schema import KEY, is_by_step, key_fields, strategies_of, to_rows
 from exprag.bank.store import Store, guard
 from exprag.bank.versions import prune
+from exprag.bank.words import count_wordless
 from exprag.errors import BankError
 from exprag.text import utf8
 from exprag.trajectory import Trajectory
@@ -101,6 +102,7 @@ class Writer:
     def optimize(self, prune_older_than: timedelta | None) -> Pruned:
         with self.alone("cannot be optimized"):
             ensure_indices(self.table)
+            fit_tokenizers(self.table)
             grow(self.table)
             return prune(self.table, prune_older_than, alone=self.store.local is not None)
 
@@ -187,8 +189,9 @@ class Writer:
             notes: tuple[str, ...] = ()
             if len(rows):
                 self.upkeep.begin()
+                notes = fit_tokenizers(self.table, rows) + _wordless(rows)
                 self.table.add(rows)
-                notes = self._keep_up()
+                notes += self._keep_up()
         return AddReport(len(rows), len(ids) - len(rows), rows[TRUST].to_pylist().count(QUARANTINED), notes)
 
     def _condition(self, which: Iterable[str] | Filter, verb: str) -> str:
@@ -203,6 +206,13 @@ class Writer:
         if len(ids) <= _MANY_IDS:
             query = query.where(is_in("id", set(ids)))
         return set(query.to_arrow()["id"].to_pylist())
+
+
+def _wordless(rows: pa.Table) -> tuple[str, ...]:
+    """A line for each strategy with keys that no search by words can find. (Of a strategy by step a few such keys are usual.)"""
+    names = [name for name in strategies_of(rows.schema) if not is_by_step(rows.schema, name)]
+    counts = {name: count_wordless(rows[KEY + name]) for name in names}
+    return tuple(f"{count} keys of {name} hold no word that can be indexed" for name, count in counts.items() if count)
 
 
 def _batches(trajectories: Iterable[Trajectory]) -> Iterator[list[Trajectory]]:

@@ -28,7 +28,7 @@ from exprag.bank.documents.rows import (
 )
 from exprag.bank.encoders import checked
 from exprag.bank.filters import is_in
-from exprag.bank.index import Upkeep, ensure_indices, resume_upkeep
+from exprag.bank.index import Upkeep, ensure_indices, fit_tokenizers, resume_upkeep
 from exprag.bank.reports import DocumentHit, DocumentReport
 from exprag.bank.schema import TABLE, VECTOR
 from exprag.bank.search import MODES, look, search
@@ -171,6 +171,7 @@ class Documents:
                 table.checkout_latest()
                 upkeep = Upkeep(table, self.bank.store.upkeep_note(self.name))
                 upkeep.begin()
+                fit_tokenizers(table, rows)
                 upsert = table.merge_insert("id").when_matched_update_all().when_not_matched_insert_all()
                 counts = upsert.execute(rows, on_bad_vectors="null")  # of a document without text
                 with suppress(RuntimeError, ValueError, OSError):  # the rows are in; the next process completes it
@@ -199,6 +200,7 @@ class Documents:
         with self._guard("optimized"), self.bank.writing():
             table.checkout_latest()
             ensure_indices(table)
+            fit_tokenizers(table)
             return prune(table, prune_older_than, alone=self.bank.store.local is not None)
 
     # -- within
