@@ -71,6 +71,17 @@ def play(
     )
 
 
+def expert_name(environment: TextEnvironment, expert: str | None = None) -> str:
+    """The expert of that name, by default the first. Raises EnvError where the environment has none, or none of that name."""
+    if not environment.experts:
+        raise EnvError(f"Environment {environment.name!r} has no expert to collect from.")
+    name = expert or environment.experts[0]
+    if name not in environment.experts:
+        names = ", ".join(environment.experts)
+        raise EnvError(f"Environment {environment.name!r} has no expert {name!r}.", cure=f"It has: {names}.")
+    return name
+
+
 def play_expert(
     environment: TextEnvironment,
     task: Task,
@@ -81,12 +92,7 @@ def play_expert(
     max_steps: int = 500,
 ) -> Trajectory:
     """Play the environment's own expert (the default one if not named)."""
-    if not environment.experts:
-        raise EnvError(f"Environment {environment.name!r} has no expert to collect from.")
-    name = expert or environment.experts[0]
-    if name not in environment.experts:
-        names = ", ".join(environment.experts)
-        raise EnvError(f"Environment {environment.name!r} has no expert {name!r}.", cure=f"It has: {names}.")
+    name = expert_name(environment, expert)
     return play(
         environment, task, lambda: environment.expert(name), model=f"expert:{name}", run=run, seed=seed, max_steps=max_steps
     )

@@ -12,7 +12,7 @@ from typing import Any, get_type_hints
 
 from exprag.contracts.environment import TextEnvironment
 from exprag.environments import calls
-from exprag.environments.expert import play_expert
+from exprag.environments.expert import expert_name, play_expert
 from exprag.environments.sessions import Sessions
 from exprag.errors import ConfigError, ExpragError, describe
 from exprag.faults import log_fault
@@ -38,6 +38,7 @@ class ExpertPlayer:
     def __init__(self, config: RunConfig) -> None:
         self._config = config
         self._environment = make_environment(config)
+        expert_name(self._environment, config.expert)
 
     def play(self, task: Task) -> Trajectory:
         config = self._config

@@ -82,7 +82,7 @@ def test_a_bad_step_ends_the_episode_as_data(toy: Toy, message: str) -> None:
     assert episode.error is not None
     assert episode.error.boundary == "environment"
     assert episode.error.message.startswith("The environment 'toy' broke in step: ")
-    assert episode.error.message.endswith("`exprag validate env toy` may show more.")
+    assert episode.error.message.endswith("Check it: exprag validate env toy:Toy")
     with pytest.raises(EnvError, match=message):
         raise EnvError(episode.error.message)
     sessions = Sessions(lambda: toy)

@@ -26,7 +26,8 @@ def test_a_bad_episode_is_data(tmp_path: Path, name: str, policy: str) -> None:
     assert [id for id, episode in episodes.items() if episode.error] == ["test/1"]
     error = episodes["test/1"].error
     assert error is not None
-    assert error.message.startswith(f"The environment 'toy' broke in {'reset' if name == 'OtherTask' else 'step'}: ")
+    call = "reset" if name == "OtherTask" else "step"
+    assert error.message.startswith(f"The environment 'environments.hostile:{name}' broke in {call}: ")
     again = run(config(name, policy), tmp_path / "run")
     assert again.episodes == 3, "the same command has nothing left to play"
 

@@ -346,7 +346,7 @@ _GOAL = _ANY["pddl_problem"].split("(:goal", 1)[1]
         (_with(grammar="nothing"), "PutObject"),
         (_with(grammar='action PutObject { template :: "put {o} in/on {r}";'), "'put {o} in/on {r}'"),
         (_with(grammar='action PutObject { template :: "move {o} to {r}";'), 'no "task" rule'),
-        (["a", "list"], "no JSON object"),
+        (["a", "list"], "not a JSON object"),
     ],
 )
 def test_bad_game_says_what_is_wrong(bad: Any, says: str) -> None:

@@ -164,7 +164,6 @@ WRAPPED = [
     "**go to shelf 1**",
     "**Action:** go to shelf 1",
     "**Action: go to shelf 1**",
-    "Action: `go to shelf 1`",
     "- Action: \"go to shelf 1\"",
     "<thought>maybe go to desk 1</thought>\n<action>go to shelf 1</action>",
     "\\boxed{go to shelf 1}",

@@ -58,11 +58,14 @@ class Act(AgentStyle):
             notes.append(f"{len(fitting)} actions in one turn: the first was taken")
         elif len(rows) > 1:
             notes.append("text around the action was left out")
-        if bare(row, templates) != row:
+        if bare(row, templates) != _TICKS.sub("", _USUAL.sub("", row)).strip():
             notes.append("marks round the action")
         return _turn(bare(row, templates), thought, notes)
 
 
+# A list's number or bullet, a label and backticks are how models write a line, and need no note.
+_USUAL = re.compile(r"^(?:[>\-•\s]+|\d+[.)]\s+|action\s*:\s*)", re.IGNORECASE)
+_TICKS = re.compile(r"^`(?!`)|(?<!`)`$")
 _LABEL = re.compile(r"^[\s>*_#`\-•]*(?:next\s+)?action(?:\s*\d+)?[*_`]*\s*:", re.IGNORECASE)
 
 
