@@ -186,7 +186,8 @@ def test_a_lost_task_stops_no_other() -> None:
     results = list(check_split(lambda: Uneven(size=5), "train"))
     assert [result.passed for result in results] == [True, False, False, True, True]
     assert results[1].detail == "not won: gave_up after 0 steps with score 0"
-    assert results[2].detail.startswith("broke off after 0 steps: The environment 'toy' broke in its expert: RuntimeError: no idea.")
+    broken = "broke off after 0 steps: The environment 'toy' broke in its expert: RuntimeError: no idea."
+    assert results[2].detail.startswith(broken)
     assert results[3].detail == "won in 17 steps, beyond the limit of 12; not understood: 'mumble'"
     with pytest.raises(ConfigError, match="No split 'nowhere'"):
         list(check_split(Toy, "nowhere"))

@@ -102,7 +102,7 @@ def test_when_it_is_due(bank):
 
 
 def test_the_callers_mistakes(bank, tmp_path):
-    with pytest.raises(PluginError, match="no query.strategy 'tusk'"):
+    with pytest.raises(PluginError, match=r"no query.strategy 'tusk'"):
         Retriever(bank, "tusk")
     with pytest.raises(PluginError, match="no selector 'best'"):
         Retriever(bank, selector="best")
