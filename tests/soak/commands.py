@@ -158,10 +158,11 @@ def stop_at(moment: str) -> None:
     def wait_here(*arguments: Any, **options: Any) -> Any:
         nonlocal times
         times -= 1
-        if when == "before" and times == 0:
+        is_it = times == 0  # kept, since the function may call itself
+        if when == "before" and is_it:
             _wait()
         result = function(*arguments, **options)
-        if when == "after" and times == 0:
+        if when == "after" and is_it:
             _wait()
         return result
 

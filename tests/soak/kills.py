@@ -37,8 +37,8 @@ ATTACKS = (
     Attack("run: config.json without versions.json", "run", f"before {DIRECTORY}.write_versions"),
     Attack("run: before versions.json is whole", "run", f"before {FILES}:Path.replace#2"),
     Attack("run: before the first worker", "run", "before exprag.runs.engine:play_all"),
-    Attack("run: a worker was just spawned", "run", "after multiprocessing.process:BaseProcess.start"),
-    Attack("run: Ctrl-C while workers are spawned", "run", "after multiprocessing.process:BaseProcess.start", how=signal.SIGINT),
+    Attack("run: a worker was just spawned", "run", "before exprag.runs.worker_process:WorkerProcess.play"),
+    Attack("run: Ctrl-C while workers are spawned", "run", "before exprag.runs.worker_process:WorkerProcess.play", how=signal.SIGINT),
     Attack("run: in a reset", "run", hold="reset"),
     Attack("run: in a step", "run", hold="step"),
     Attack("run: Ctrl-C in a step that ignores SIGTERM", "run", hold="step", ignores="SIGTERM", how=signal.SIGINT),
@@ -51,7 +51,7 @@ ATTACKS = (
     Attack("learning: an empty bank half made", "learn empty", "before exprag.bank.store:Path.rename"),
     Attack("learning: in a step", "learn", hold="step"),
     Attack("learning: before a round is taken in", "learn", "before exprag.runs.learning:Learner.learn#2"),
-    Attack("learning: between add and upkeep", "learn", "before exprag.bank.index:Upkeep.complete#3"),
+    Attack("learning: between add and upkeep", "learn", "before exprag.bank.index:Upkeep.complete#2"),
     Attack("learning: in the upkeep", "learn", "after lancedb.table:LanceTable.optimize"),
     Attack("learning: before a round is recorded", "learn", "before exprag.runs.learning:append_line#2"),
     Attack("bank: before it is in its place", "import", "before exprag.bank.store:Path.rename"),
@@ -81,7 +81,7 @@ class Ground:
         gate = [f"sign={sign}", f"at={at or 'step'}", *([f"ignores={ignores}"] if ignores else [])] if sign else []
         options = [part for option in gate for part in ("--set", option)]
         learn = {
-            "learn": ["--learn", "all", "--learn-every", "1", "--bank", self.bank()],
+            "learn": ["--learn", "all", "--learn-every", "2", "--bank", self.bank()],
             "learn empty": ["--learn", "all", "--learn-every", "2"],
         }.get(kind, [])
         return ["run", *PLAY, *options, *learn, "--workers", "1" if learn else "2", "--out", place]
