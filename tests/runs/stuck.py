@@ -72,3 +72,17 @@ class Tree(Toy):
         beside.replace(self._sign)
         re.match(r"(a+)+$", "a" * 60 + "b")
         return super().step(action)
+
+
+class Broken(Toy):
+    """Raises in every task but the first, unless the file `mended` lies."""
+
+    def __init__(self, mended: str, **options: Any) -> None:
+        super().__init__(**options)
+        self._mended = mended
+
+    def step(self, action: str) -> Answer:
+        assert self._task is not None
+        if self._task.id != "test/0" and not Path(self._mended).exists():
+            raise ValueError("it is broken")
+        return super().step(action)

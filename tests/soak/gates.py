@@ -1,4 +1,4 @@
-"""Environments for the soak: a toy whose episodes can be held at a point, and hostile ones."""
+"""Environments for the soak: a toy whose episodes can be held at a point."""
 
 from __future__ import annotations
 
@@ -47,16 +47,3 @@ class Gate(Toy):
         while sign.exists():
             time.sleep(0.01)
 
-
-class Dies(Toy):
-    """A toy in which every task but the first ends in an error, unless the file MENDED lies."""
-
-    def __init__(self, mended: str = "", **options: Any) -> None:
-        super().__init__(**options)
-        self._mended = mended
-
-    def step(self, action: str) -> Answer:
-        assert self._task is not None
-        if self._task.id != "test/0" and not Path(self._mended).exists():
-            raise ValueError("it is broken")
-        return super().step(action)

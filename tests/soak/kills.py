@@ -13,7 +13,10 @@ from tests.soak.outcome import judge_bank, judge_command, judge_family, judge_ru
 from tests.soak.table import Row
 
 GATE = "soak.gates:Gate"
-PLAY = ("--env", GATE, "--limit", "6", "--max-steps", "3", "--name", "soak")
+PLAY = ("--env", GATE, "--name", "soak")
+SHORT = ("--limit", "6", "--max-steps", "3")
+LEARNING = ("--set", "size=24", "--limit", "20", "--max-steps", "2", "--learn", "all", "--learn-every", "8")
+"""The first of its three rounds makes an upkeep of the bank's indices due."""
 
 
 @dataclass(frozen=True)
@@ -30,6 +33,7 @@ class Attack:
 
 
 FILES = "exprag.files"
+SPAWNED = "before exprag.runs.worker_process:WorkerProcess.play"
 DIRECTORY = "exprag.runs.directory:RunDirectory"
 ATTACKS = (
     Attack("run: before its folder is prepared", "run", f"before {DIRECTORY}.prepare"),
@@ -37,8 +41,8 @@ ATTACKS = (
     Attack("run: config.json without versions.json", "run", f"before {DIRECTORY}.write_versions"),
     Attack("run: before versions.json is whole", "run", f"before {FILES}:Path.replace#2"),
     Attack("run: before the first worker", "run", "before exprag.runs.engine:play_all"),
-    Attack("run: a worker was just spawned", "run", "before exprag.runs.worker_process:WorkerProcess.play"),
-    Attack("run: Ctrl-C while workers are spawned", "run", "before exprag.runs.worker_process:WorkerProcess.play", how=signal.SIGINT),
+    Attack("run: a worker was just spawned", "run", SPAWNED),
+    Attack("run: Ctrl-C while workers are spawned", "run", SPAWNED, how=signal.SIGINT),
     Attack("run: in a reset", "run", hold="reset"),
     Attack("run: in a step", "run", hold="step"),
     Attack("run: Ctrl-C in a step that ignores SIGTERM", "run", hold="step", ignores="SIGTERM", how=signal.SIGINT),
@@ -51,7 +55,7 @@ ATTACKS = (
     Attack("learning: an empty bank half made", "learn empty", "before exprag.bank.store:Path.rename"),
     Attack("learning: in a step", "learn", hold="step"),
     Attack("learning: before a round is taken in", "learn", "before exprag.runs.learning:Learner.learn#2"),
-    Attack("learning: between add and upkeep", "learn", "before exprag.bank.index:Upkeep.complete#2"),
+    Attack("learning: between add and upkeep", "learn", "before exprag.bank.index:Upkeep.complete"),
     Attack("learning: in the upkeep", "learn", "after lancedb.table:LanceTable.optimize"),
     Attack("learning: before a round is recorded", "learn", "before exprag.runs.learning:append_line#2"),
     Attack("bank: before it is in its place", "import", "before exprag.bank.store:Path.rename"),
@@ -80,11 +84,10 @@ class Ground:
             return ["bank", "import", place, self.episodes()]
         gate = [f"sign={sign}", f"at={at or 'step'}", *([f"ignores={ignores}"] if ignores else [])] if sign else []
         options = [part for option in gate for part in ("--set", option)]
-        learn = {
-            "learn": ["--learn", "all", "--learn-every", "2", "--bank", self.bank()],
-            "learn empty": ["--learn", "all", "--learn-every", "2"],
-        }.get(kind, [])
-        return ["run", *PLAY, *options, *learn, "--workers", "1" if learn else "2", "--out", place]
+        if kind == "run":
+            return ["run", *PLAY, *SHORT, *options, "--workers", "2", "--out", place]
+        bank = ["--bank", self.bank()] if kind == "learn" else []
+        return ["run", *PLAY, *LEARNING, *options, *bank, "--workers", "1", "--out", place]
 
     def episodes(self) -> Path:
         """A file of expert episodes."""
