@@ -27,7 +27,7 @@ _LETTERS_UNSPACED = (
 )
 _UNSPACED = re.compile(_LETTERS_UNSPACED)
 _LONGEST = 40  # letters; the index leaves longer words out
-_A_WORD = rf"(^|[^\pL\pN])[\pL\pN]{{1,{_LONGEST}}}($|[^\pL\pN])"
+_SHORT_WORD = r"\b[0-9A-Za-z]{1,9}\b"  # most texts have one, and it is found fast
 _WORD = re.compile(r"[^\W_]+")
 _PART = 3  # letters of either part of a compound, at least
 _COMPLETIONS = 8  # a word that begins or ends more compounds than this says too little
@@ -59,8 +59,8 @@ def tokenizer_for(texts: pa.ChunkedArray | pa.Array) -> str:
 def count_wordless(texts: pa.ChunkedArray | pa.Array) -> int:
     """How many of the texts have no word that can be indexed: they hold signs alone, or words of more than 40 letters."""
     texts = flat(texts)
-    wordless = texts.filter(pc.invert(pc.match_substring_regex(texts, _A_WORD)))
-    return len(wordless) - sum(is_unspaced(text) for text in wordless.to_pylist())
+    others = texts.filter(pc.invert(pc.match_substring_regex(texts, _SHORT_WORD))).to_pylist()
+    return sum(not is_unspaced(text) and all(len(word) > _LONGEST for word in _WORD.findall(text)) for text in others)
 
 
 def flat(texts: pa.ChunkedArray | pa.Array) -> pa.ChunkedArray | pa.Array:
