@@ -21,6 +21,7 @@ PACKAGES = {
     "alfworld_speed": "alfworld",
     "collect_speed": "alfworld",
     "it_learns": "trl",
+    "lexical_quality": "bm25s",
     "row_building": "sentence_transformers",
     "row_tokens": "torch",
     "scienceworld_speed": "scienceworld",
@@ -59,7 +60,9 @@ def smoke(name: str, request: pytest.FixtureRequest, folder: Path, *arguments: s
     if name in PACKAGES:
         pytest.importorskip(PACKAGES[name])
     settings = {"HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1", "BF16": "0", "XDG_CACHE_HOME": str(folder.parent / "cache")}
-    if name not in NO_GAMES:
+    if name == "lexical_quality":
+        settings["EXPRAG_DATA"] = str(request.getfixturevalue("shared"))
+    elif name not in NO_GAMES:
         settings["ALFWORLD_DATA"] = str(request.getfixturevalue("alfworld_full"))
     command = [sys.executable, str(FOLDER / f"{name}.py"), "--smoke", "--json", *ARGUMENTS.get(name, ()), *arguments]
     process = subprocess.run(command, cwd=folder, env=os.environ | settings, capture_output=True, text=True)
