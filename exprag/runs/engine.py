@@ -53,8 +53,8 @@ def run(config: RunConfig, out: str | Path, *, retry_errors: bool = False, progr
     with locked(directory.path):
         config = directory.prepare(_pin_bank(config, directory))
         directory.write_versions(fingerprint, bank_version=config.bank_version)
-        if retry_errors and (dropped := directory.drop_errors()):
-            directory.log(f"dropped {dropped} episodes that ended in an error, to play them again")
+        if retry_errors and (count := directory.drop_errors()):
+            directory.log(f"{count} episodes that ended in an error are played again")
         try:
             _play(config, directory, tasks, progress)
         except (ExpragError, KeyboardInterrupt) as reason:

@@ -6,6 +6,7 @@ import errno
 import json
 import os
 import socket
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -55,8 +56,25 @@ def locked(folder: Path) -> Iterator[None]:
 
 
 def _describe(holder: Path) -> str:
+    """Who holds the lock. For an instant it may be held by one who has not written so yet, after one who was killed."""
+    for _ in range(20):
+        try:
+            about = json.loads(holder.read_text(encoding="utf-8"))
+            if about["host"] != socket.gethostname() or _lives(about["pid"]):
+                return f"process {about['pid']} on {about['host']}, since {about['since']}"
+        except (OSError, ValueError, KeyError, TypeError):
+            pass
+        time.sleep(0.05)
+    return "another process"
+
+
+def _lives(pid: int) -> bool:
+    if os.name == "nt":  # there, signal 0 is Ctrl-C
+        return True
     try:
-        about = json.loads(holder.read_text(encoding="utf-8"))
-        return f"process {about['pid']} on {about['host']}, since {about['since']}"
-    except (OSError, ValueError, KeyError, TypeError):
-        return "another process"
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        pass
+    return True

@@ -43,7 +43,6 @@ def main() -> None:
 
         spawn.prepare({"init_main_from_path": setup["main"]})
     _serve(setup, inbox, answer)
-    os._exit(0)  # whatever threads an environment leaves
 
 
 def _take_streams() -> tuple[BinaryIO, BinaryIO]:

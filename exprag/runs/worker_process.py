@@ -24,7 +24,7 @@ HERE = Path(__file__).resolve().parent
 GRACE_SECONDS = 1.0
 """What a process gets between being asked to end and being killed."""
 LEAVING_SECONDS = 5.0
-"""What a process gets to close its environment when the run is over."""
+"""What a process gets to close its environment, and to run what is registered to run at its exit, when the run is over."""
 _POSIX = hasattr(os, "killpg")
 
 Event = tuple["WorkerProcess", str, Any]

@@ -8,10 +8,13 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from exprag.contracts.environment import Info
+from exprag.trajectory import Step, Task
+from exprag_styles.act import Act
 from toy import Toy
 
 Answer = tuple[str, float, bool, bool, Info]
@@ -86,3 +89,12 @@ class Broken(Toy):
         if self._task.id != "test/0" and not Path(self._mended).exists():
             raise ValueError("it is broken")
         return super().step(action)
+
+
+class Interrupting(Act):
+    """A style that raises KeyboardInterrupt in the second task."""
+
+    def write_episode(self, task: Task, steps: Sequence[Step]) -> list[str]:
+        if task.id == "test/1":
+            raise KeyboardInterrupt
+        return super().write_episode(task, steps)

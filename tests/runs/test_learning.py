@@ -24,9 +24,9 @@ def config(**more: object) -> RunConfig:
 @pytest.fixture
 def bank(tmp_path: Path) -> Bank:
     toy = Toy()
-    made = Bank.create(tmp_path / "start")
-    made.add([play_expert(toy, task) for task in list(toy.tasks("train"))[:2]])
-    return made
+    start_bank = Bank.create(tmp_path / "start")
+    start_bank.add([play_expert(toy, task) for task in list(toy.tasks("train"))[:2]])
+    return start_bank
 
 
 def record(out: Path) -> list[dict]:
@@ -42,18 +42,18 @@ def test_successes_enter_the_runs_own_bank_in_the_order_of_the_tasks(tmp_path: P
     run(config(bank=bank.uri), tmp_path / "run")
     episodes = {episode.id: episode for episode in RunDirectory(tmp_path / "run").episodes()}
     rounds = record(tmp_path / "run")
-    assert [done["round"] for done in rounds] == [0, 1, 2]
-    added = [episodes[id] for done in rounds for id in done["added"]]
+    assert [entry["round"] for entry in rounds] == [0, 1, 2]
+    added = [episodes[id] for entry in rounds for id in entry["added"]]
     assert added
     assert all(episode.success for episode in added)
     assert [episode.task.id for episode in added] == sorted(episode.task.id for episode in added)
-    assert all("did not succeed" in why for done in rounds for why in done["refused"].values())
+    assert all("did not succeed" in why for entry in rounds for why in entry["refused"].values())
     grown = Bank.open(tmp_path / "run" / "bank")
     assert {t.id for t in grown} == {t.id for t in bank} | {episode.id for episode in added}
     assert (bank.version, len(bank)) == (version, 2)
-    for done in rounds:  # every episode read the bank as it was when its round began
-        for id in [*done["added"], *done["refused"]]:
-            assert episodes[id].provenance.bank_version == done["from_version"]
+    for entry in rounds:  # every episode read the bank as it was when its round began
+        for id in [*entry["added"], *entry["refused"]]:
+            assert episodes[id].provenance.bank_version == entry["from_version"]
 
 
 @pytest.mark.slow
@@ -74,8 +74,8 @@ def test_stopped_anywhere_it_goes_on_to_the_same_bank(tmp_path: Path, bank: Bank
 
     for stop_at in (2, 5, 6):
 
-        def stop(done: int, total: int, episode: Trajectory | None, at: int = stop_at) -> None:
-            if episode is not None and done >= at:
+        def stop(count: int, total: int, episode: Trajectory | None, at: int = stop_at) -> None:
+            if episode is not None and count >= at:
                 raise Stopped
 
         with pytest.raises(Stopped):
@@ -90,7 +90,7 @@ def test_stopped_anywhere_it_goes_on_to_the_same_bank(tmp_path: Path, bank: Bank
 
 def test_without_a_bank_it_starts_with_an_empty_one_and_a_rule_may_refuse(tmp_path: Path) -> None:
     run(config(learn="all", learn_rule=f"{__name__}:short"), tmp_path / "run")
-    refused = [why for done in record(tmp_path / "run") for why in done["refused"].values()]
+    refused = [why for entry in record(tmp_path / "run") for why in entry["refused"].values()]
     assert refused
     assert all("short refused it" in why for why in refused)
 
@@ -161,8 +161,8 @@ def test_killed_at_any_moment_it_recalls_the_same(place: str, undisturbed: Path,
     expected = recalled(undisturbed / "undisturbed")
     assert any(items for steps in expected.values() for items in steps)
     assert recalled(out) == expected
-    assert [done["added"] for done in record(out)] == [done["added"] for done in record(undisturbed / "undisturbed")]
-    versions = {done["round"]: done["from_version"] for done in record(out)}
+    assert [entry["added"] for entry in record(out)] == [entry["added"] for entry in record(undisturbed / "undisturbed")]
+    versions = {entry["round"]: entry["from_version"] for entry in record(out)}
     held = [Bank.open(out / "bank", version=version) for version in versions.values()]
     assert [len(bank) for bank in held] == [8, 16, 24]
     assert not [path for path in out.rglob("*") if path.name.endswith((".partial", ".upkeep"))]
@@ -188,8 +188,8 @@ def test_rounds_of_a_series_of_errors_are_taken_back(tmp_path: Path) -> None:
     with pytest.raises(RunError, match="5 episodes in a row"):
         run(config(**values), tmp_path / "run")
     assert [episode.task.id for episode in RunDirectory(tmp_path / "run").episodes()] == ["test/0", "test/1"]
-    assert [done["round"] for done in record(tmp_path / "run")] == [0]
+    assert [entry["round"] for entry in record(tmp_path / "run")] == [0]
     mended.touch()
     summary = run(config(**values), tmp_path / "run")
     assert (summary.episodes, summary.errors) == (8, {"environment": 1})  # round 0 had been read by round 1
-    assert [len(done["added"]) for done in record(tmp_path / "run")] == [1, 2, 2, 2]
+    assert [len(entry["added"]) for entry in record(tmp_path / "run")] == [1, 2, 2, 2]

@@ -84,6 +84,37 @@ def test_a_torn_line_is_cut_and_its_episode_played_again(tmp_path: Path) -> None
     assert contents(tmp_path / "r") == whole
 
 
+def test_a_torn_first_line_does_not_spoil_the_next(tmp_path: Path) -> None:
+    run(config(limit=1, max_steps=3), tmp_path / "r")
+    file = tmp_path / "r" / "episodes.jsonl"
+    file.write_bytes(file.read_bytes()[:40])
+    assert run(config(limit=3, max_steps=3), tmp_path / "r").episodes == 3
+    assert len(RunDirectory(tmp_path / "r").episodes()) == 3
+
+
+class TwiceListed(Toy):
+    """Lists each task twice."""
+
+    def tasks(self, split: str, types: Any = None) -> Any:
+        for task in super().tasks(split, types):
+            yield from (task, task)
+
+
+def test_a_task_that_is_listed_twice_is_played_once() -> None:
+    assert [task.id for task in choose_tasks(TwiceListed(), config(limit=2))] == ["test/0", "test/1"]
+
+
+def test_code_that_raises_whatever_it_likes_is_an_episode_with_an_error(tmp_path: Path) -> None:
+    """Also where no boundary is crossed: in a style, which the graph calls in this very thread."""
+    for workers in (0, 1):
+        out = tmp_path / f"r{workers}"
+        summary = run(config(style="stuck:Interrupting", limit=3, max_steps=3, workers=workers), out)
+        assert (summary.episodes, summary.errors) == (3, {"plugin": 1})
+        error = next(episode.error for episode in RunDirectory(out).episodes() if episode.error)
+        assert "raised KeyboardInterrupt" in error.message
+        assert "raise KeyboardInterrupt" in (out / "log.txt").read_text()
+
+
 def test_another_experiment_is_refused(tmp_path: Path) -> None:
     run(config(limit=1, max_steps=2), tmp_path / "r")
     with pytest.raises(RunError, match=r"max_steps \(2 there, 3 now\)"):
