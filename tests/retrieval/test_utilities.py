@@ -67,8 +67,8 @@ def test_the_file_round_trips_and_is_replaced_as_a_whole(tmp_path: Path):
     ("text", "said"),
     [
         ("", "not JSON"),
-        ("[1]", "no file of utilities"),
-        ('{"format": "exprag utilities 2", "utilities": {}}', "no file of utilities"),
+        ("[1]", "not a file of utilities"),
+        ('{"format": "exprag utilities 2", "utilities": {}}', "not a file of utilities"),
         ('{"format": "exprag utilities 1", "utilities": {"a": {"n": "many"}}}', "a.n"),
         ('{"format": "exprag utilities 1"}', "do not validate"),
     ],
