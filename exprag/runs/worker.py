@@ -52,6 +52,7 @@ def _take_streams() -> tuple[BinaryIO, BinaryIO]:
     os.dup2(nothing, 0)
     os.close(nothing)
     os.dup2(2, 1)
+    answers.write(b"\n")  # ends what the start of Python may have printed
     return requests, answers
 
 

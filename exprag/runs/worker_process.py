@@ -27,6 +27,8 @@ LEAVING_SECONDS = 5.0
 """What a process gets to close its environment, and to run what is registered to run at its exit, when the run is over."""
 _POSIX = hasattr(os, "killpg")
 
+WORDS = ("ready", "call", "episode", "stop")
+"""What a worker says (`exprag.runs.worker`)."""
 Event = tuple["WorkerProcess", str, Any]
 """A worker, what it says and its JSON; "gone" where its process ended."""
 
@@ -140,8 +142,8 @@ class WorkerProcess:
         assert self._process.stdout is not None
         with contextlib.suppress(OSError, ValueError):
             for line in self._process.stdout:
-                if line.endswith(b"\n"):  # else a kill tore it
-                    word, _, text = line.decode("ascii").partition(" ")
+                word, _, text = line.decode("ascii", "replace").partition(" ")
+                if word in WORDS and line.endswith(b"\n"):  # else a kill tore it, or `sitecustomize` printed it
                     self._events.put((self, word, json.loads(text)))
         self._gone.set()
         self._events.put((self, "gone", None))
