@@ -87,16 +87,16 @@ class Vocabulary:
         compounds that the texts have of its neighbouring words ("soap bar", "bar of soap": soapbar). Then guesses: the parts of
         a compound, where the texts have both as words, and for a word that no text has the compounds that begin or end with it
         ("counter": countertop)."""
-        said = _WORD.findall(text.lower())
-        certain = [_OTHER_FORM[word] for word in said if word in _OTHER_FORM] + self._joined(said)
-        names = [word for word in said if word not in _STOP and len(word) >= _PART and not is_unspaced(word)]
+        query_words = _WORD.findall(text.lower())
+        certain = [_OTHER_FORM[word] for word in query_words if word in _OTHER_FORM] + self._joined(query_words)
+        names = [word for word in query_words if word not in _STOP and len(word) >= _PART and not is_unspaced(word)]
         guesses = [guess for word in names for guess in (*self._parts(word), *self._completions(word))]
-        stems = {_stem(word) for word in said}
+        stems = {_stem(word) for word in query_words}
         return _new(certain, stems), _new(guesses, stems)
 
-    def _joined(self, said: list[str]) -> list[str]:
-        pairs = list(pairwise(said))
-        pairs += [(last, first) for first, of, last in zip(said, said[1:], said[2:], strict=False) if of == "of"]
+    def _joined(self, query_words: list[str]) -> list[str]:
+        pairs = list(pairwise(query_words))
+        pairs += [(last, first) for first, of, last in zip(query_words, query_words[1:], query_words[2:], strict=False) if of == "of"]
         return [first + second for first, second in pairs if _stem(first + second) in self._stems]
 
     def _parts(self, word: str) -> list[str]:
