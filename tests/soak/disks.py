@@ -14,7 +14,7 @@ from tests.soak.kills import Ground
 from tests.soak.outcome import judge_bank, judge_command, judge_run, whole_lines
 from tests.soak.table import Row
 
-SIZES = {"run": range(4, 48, 4), "learn": range(16, 1024, 96), "import": range(16, 512, 48)}
+SIZES = {"run": range(4, 48, 4), "learn": range(16, 1024, 96), "collect": range(16, 512, 48)}
 """Kilobytes of the disk at which each kind is tried: a write fails at each of them, a later one the larger it is."""
 ROOM = "64m"
 
@@ -63,7 +63,7 @@ def _fill(row: Row, kind: str, ground: Ground, size: int) -> None:
         before = whole_lines(place)
         subprocess.run(["mount", "-o", f"remount,size={ROOM}", str(disk)], check=True)
         judge_command(row, call(command), f"{what}, with room")
-        if kind == "import":
+        if kind == "collect":
             judge_bank(row, place, undisturbed, what)
         else:
             judge_run(row, place, undisturbed, before, what)

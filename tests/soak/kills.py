@@ -21,7 +21,7 @@ LEARNING = ("--set", "size=24", "--limit", "20", "--max-steps", "2", "--learn", 
 
 @dataclass(frozen=True)
 class Attack:
-    """A moment of a command, and the kind of command: "run", "learn", "learn empty", "retry" or "import"."""
+    """A moment of a command, and the kind of command: "run", "learn", "learn empty", "retry" or "collect"."""
 
     name: str
     kind: str
@@ -58,8 +58,8 @@ ATTACKS = (
     Attack("learning: between add and upkeep", "learn", "before exprag.bank.index:Upkeep.complete"),
     Attack("learning: in the upkeep", "learn", "after lancedb.table:LanceTable.optimize"),
     Attack("learning: before a round is recorded", "learn", "before exprag.runs.learning:append_line#2"),
-    Attack("bank: before it is in its place", "import", "before exprag.bank.store:Path.rename"),
-    Attack("bank: between add and upkeep", "import", "before exprag.bank.index:Upkeep.complete"),
+    Attack("bank: before it is in its place", "collect", "before exprag.bank.store:Path.rename"),
+    Attack("bank: between add and upkeep", "collect", "before exprag.bank.index:Upkeep.complete"),
 )
 
 
@@ -80,8 +80,8 @@ class Ground:
 
     def command(self, kind: str, place: Path, sign: Path | str, at: str = "", ignores: str = "") -> Sequence[object]:
         """The command of a kind, with its result in `place`; held there by a gate if `at`."""
-        if kind == "import":
-            return ["bank", "import", place, self.episodes()]
+        if kind == "collect":
+            return ["collect", "--env", GATE, "--workers", "0", "--out", self.experts(), "--bank", place]
         gate = [f"sign={sign}", f"at={at or 'step'}", *([f"ignores={ignores}"] if ignores else [])] if sign else []
         options = [part for option in gate for part in ("--set", option)]
         if kind == "run":
@@ -89,20 +89,20 @@ class Ground:
         bank = ["--bank", self.bank()] if kind == "learn" else []
         return ["run", *PLAY, *LEARNING, *options, *bank, "--workers", "1", "--out", place]
 
-    def episodes(self) -> Path:
-        """A file of expert episodes."""
-        if "episodes" not in self._made:
+    def experts(self) -> Path:
+        """A finished run of the expert."""
+        if "experts" not in self._made:
             out = self.folder / "experts"
             ended = call(["collect", "--env", GATE, "--workers", "0", "--out", out])
             assert ended.code == 0, ended.output
-            self._made["episodes"] = out / "episodes.jsonl"
-        return self._made["episodes"]
+            self._made["experts"] = out
+        return self._made["experts"]
 
     def bank(self) -> Path:
         """A bank of them, trusted."""
         if "bank" not in self._made:
             place = self.folder / "bank"
-            ended = call(["collect", "--env", GATE, "--workers", "0", "--out", self.folder / "experts2", "--bank", place])
+            ended = call(self.command("collect", place, ""))
             assert ended.code == 0, ended.output
             self._made["bank"] = place
         return self._made["bank"]
@@ -148,7 +148,7 @@ def _attack(row: Row, attack: Attack, ground: Ground, number: int) -> None:
     Path(f"{sign}.open").touch()
     sign.unlink(missing_ok=True)
     judge_command(row, call(command), f"{what}, the same command")
-    if kind == "import":
+    if kind == "collect":
         judge_bank(row, place, undisturbed, what)
     else:
         if attack.kind == "retry":

@@ -26,7 +26,7 @@ def rows(folder: Path, times: int, choose: Callable[[str], bool]) -> Iterator[Ro
         row = Row(f"two processes: {name}")
         if choose(row.attack):
             for number in range(times):
-                _two_imports(row, moment, ground, f"try {number + 1}", new=name == "a new bank")
+                _two_collects(row, moment, ground, f"try {number + 1}", new=name == "a new bank")
             yield row
 
 
@@ -56,12 +56,12 @@ def _two_runs(row: Row, kind: str, ground: Ground, what: str) -> None:
     judge_run(row, place, undisturbed, before, what)
 
 
-def _two_imports(row: Row, moment: str, ground: Ground, what: str, *, new: bool) -> None:
+def _two_collects(row: Row, moment: str, ground: Ground, what: str, *, new: bool) -> None:
     """Both wait for each other and end with one bank that holds every episode once."""
-    undisturbed = ground.undisturbed("import")
+    undisturbed = ground.undisturbed("collect")
     place = ground.folder / "shared-bank"
     shutil.rmtree(place, ignore_errors=True)
-    command = ground.command("import", place, "")
+    command = ground.command("collect", place, "")
     if not new:
         judge_command(row, call(["bank", "create", place]), f"{what}, the bank")
     row.tried += 1
