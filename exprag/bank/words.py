@@ -96,7 +96,8 @@ class Vocabulary:
 
     def _joined(self, query_words: list[str]) -> list[str]:
         pairs = list(pairwise(query_words))
-        pairs += [(last, first) for first, of, last in zip(query_words, query_words[1:], query_words[2:], strict=False) if of == "of"]
+        triples = zip(query_words, query_words[1:], query_words[2:], strict=False)
+        pairs += [(last, first) for first, middle, last in triples if middle == "of"]
         return [first + second for first, second in pairs if _stem(first + second) in self._stems]
 
     def _parts(self, word: str) -> list[str]:

@@ -121,7 +121,7 @@ def test_an_interrupt_is_answered(client: Any) -> None:
     state = go(command={"resume": {"type": "accept"}})
     assert [step["action"] for step in state["values"]["steps"]] == [first]
     state = go(command={"resume": {"type": "perhaps"}})
-    assert "no answer" in state["tasks"][0]["interrupts"][0]["value"]["problem"]
+    assert "not an answer" in state["tasks"][0]["interrupts"][0]["value"]["problem"]
     state = go(command={"resume": {"type": "edit", "action": "inventory"}})
     assert state["values"]["steps"][1]["action"] == "inventory"
     assert "a person" in state["values"]["steps"][1]["note"]
