@@ -188,12 +188,12 @@ def test_texts_stay_out_unless_the_conventions_switch_lets_them_in(
     assert instruction in told
 
 
-def test_a_bug_in_a_node_marks_the_episode(exporter: InMemorySpanExporter) -> None:
-    class NoCount(Toy):
-        def max_steps(self, task: Any) -> int:
-            raise ZeroDivisionError("a bug")
+def test_a_bug_in_a_node_marks_the_episode(exporter: InMemorySpanExporter, monkeypatch: pytest.MonkeyPatch) -> None:
+    def bug(*_: Any) -> str:
+        raise ZeroDivisionError("a bug")
 
-    state = build_agent(NoCount, Scripted(turns=["look"])).invoke({"task": "test/0"})
+    monkeypatch.setattr("exprag.graph.nodes.new_query", bug)  # the node's own code, not the environment that it calls
+    state = build_agent(Toy, Scripted(turns=["look"])).invoke({"task": "test/0"})
     assert state["trajectory"]["ended"] == "error"
     seen = Seen(exporter)
     assert about(seen.episode)["error.type"] == "ZeroDivisionError"
