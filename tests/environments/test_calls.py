@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from exprag import components
 from exprag.contracts.environment import answering
 from exprag.environments import calls
 from exprag.environments.expert import play, play_expert
@@ -17,6 +18,12 @@ from exprag.environments.sessions import Sessions, first_difference
 from exprag.errors import EnvError, ExpragError
 from exprag.trajectory import Task
 from toy import Toy
+
+
+@pytest.fixture(autouse=True)
+def nobody_made_a_toy_by_its_path(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A class that a test before these named by its import path is called by that path from then on."""
+    monkeypatch.setattr(components, "_origins", {})
 
 
 def exits() -> Any:
