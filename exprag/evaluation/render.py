@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from exprag.evaluation.loss_tables import loss_tables
+from exprag.evaluation.measure_tables import MANY, groups_table, measures_table
 from exprag.evaluation.metrics import Metrics
 from exprag.evaluation.statistics import Difference, Interval
 from exprag.text import printable
@@ -39,6 +41,7 @@ def console(report: Report) -> RenderableType:
         interval = comparison.total.success.interval
         style = "green" if interval and interval.low > 0 else "red" if interval and interval.high < 0 else "yellow"
         parts += [_text(line, style if index == 0 else "") for index, line in enumerate(sentences(comparison))]
+    parts += [_text(line, "red" if any(each.offences for each in report.audits) else "") for line in audit_lines(report)]
     parts += [_text(f"Note. {note}", "dim") for note in report.notes]
     return Group(*parts)
 
@@ -50,6 +53,7 @@ def markdown(report: Report) -> str:
         lines += [f"**{title}**", "", _line(head), "|" + "---|" + "---:|" * (len(head) - 1), *map(_line, rows), ""]
     for comparison in report.comparisons:
         lines += [f"* {_escape(line)}".replace("\n", " ") for line in sentences(comparison)]
+    lines += [f"* {_escape(line)}".replace("\n", " ") for line in audit_lines(report)]
     lines += [f"* Note. {_escape(note)}".replace("\n", " ") for note in report.notes]
     return "\n".join(lines).rstrip() + "\n"
 
@@ -65,15 +69,61 @@ def sentences(comparison: Comparison) -> list[str]:
     lines = [
         f"{name}: success {points(whole.success)} points (95 % interval) over {table.n} paired episodes: the interval {verdict}.",
         f"Solved by both {table.both}, by {comparison.arm} alone {table.arm_only}, by {comparison.baseline} alone "
-        f"{table.baseline_only}, by neither {table.neither}; exact McNemar p = {p_value(whole.p_value)}.",
+        f"{table.baseline_only}, by neither {table.neither}; {_test(comparison)}.",
     ]
     score = f"score {signed(whole.score, 3)}, " if whole.score.estimate is not None else ""
     return [*lines, f"Paired means (95 % bootstrap over tasks): {score}steps {signed(whole.steps, 1)}."]
 
 
+def _test(comparison: Comparison) -> str:
+    """The p-value and which test gave it; where several arms are compared also Holm's."""
+    whole = comparison.total
+    name = "exact McNemar" if whole.tasks == whole.paired.n else "exact, tasks changing sign as wholes:"
+    after = "" if comparison.p_holm is None else f", after Holm's correction {p_value(comparison.p_holm)}"
+    return f"{name} p = {p_value(whole.p_value)}{after}"
+
+
+def audit_lines(report: Report) -> list[str]:
+    """What the audit of each arm says, in words; a line together for those that passed."""
+    lines = []
+    for each in report.audits:
+        if each.problem:
+            lines.append(f"Audit of {each.arm}: not possible. {each.problem}")
+        lines += [f"Audit of {each.arm}: {offence}" for offence in each.offences]
+    clean = [each for each in report.audits if not each.problem and not each.offences]
+    if clean:
+        recalls = sum(each.recalls for each in clean)
+        lines.append(
+            f"Audit passed: no episode saw its own answer ({sum(each.checked for each in clean)} episodes, {recalls} recalls of "
+            f"{', '.join(each.arm for each in clean)})."
+        )
+    return lines
+
+
+def notebook(report: Report) -> str:
+    """The tables, sentences and notes as a piece of HTML, without style or script; all text is escaped."""
+    from html import escape
+
+    parts = []
+    for title, head, rows in _tables(report):
+        lines = [f"<tr>{''.join(f'<th>{_html(cell)}</th>' for cell in head)}</tr>"]
+        lines += [f"<tr>{''.join(f'<td>{_html(cell)}</td>' for cell in row)}</tr>" for row in rows]
+        parts.append(f"<p><b>{_html(title)}</b></p><table>{''.join(lines)}</table>")
+    lines = [line for comparison in report.comparisons for line in sentences(comparison)]
+    lines += [*audit_lines(report), *(f"Note. {note}" for note in report.notes)]
+    return "".join(parts) + f"<ul>{''.join(f'<li>{escape(printable(line))}</li>' for line in lines)}</ul>"
+
+
+def _html(cell: str) -> str:
+    from html import escape
+
+    return escape(printable(cell.strip().replace("\n", " ")))
+
+
 def _tables(report: Report) -> list[tuple[str, Row, list[Row]]]:
     """Title, head and rows of each table."""
-    return [_arms(report), _turns(report), _types(report)]
+    parts = groups_table(report, number) if len(report.arms) > MANY else _types(report)
+    return [_arms(report), measures_table(report, number), _turns(report), parts, *loss_tables(report)]
 
 
 def _arms(report: Report) -> tuple[str, Row, list[Row]]:
@@ -113,7 +163,8 @@ def _turns(report: Report) -> tuple[str, Row, list[Row]]:
 
 
 def _types(report: Report) -> tuple[str, Row, list[Row]]:
-    """One row a task type and one for all; a group of columns for each arm, one for each comparison."""
+    """One row for each task type, each group of types (easy, hard) and for all; a group of columns for each arm, one for each
+    comparison."""
     head = ["task type"]
     for arm in report.arms:
         head += [f"{arm.name}\nsuccess", "\nscore"]
@@ -124,6 +175,11 @@ def _types(report: Report) -> tuple[str, Row, list[Row]]:
         for arm in report.arms:
             row += _group(arm.types.get(type_, Metrics()))
         rows.append(row + [points(c.types[type_].success) if type_ in c.types else NONE for c in report.comparisons])
+    for name in report.groups:
+        row = [name]
+        for arm in report.arms:
+            row += _group(arm.groups.get(name, Metrics()))
+        rows.append(row + [points(c.groups[name].success) if name in c.groups else NONE for c in report.comparisons])
     row = ["all"]
     for arm in report.arms:
         row += _group(arm.total)
