@@ -175,10 +175,10 @@ def is_a_gymnasium_environment(subject: Subject) -> str:
         from gymnasium.utils.env_checker import check_env
     except ImportError as error:
         raise NotApplicable("gymnasium is not installed") from error
-    from exprag.testing.gym import as_gymnasium
+    from exprag.gymnasium import TextGym
 
     with subject.make() as environment:
-        check_env(as_gymnasium(environment, subject.sample(environment)[0]), skip_render_check=True)
+        check_env(TextGym(environment, tasks=subject.sample(environment)[:1]), skip_render_check=True)
     return "passes gymnasium.utils.env_checker.check_env"
 
 
