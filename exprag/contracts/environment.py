@@ -32,12 +32,15 @@ class TextEnvironment(ABC):
         splits            names accepted by `tasks`
         action_templates  the global forms of an action, for the prompt, slots in braces: "go to {receptacle}"
         experts           names accepted by `expert`, the default first; empty if it has none
+        type_groups       named groups of task types ("easy", "hard"): `tasks` takes their names like those of types, and reports
+                          tell results by them too
     """
 
     name: str = ""
     splits: tuple[str, ...] = ("train", "test")
     action_templates: tuple[str, ...] = ()
     experts: tuple[str, ...] = ()
+    type_groups: Mapping[str, tuple[str, ...]] = {}
 
     @abstractmethod
     def tasks(self, split: str, types: Collection[str] | None = None) -> Iterator[Task]:

@@ -6,7 +6,8 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from exprag.evaluation.statistics import Interval, wilson
+from exprag.evaluation.measures import Measure, measures_of
+from exprag.evaluation.statistics import Interval
 from exprag.trajectory import Trajectory
 
 LOOP = 3
@@ -22,6 +23,9 @@ class Metrics:
 
     What went wrong in the turns: `repaired_turns` counts the steps with a note, `invalid_actions` those whose action the
     environment did not understand, and `loops` the episodes that went round in a loop, see `in_loop`.
+
+    `measures` holds the mean of each measure with the number of episodes that carry it and its 95 % interval; `tasks` is how many
+    different tasks were played.
     """
 
     n: int = 0
@@ -41,6 +45,8 @@ class Metrics:
     repaired_turns: int = 0
     invalid_actions: int = 0
     loops: int = 0
+    tasks: int = 0
+    measures: dict[str, Measure] = field(default_factory=dict)
 
     @property
     def tokens(self) -> float | None:
@@ -56,12 +62,13 @@ def measure(episodes: Sequence[Trajectory]) -> Metrics:
     scores = [episode.score for episode in episodes if episode.score is not None]
     usage = [calls for episode in episodes if (calls := [step.usage for step in episode.steps if step.usage is not None])]
     steps = [step for episode in episodes for step in episode.steps]
+    measures = measures_of(episodes)
     return Metrics(
         n=n,
         solved=solved,
         unknown=sum(episode.success is None for episode in episodes),
         success=solved / n if n else None,
-        interval=wilson(solved, n),
+        interval=measures["success"].interval if n else None,
         scored=len(scores),
         score=mean(scores),
         steps=mean(len(episode.steps) for episode in episodes),
@@ -74,6 +81,8 @@ def measure(episodes: Sequence[Trajectory]) -> Metrics:
         repaired_turns=sum(bool(step.note) for step in steps),
         invalid_actions=sum(step.valid is False for step in steps),
         loops=sum(in_loop(episode) for episode in episodes),
+        tasks=len({episode.task.key for episode in episodes}),
+        measures=measures,
     )
 
 

@@ -9,7 +9,7 @@ from exprag.evaluation.metrics import measure
 from exprag.evaluation.results import RunResult
 
 if TYPE_CHECKING:
-    from exprag.evaluation.report import Comparison
+    from exprag.evaluation.contrasts import Comparison
 
 
 def notes_on(runs: Sequence[RunResult], comparisons: Sequence[Comparison]) -> list[str]:
@@ -20,7 +20,10 @@ def notes_on(runs: Sequence[RunResult], comparisons: Sequence[Comparison]) -> li
     if len(fingerprints) > len({episode.task.environment for run in runs for episode in run.episodes}):
         notes.append("The arms were played on different versions of the environment: their fingerprints differ.")
     if len(comparisons) > 1:
-        notes.append("Intervals and p-values are not corrected for the number of comparisons.")
+        notes.append(
+            f"With {len(comparisons)} comparisons the p-values of the whole are also given after Holm's correction; intervals, "
+            "and the figures of single task types, are not corrected."
+        )
     return notes
 
 
@@ -53,6 +56,6 @@ def _on_comparison(comparison: Comparison) -> Iterator[str]:
         )
     if whole.tasks < whole.paired.n:
         yield (
-            f"{name}: {whole.paired.n} pairs come from {whole.tasks} tasks; the interval of the success difference takes "
-            "repetitions of a task for independent, and is too narrow if they are not."
+            f"{name}: {whole.paired.n} pairs come from {whole.tasks} tasks; intervals draw whole tasks, with all their "
+            "repetitions (cluster bootstrap), and in the test whole tasks change sign."
         )

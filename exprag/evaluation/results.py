@@ -33,6 +33,17 @@ class RunResult:
     """Episodes that were left out, because the run already has one of the same task and seed."""
     folder: Path | None = field(default=None, compare=False)
     """The run directory that this was read from."""
+    arm: str = ""
+    """Of a cell of a matrix: the name of its arm."""
+    scope: str = ""
+    """Of a cell of a matrix: the name of the tasks that it was played on, where there are several; only runs of one scope are
+    compared."""
+    index_state: str | None = None
+    """Of a cell of a matrix: what the agent might find, where that is varied."""
+    seeds: tuple[int, ...] = ()
+    """Of the cells of a matrix that are put together here: their seeds."""
+    parts: tuple[RunResult, ...] = field(default=(), compare=False, repr=False)
+    """The cells themselves, one a seed."""
 
     @property
     def learns(self) -> bool:

@@ -3,8 +3,8 @@
 Pure functions of counts and arrays: they know nothing of runs and trajectories. Intervals are 95 % unless `confidence` says
 otherwise, and None where the data cannot support one. Deterministic: the bootstrap draws from a fixed seed.
 
-Wilson's interval, McNemar's test and the bootstrap are scipy's, which is imported at first use: it takes as long as all the rest.
-Newcombe's interval for paired proportions is ours, because scipy has none.
+Wilson's interval and McNemar's test are scipy's, which is imported at first use: it takes as long as all the rest. Newcombe's
+interval for paired proportions is ours, because scipy has none; so is the bootstrap (`exprag.evaluation.clusters`).
 """
 
 from __future__ import annotations
@@ -13,14 +13,8 @@ from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from math import sqrt
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    import numpy as np
-
-RESAMPLES = 10_000
-SEED = 2025
-_BATCH = 2_000_000  # numbers drawn at once: bounds the memory of the bootstrap
+from exprag.evaluation.clusters import limits_of_means
 
 
 @dataclass(frozen=True)
@@ -105,47 +99,30 @@ def paired_means(differences: Sequence[float], tasks: Sequence[Hashable] | None 
     """The mean of paired differences with a percentile bootstrap interval (Efron & Tibshirani 1993, chapter 13).
 
     `tasks` names the task of each pair: whole tasks are resampled, so that several seeds of one task do not pass for
-    several tasks. There is no interval for a single task, nor where all tasks have the same mean: a bootstrap of those would
-    be a point, which claims a certainty that they do not give.
+    several tasks (`exprag.evaluation.clusters`). There is no interval for a single task, nor where all tasks have the same mean.
     """
     import numpy as np
 
     n = len(differences)
-    if tasks is not None and len(tasks) != n:
-        raise ValueError(f"{n} differences, but {len(tasks)} task names")
     if n == 0:
         return Difference(0, None, None)
     values = np.asarray(differences, dtype=float)
-    task_of_pair = np.asarray(_number(tasks if tasks is not None else range(n)))
-    sums, counts = np.bincount(task_of_pair, weights=values), np.bincount(task_of_pair)
-    estimate = float(values.mean())
-    if len(sums) < 2 or np.ptp(sums / counts) == 0:
-        return Difference(n, estimate, None)
-    from scipy.stats import bootstrap
-
-    limits = bootstrap(
-        (sums, counts),
-        _mean_of_tasks,
-        paired=True,
-        vectorized=True,
-        method="percentile",
-        confidence_level=confidence,
-        n_resamples=RESAMPLES,
-        batch=max(1, _BATCH // len(sums)),
-        rng=np.random.default_rng(SEED),
-    ).confidence_interval
-    return Difference(n, estimate, Interval(float(limits.low), float(limits.high)))
+    (limits,) = limits_of_means(values[:, None], tasks if tasks is not None else range(n), confidence)
+    return Difference(n, float(values.mean()), Interval(*limits) if limits else None)
 
 
-def _mean_of_tasks(sums: np.ndarray, counts: np.ndarray, axis: int = -1) -> np.ndarray:
-    """The mean over all pairs of the drawn tasks: float [resamples] from [resamples, tasks]."""
-    return sums.sum(axis=axis) / counts.sum(axis=axis)
+def holm(p_values: Sequence[float]) -> list[float]:
+    """The p-values adjusted for their number, in their order (Holm, Scand. J. Stat. 6:65-70, 1979).
 
-
-def _number(names: Sequence[Hashable]) -> list[int]:
-    """Names as numbers in order of first appearance."""
-    numbers: dict[Hashable, int] = {}
-    return [numbers.setdefault(name, len(numbers)) for name in names]
+    Those at or below 0.05 are rejected together with a probability of at most 0.05 that any of them is rejected wrongly, whatever
+    depends on what.
+    """
+    order = sorted(range(len(p_values)), key=lambda index: p_values[index])
+    adjusted, largest = [0.0] * len(p_values), 0.0
+    for rank, index in enumerate(order):
+        largest = max(largest, min(1.0, (len(p_values) - rank) * p_values[index]))
+        adjusted[index] = largest
+    return adjusted
 
 
 def _correlation(table: Paired) -> float:

@@ -175,7 +175,7 @@ def test_json_and_markdown_hold_the_whole_report() -> None:
     assert data["arms"][1]["total"]["solved"] == 1
     lines = report.to_markdown().splitlines()
     rows = [line for line in lines if line.startswith("|")]
-    assert {line.replace("\\|", "").count("|") for line in rows} == {10, 6, 7}
+    assert {line.replace("\\|", "").count("|") for line in rows} == {10, 6, 7, 4}
     assert "<b>" not in report.to_markdown()
     assert any("+33.3" in line for line in lines)
 

@@ -47,6 +47,7 @@ class AlfWorld(TextEnvironment):
     splits: tuple[str, ...] = games.SPLITS
     action_templates = wording.ACTION_TEMPLATES
     experts: tuple[str, ...] = ("handcoded", "walkthrough", "explorer")
+    type_groups = games.DIFFICULTY
 
     def __init__(
         self,

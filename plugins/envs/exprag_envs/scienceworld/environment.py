@@ -32,6 +32,7 @@ class ScienceWorld(TextEnvironment):
     """
 
     name = NAME
+    type_groups = splits.WORDS
     splits = splits.SPLITS
     action_templates: tuple[str, ...] = ACTION_TEMPLATES
     experts = ("gold",)
