@@ -25,6 +25,7 @@ COMMANDS = {
     "demo": ("demo:demo", "Collect experience, play with and without it, compare, and write a page."),
     "collect": ("run:collect", "Play the environment's expert over tasks, and keep the episodes as experience."),
     "run": ("run:run", "Play one arm (an agent, with or without a bank) over tasks."),
+    "merge": ("merge:merge", "Join the shards of a run into one run directory."),
     "report": ("report:report", "Compare runs: success, score, steps and tokens, and paired differences."),
     "bank": ("bank_group:app", "The experience bank: make, fill, look into, ask."),
     "data": ("data_group:app", "Training rows from traces: build, look at, count."),

@@ -3,5 +3,6 @@
 from exprag.runs.config import RunConfig, choose_tasks
 from exprag.runs.directory import RunDirectory
 from exprag.runs.engine import RunSummary, run
+from exprag.runs.merging import MergeReport, merge
 
-__all__ = ["RunConfig", "RunDirectory", "RunSummary", "choose_tasks", "run"]
+__all__ = ["MergeReport", "RunConfig", "RunDirectory", "RunSummary", "choose_tasks", "merge", "run"]

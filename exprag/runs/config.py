@@ -5,9 +5,9 @@ from __future__ import annotations
 import random
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from typing import Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from exprag.config import AgentSettings
 from exprag.contracts.environment import TextEnvironment, answering
@@ -15,6 +15,13 @@ from exprag.environments import calls
 from exprag.errors import ConfigError
 from exprag.trajectory import Task
 from exprag.trusted_code import CodePath, ModelName, Options, PluginName
+
+
+def _shard(text: str) -> str:
+    number, slash, count = text.partition("/")
+    if not (slash and number.isdecimal() and count.isdecimal() and 1 <= int(number) <= int(count)):
+        raise ValueError("a shard is I/N, with I from 1 to N")
+    return f"{int(number)}/{int(count)}"
 
 
 class RunConfig(AgentSettings):
@@ -46,6 +53,8 @@ class RunConfig(AgentSettings):
     """Tasks of each type, at most."""
     limit: int | None = Field(None, ge=1)
     """Tasks in all, at most."""
+    shard: Annotated[str, AfterValidator(_shard)] | None = None
+    """The part of these tasks that is played here: 2/8 is the second of eight. `exprag merge` joins the parts."""
     shuffle: bool = False
     """Draw the tasks with the seed instead of taking the first."""
     seed: int = 2025

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from exprag.environments import calls
-from exprag.errors import ExpragError, RunError
+from exprag.errors import ConfigError, ExpragError, RunError
 from exprag.models.credentials import hide_credentials
 from exprag.runs.config import RunConfig, choose_tasks
 from exprag.runs.directory import RunDirectory
@@ -17,6 +17,7 @@ from exprag.runs.learning import Learner
 from exprag.runs.lock import locked
 from exprag.runs.logs import logged_in
 from exprag.runs.player import make_environment
+from exprag.runs.shards import Part, check_shard, write_share
 from exprag.runs.workers import play_all
 from exprag.trajectory import Task, Trajectory
 
@@ -43,16 +44,22 @@ def run(config: RunConfig, out: str | Path, *, retry_errors: bool = False, progr
     played again by the same call. What breaks a single episode is in its trajectory.
     """
     directory = RunDirectory(Path(out).expanduser())
+    if config.shard:
+        check_shard(config)
     config = config.model_copy(update={"name": config.name or directory.path.name, "model": hide_credentials(config.model)})
     environment = make_environment(config)
-    tasks = choose_tasks(environment, config)
+    tasks = everything = choose_tasks(environment, config)
     if config.agent.index_state in ("matched", "mismatched") and not config.agent.index_types:
         config = config.changed(index_types=sorted({task.type for task in tasks}))
+    if config.shard:
+        tasks = Part.parse(config.shard).of(everything)
     fingerprint = calls.fingerprint(environment)
     directory.check()
     with locked(directory.path):
         config = directory.prepare(_pin_bank(config, directory))
         directory.write_versions(fingerprint, bank_version=config.bank_version)
+        if config.shard:
+            write_share(directory.path, Part.parse(config.shard), everything)
         if retry_errors and (count := directory.drop_errors()):
             directory.log(f"{count} episodes that ended in an error are played again")
         try:
@@ -119,4 +126,7 @@ def _pin_bank(config: RunConfig, directory: RunDirectory) -> RunConfig:
     if config.bank_version is None and (directory.path / "config.json").exists():
         config = config.model_copy(update={"bank_version": directory.config(allow_code=True).bank_version})
     version = Bank.open(uri, version=config.bank_version).version
+    if config.shard and config.bank_version is None:
+        message = "A shard reads the bank at a version that is the same in all shards."
+        raise ConfigError(message, cure=f"Give --bank-version {version}.")
     return config.model_copy(update={"bank_version": version})
