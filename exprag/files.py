@@ -13,6 +13,7 @@ from exprag.errors import ExpragError, RecordError, RunError
 from exprag.trajectory import Trajectory
 
 PARTIAL = ".partial"
+_BLOCK = 1 << 16  # bytes that are read at once from the end of a file
 
 
 def write_whole(path: str | Path, text: str) -> None:
@@ -54,13 +55,18 @@ def append_line(path: str | Path, text: str) -> None:
 
 
 def cut_torn_line(path: str | Path) -> int:
-    """Cut off a last line without its newline, which a killed writer left; returns the bytes removed."""
+    """Cut off a last line without its newline, which a killed writer left; returns the bytes removed. Reads only that line."""
     with open(path, "rb+") as file:
-        data = file.read()
-        whole = data.rfind(b"\n") + 1
-        if whole < len(data):
+        size = start = file.seek(0, os.SEEK_END)
+        whole = 0
+        while start and not whole:
+            start = max(0, start - _BLOCK)
+            file.seek(start)
+            newline = file.read(min(_BLOCK, size - start)).rfind(b"\n")
+            whole = start + newline + 1 if newline >= 0 else 0
+        if whole < size:
             file.truncate(whole)
-        return len(data) - whole
+        return size - whole
 
 
 def read_jsonl(path: str | Path, *, torn_tail_ok: bool = False) -> Iterator[Trajectory]:

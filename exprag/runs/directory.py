@@ -3,6 +3,7 @@
     config.json      re-runs the run as it is: exprag run --config RUN/config.json --out ELSEWHERE
     versions.json    packages, platform, environment fingerprint
     episodes.jsonl   one Trajectory a line, in the order in which they finished
+    episodes.index   what they are in short (`exprag.runs.episode_index`); may be deleted
     log.txt          what happened, with times; tracebacks of plugins' faults
     run.lock         held by the process that plays here (`exprag.runs.lock`)
 
@@ -15,17 +16,18 @@ from __future__ import annotations
 
 import platform
 import shutil
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from importlib.metadata import distributions
 from pathlib import Path
 from typing import Any
 
 from exprag.errors import ExpragError, RunError
-from exprag.files import PARTIAL, append_line, cannot_write, cut_torn_line, read_jsonl, write_json, write_jsonl
+from exprag.files import PARTIAL, append_line, cannot_write, cut_torn_line, read_jsonl, write_json
+from exprag.logs import LOG
 from exprag.plugins import registry
 from exprag.runs.config import RunConfig, flat
+from exprag.runs.episode_index import Entry, EpisodeIndex
 from exprag.runs.lock import HOLDER, LOCK
-from exprag.runs.logs import LOG
 from exprag.text import redact
 from exprag.trajectory import Task, Trajectory, now
 
@@ -44,6 +46,7 @@ class RunDirectory:
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
+        self._index = EpisodeIndex(self.episodes_path)
 
     @property
     def episodes_path(self) -> Path:
@@ -72,7 +75,7 @@ class RunDirectory:
             for leftover in self.path.glob(f"*{PARTIAL}"):
                 if leftover.is_file():
                     leftover.unlink()
-            if (self.path / "config.json").exists() and self.episodes():
+            if (self.path / "config.json").exists() and self.entries():
                 config = self._continue(config)
                 line = "continued"
             elif (self.path / "config.json").exists() and self._is_other(config):  # without episodes nothing is lost
@@ -83,6 +86,7 @@ class RunDirectory:
         except OSError as error:
             raise cannot_write(self.path, error) from error
         write_json(self.path / "config.json", config.model_dump(mode="json"))
+        self._index.save()
         self.log(line)
         if torn:
             self.log(f"cut off a torn line of {torn} bytes")
@@ -132,30 +136,36 @@ class RunDirectory:
         """The finished episodes, in the order in which they finished."""
         return list(read_jsonl(self.episodes_path, torn_tail_ok=True)) if self.episodes_path.exists() else []
 
+    def entries(self) -> Sequence[Entry]:
+        """What the finished episodes are in short, in their order: quick at any size."""
+        return self._index.entries()
+
     def episodes_of(self, tasks: list[Task]) -> list[Trajectory]:
         """The finished episodes of these tasks, in the order of the tasks."""
-        by_task = {episode.task.key: episode for episode in self.episodes()}
-        return [by_task[task.key] for task in tasks if task.key in by_task]
+        by_task = {entry.key: entry for entry in self.entries()}
+        return list(self._index.read(by_task[task.key] for task in tasks if task.key in by_task))
 
     def append(self, trajectory: Trajectory) -> None:
         """One whole line, on disk when this returns."""
         append_line(self.episodes_path, trajectory.to_json())
+        self._index.save()
 
     def drop_errors(self) -> int:
         """Forget the episodes that ended in an error, so that they are played again; returns how many."""
-        return self.forget([episode.id for episode in self.episodes() if episode.ended == "error"])
+        return self.forget([entry.id for entry in self.entries() if entry.ended == "error"])
 
     def forget(self, ids: Collection[str]) -> int:
         """Take episodes out by id, so that their tasks are played again; returns how many."""
-        episodes = self.episodes()
-        others = [episode for episode in episodes if episode.id not in set(ids)]
-        if len(others) < len(episodes):
-            write_jsonl(self.episodes_path, others)
-        return len(episodes) - len(others)
+        entries, ids = self.entries(), set(ids)
+        others = [entry for entry in entries if entry.id not in ids]
+        count = len(entries) - len(others)
+        if count:
+            self._index.keep(others)
+        return count
 
     def missing(self, tasks: list[Task]) -> list[Task]:
         """The tasks that have no episode yet."""
-        keys = {episode.task.key for episode in self.episodes()}
+        keys = {entry.key for entry in self.entries()}
         return [task for task in tasks if task.key not in keys]
 
     def log(self, line: str) -> None:

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from exprag.environments import calls
 from exprag.errors import ConfigError, ExpragError, RunError
+from exprag.logs import logged_in
 from exprag.models.credentials import hide_credentials
 from exprag.runs.config import RunConfig, choose_tasks
 from exprag.runs.directory import RunDirectory
 from exprag.runs.error_series import ErrorSeries
 from exprag.runs.learning import Learner
 from exprag.runs.lock import locked
-from exprag.runs.logs import logged_in
 from exprag.runs.player import make_environment
 from exprag.runs.shards import Part, check_shard, write_share
 from exprag.runs.workers import play_all
@@ -75,19 +75,20 @@ def run(config: RunConfig, out: str | Path, *, retry_errors: bool = False, progr
 
 def _play(config: RunConfig, directory: RunDirectory, tasks: list[Task], progress: Progress | None) -> None:
     """Play the tasks that have no episode yet, round by round where the run learns."""
+    play_tasks: Callable[..., Generator[Trajectory]] = play_all
+    if config.engine == "ray":
+        from exprag.runs.ray_engine import play_on_ray as play_tasks
     learner = Learner(config, directory) if config.learn != "none" else None
     rounds = learner.rounds(tasks) if learner else [tasks]
     count = len(tasks) - len(directory.missing(tasks))
     directory.log(f"{len(tasks)} tasks, {count} played, {len(tasks) - count} to play")
     if progress:
         progress(count, len(tasks), None)
-    series = ErrorSeries(config.stop_after_errors)
-    for earlier in directory.episodes():
-        series.over(earlier)
+    series = ErrorSeries(config.stop_after_errors, directory.entries())
     for number, part in enumerate(rounds):
         remaining = directory.missing(part)
         round_config = learner.reading(number) if learner else config
-        with logged_in(directory.path), closing(play_all(round_config, remaining, directory.path)) as episodes:
+        with logged_in(directory.path), closing(play_tasks(round_config, remaining, directory.path)) as episodes:
             for trajectory in episodes:
                 directory.append(trajectory)
                 count += 1
@@ -107,12 +108,12 @@ def _play(config: RunConfig, directory: RunDirectory, tasks: list[Task], progres
 
 
 def summarise(directory: RunDirectory) -> RunSummary:
-    episodes = directory.episodes()
+    entries = directory.entries()
     errors: dict[str, int] = {}
-    for episode in episodes:
-        if episode.error:
-            errors[episode.error.boundary] = errors.get(episode.error.boundary, 0) + 1
-    return RunSummary(directory.path, len(episodes), sum(bool(e.success) for e in episodes), errors)
+    for entry in entries:
+        if entry.error:
+            errors[entry.error] = errors.get(entry.error, 0) + 1
+    return RunSummary(directory.path, len(entries), sum(bool(entry.success) for entry in entries), errors)
 
 
 def _pin_bank(config: RunConfig, directory: RunDirectory) -> RunConfig:

@@ -15,7 +15,10 @@ import pytest
 
 FOLDER = Path(__file__).resolve().parents[2] / "benchmarks"
 NAMES = [path.stem for path in sorted(FOLDER.glob("[a-z]*.py"))]
-NO_GAMES = ("bank_latency", "batching", "loop_overhead", "parallel_episodes", "scienceworld_speed", "search_scale", "trainer")
+NO_GAMES = (
+    *("bank_latency", "batching", "loop_overhead", "parallel_episodes"),
+    *("resume", "scienceworld_speed", "search_scale", "trainer"),
+)
 PACKAGES = {
     "batching": "transformers",
     "alfworld_speed": "alfworld",
