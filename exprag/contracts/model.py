@@ -13,6 +13,9 @@ Answers   `usage_metadata`, where tokens are known; `response_metadata["finish_r
           reasoning apart from the text in `additional_kwargs["reasoning_content"]` or as content blocks; `stop` honoured.
 Async     `ainvoke` must work: LangChain's default runs `_generate` in a thread.
 
+Threads   A run may call one model from many threads at once (`--concurrency`). A factory says in an attribute `concurrency`
+          how many episodes share one model by default: above 1 for weights that a process should hold once.
+
 Optional attributes that are used where a model has them:
 
 tokenizer           counts the tokens of the memory block and of budgets

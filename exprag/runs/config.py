@@ -79,6 +79,15 @@ class RunConfig(AgentSettings):
     """Step limit of an episode; default: the environment's own."""
     workers: int = Field(2, ge=0)
     """Worker processes; 0 plays in this process, without time limits."""
+    concurrency: int | None = Field(None, ge=1)
+    """Episodes side by side in one process with one model, their environments in the worker processes; 1: each worker plays one
+    episode, with a model of its own. Default: 16 for local models (hf:), else 1."""
+    engine: Literal["local", "ray"] = "local"
+    """Who plays: worker processes of this machine, or actors of the Ray cluster that RAY_ADDRESS names, each with its workers."""
+    actors: int | None = Field(None, ge=1)
+    """Ray actors, each with `workers` CPUs; default: as many as the cluster has room for."""
+    actor_gpus: float = Field(0.0, ge=0)
+    """GPUs of an actor, which holds one copy of a local model; 0.5: two share one."""
     step_timeout: float | None = Field(300.0, gt=0)
     """Seconds that a call of the environment may take; then its worker is ended and the episode recorded. None: any time."""
     episode_timeout: float | None = Field(7200.0, gt=0)
@@ -91,7 +100,8 @@ class RunConfig(AgentSettings):
 
     def same_experiment(self, other: RunConfig) -> list[str]:
         """The fields in which the two differ ("agent.k" of the agent), not counting those that cannot change a result."""
-        ignored = {"workers", "step_timeout", "episode_timeout", "setup_timeout", "stop_after_errors"}
+        ignored = {"engine", "actors", "actor_gpus"}
+        ignored |= {"workers", "concurrency", "step_timeout", "episode_timeout", "setup_timeout", "stop_after_errors"}
         mine, others = (flat(config) for config in (self, other))
         return [name for name in mine if name not in ignored and mine[name] != others.get(name)]
 

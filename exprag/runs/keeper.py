@@ -15,6 +15,8 @@ import sys
 
 def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if "detached" in sys.argv and os.fork():
+        os._exit(0)
     groups: set[int] = set()
     for line in sys.stdin:
         group = int(line[1:])

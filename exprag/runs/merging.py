@@ -12,9 +12,9 @@ from typing import Any
 
 from exprag.errors import RecordError, RunError
 from exprag.files import PARTIAL, cannot_write, write_json
+from exprag.logs import LOG
 from exprag.runs.config import RunConfig, flat
 from exprag.runs.directory import EPISODES, RunDirectory
-from exprag.runs.logs import LOG
 from exprag.runs.shards import Part, read_share
 from exprag.text import redact
 from exprag.trajectory import Trajectory, now

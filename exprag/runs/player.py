@@ -17,6 +17,7 @@ from exprag.environments.sessions import Sessions
 from exprag.errors import ConfigError, ExpragError, describe
 from exprag.faults import log_fault
 from exprag.isolation import FAULTS, ctrl_c_is_apart, watch_ctrl_c
+from exprag.metering import measured
 from exprag.plugins import create
 from exprag.runs.config import RunConfig
 from exprag.trajectory import EpisodeError, Provenance, Task, Trajectory, now
@@ -45,19 +46,32 @@ class ExpertPlayer:
         steps = config.max_steps or EXPERT_STEPS
         return play_expert(self._environment, task, config.expert, seed=config.seed, run=config.name, max_steps=steps)
 
+    def recover(self) -> None:
+        self.close()
+
     def close(self) -> None:
         calls.close(self._environment)
 
 
 class AgentPlayer:
-    """Plays the graph with the configuration's model and bank. Construction raises what would fail every episode."""
+    """Plays the graph with the configuration's model and bank. Construction raises what would fail every episode.
 
-    def __init__(self, config: RunConfig) -> None:
+    With a `concurrency` above 1 it may be used by that many threads; its environments are then in processes of their own, which
+    log to the run's `folder`.
+    """
+
+    def __init__(self, config: RunConfig, folder: str | None = None) -> None:
         from exprag.graph import Context, build_agent
 
         self._config = config
         self._context = Context(run=config.name)
-        self._sessions = Sessions(partial(make_environment, config), capacity=1)
+        self._hosts = None
+        if (config.concurrency or 1) > 1:
+            from exprag.runs.environment_process import EnvironmentHosts
+
+            self._hosts = EnvironmentHosts(config, make_environment(config), folder)
+        factory = self._hosts.make if self._hosts else partial(make_environment, config)
+        self._sessions = Sessions(factory, capacity=config.concurrency or 1)
         bank = None
         if config.bank is not None:
             from exprag.bank import Bank
@@ -67,14 +81,24 @@ class AgentPlayer:
 
     def play(self, task: Task) -> Trajectory:
         started = time.perf_counter()
-        state = self._agent.invoke({"task": task.to_dict(), "seed": self._config.seed}, context=self._context)
+        with measured() as meter:
+            state = self._agent.invoke({"task": task.to_dict(), "seed": self._config.seed}, context=self._context)
         trajectory = Trajectory.from_dict(state["trajectory"])
         seconds = round(time.perf_counter() - started, 3)
-        provenance = trajectory.provenance.model_copy(update={"seconds": seconds})
+        extra = meter.to_json() | trajectory.provenance.extra
+        provenance = trajectory.provenance.model_copy(update={"seconds": seconds, "extra": extra})
         return trajectory.model_copy(update={"provenance": provenance})
+
+    def recover(self) -> None:
+        """Go on after a fault that was not the environment's: what state that is in, nobody knows. Where others play beside it,
+        their environments are left alone, and that of the fault is reset before it is used."""
+        if self._hosts is None:
+            self._sessions.close()
 
     def close(self) -> None:
         self._sessions.close()
+        if self._hosts is not None:
+            self._hosts.close()
 
 
 class GraphPlayer:
@@ -97,8 +121,9 @@ class GraphPlayer:
         state: dict[str, Any] = {}
         try:
             episode = {"task": task.to_dict(), "seed": self._config.seed}
-            for state in self._graph.stream(episode, context=self._context, stream_mode="values"):  # noqa: B007
-                pass
+            with measured() as meter:
+                for state in self._graph.stream(episode, context=self._context, stream_mode="values"):  # noqa: B007
+                    pass
             trajectory = self._ended(state)
         except ExpragError:
             raise
@@ -107,7 +132,9 @@ class GraphPlayer:
         provenance = trajectory.provenance
         seconds = round(time.perf_counter() - started, 3)
         self.works = True
-        provenance = provenance.model_copy(update={"seconds": seconds, "run": provenance.run or self._config.name})
+        extra = meter.to_json() | provenance.extra
+        run = provenance.run or self._config.name
+        provenance = provenance.model_copy(update={"seconds": seconds, "run": run, "extra": extra})
         return trajectory.model_copy(update={"provenance": provenance})
 
     def _ended(self, state: dict[str, Any]) -> Trajectory:
@@ -143,6 +170,9 @@ class GraphPlayer:
             }
         )
 
+    def recover(self) -> None:
+        """The graph knows what it needs."""
+
     def close(self) -> None:
         """The graph holds what it made; it goes with the process."""
 
@@ -166,11 +196,11 @@ def _settings(config: RunConfig) -> dict[str, Any]:
 Player = ExpertPlayer | AgentPlayer | GraphPlayer
 
 
-def make_player(config: RunConfig) -> Player:
+def make_player(config: RunConfig, folder: str | None = None) -> Player:
     """The player that the configuration asks for. What goes wrong inside an episode is in its trajectory."""
     if config.policy == "expert":
         return ExpertPlayer(config)
-    return GraphPlayer(config) if config.graph else AgentPlayer(config)
+    return GraphPlayer(config) if config.graph else AgentPlayer(config, folder)
 
 
 def play(player: Player, config: RunConfig, task: Task, *, alone: bool = False) -> Trajectory:
@@ -191,7 +221,7 @@ def play(player: Player, config: RunConfig, task: Task, *, alone: bool = False) 
             return failed(config, task, error.boundary, str(error))
         except faults as error:
             log.warning("%s: code in the episode raised %s", task.key, describe(error), exc_info=error)
-            player.close()  # nobody knows what state its environment is in
+            player.recover()
             return failed(config, task, "plugin", f"Code in the episode raised {describe(error)} Its traceback is in log.txt.")
 
 

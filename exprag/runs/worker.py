@@ -2,9 +2,12 @@
 
 It is run as a script, so that it watches its parent before anything is imported. The two talk in lines, a word and JSON:
 
-    parent    setup {config, folder, path, main}, then play TASK for each episode, leave at the end
+    parent    setup {role, config, folder, path, main}, then play TASK for each episode, leave at the end
     worker    ready where its player is made; call NAME when a call of the environment begins, call "" when it is over;
-              episode TRAJECTORY; stop {type, message, cure} for an error that would fail every episode
+              episode {task, episode} with the task's key; stop {type, message, cure} for an error that would fail every episode
+
+With a `concurrency` above 1 it plays the episodes in threads, and its environments are in processes that limit their calls
+themselves. In the role "environments" it is such a process (`exprag.environments.host`).
 
 What plugins print goes to stderr. When the parent is gone, the whole process group is killed: what an environment started too.
 """
@@ -42,7 +45,12 @@ def main() -> None:
         from multiprocessing import spawn
 
         spawn.prepare({"init_main_from_path": setup["main"]})
-    _serve(setup, inbox, answer)
+    if setup["role"] == "environments":
+        from exprag.environments.host import serve
+
+        serve(setup, inbox, answer)
+    else:
+        _serve(setup, inbox, answer)
 
 
 def _take_streams() -> tuple[BinaryIO, BinaryIO]:
@@ -68,19 +76,30 @@ def _listen(requests: BinaryIO, inbox: SimpleQueue[tuple[str, Any]]) -> None:
 def _serve(setup: dict[str, Any], inbox: SimpleQueue[tuple[str, Any]], answer: Answer) -> None:
     from exprag.contracts.environment import watch_calls
     from exprag.errors import ExpragError
+    from exprag.logs import logged_in
     from exprag.runs.config import RunConfig
-    from exprag.runs.logs import logged_in
     from exprag.runs.player import make_player, play
     from exprag.trajectory import Task
 
     config = RunConfig.make(**setup["config"])
     with logged_in(setup["folder"]):
         try:
-            player = make_player(config)
+            player = make_player(config, setup["folder"])
             answer("ready", None)
-            watch_calls(lambda call: answer("call", call))
+            side_by_side = (config.concurrency or 1) > 1
+            if not side_by_side:
+                watch_calls(lambda call: answer("call", call))
+
+            def finish(task: Task) -> None:
+                episode = play(player, config, task, alone=not side_by_side)
+                answer("episode", {"task": task.key, "episode": episode.to_json()})
+
             while (request := inbox.get())[0] == "play":
-                answer("episode", play(player, config, Task.from_dict(request[1]), alone=True).to_json())
+                task = Task.from_dict(request[1])
+                if side_by_side:
+                    threading.Thread(target=finish, args=(task,), daemon=True, name=f"exprag-episode {task.id}").start()
+                else:
+                    finish(task)
         except ExpragError as error:
             answer("stop", {"type": type(error).__name__, "message": error.message, "cure": error.cure})
         except BaseException as error:  # noqa: BLE001 - a plugin's, while it is made: the parent tells it

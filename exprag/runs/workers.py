@@ -1,8 +1,12 @@
-"""Episodes in parallel: one process per worker, each with its own environment, none able to stop the others.
+"""Episodes in parallel, none able to stop the others: in processes of one each, or many side by side in one process.
 
-A worker that dies (out of memory, a crash in a native library) costs its episode one retry, then the episode is recorded
-with that error. One that hangs is killed at the time limit of a call or of an episode, which is recorded at once. Workers are
-replaced every `RECYCLE` episodes, which bounds what simulators leak, and die with their parent.
+One by one, each worker process has its own environment and model. With a `concurrency` above 1 there is one process that holds
+the model, for that many episodes in threads, and beside it as many processes of environments as there are `workers`
+(`exprag.runs.environment_process`).
+
+A worker that dies (out of memory, a crash in a native library) costs its episodes one retry, then they are recorded with that
+error. One that hangs is killed at the time limit of a call or of an episode, which is recorded at once. Processes with
+environments are replaced every `RECYCLE` episodes, which bounds what simulators leak, and all die with their parent.
 """
 
 from __future__ import annotations
@@ -13,9 +17,11 @@ from pathlib import Path
 from queue import Empty, SimpleQueue
 
 from exprag.errors import RunError
+from exprag.runs.child_process import LEAVING_SECONDS, Keeper, rebuilt
+from exprag.runs.concurrency import episodes_at_once
 from exprag.runs.config import RunConfig
 from exprag.runs.player import failed, make_player, play
-from exprag.runs.worker_process import LEAVING_SECONDS, Event, Keeper, WorkerProcess, rebuilt
+from exprag.runs.worker_process import Event, WorkerProcess
 from exprag.trajectory import Task, Trajectory
 
 RECYCLE = 200
@@ -31,10 +37,11 @@ def play_all(config: RunConfig, tasks: list[Task], folder: Path | None = None) -
     """
     if not tasks:
         return
+    config = config.model_copy(update={"concurrency": episodes_at_once(config)})
     if config.workers == 0:
         yield from _play_here(config, tasks)
         return
-    crew = _Crew(config, tasks, folder)
+    crew = Crew(config, tasks, folder)
     try:
         yield from crew.play()
         crew.leave()
@@ -51,37 +58,42 @@ def _play_here(config: RunConfig, tasks: list[Task]) -> Generator[Trajectory]:
         player.close()
 
 
-class _Crew:
+class Crew:
     """The workers of one round of tasks, all handled by the thread that asks for trajectories."""
 
-    def __init__(self, config: RunConfig, tasks: list[Task], folder: Path | None) -> None:
+    def __init__(self, config: RunConfig, tasks: list[Task], folder: Path | None, keeper: Keeper | None = None) -> None:
         self._config, self._folder = config, folder
+        self._together = (config.concurrency or 1) > 1
         self._tasks = deque(tasks)
         self._deaths: dict[str, int] = {}
         self._events: SimpleQueue[Event] = SimpleQueue()
         self._workers: list[WorkerProcess] = []
         self._leaving: list[WorkerProcess] = []
-        self._keeper = Keeper()
+        self._keeper = keeper or Keeper()
 
     def play(self) -> Generator[Trajectory]:
-        for _ in range(min(self._config.workers, len(self._tasks))):
-            self._start(self._tasks.popleft())
-        while any(worker.task for worker in self._workers):
+        self._spread()
+        while any(worker.tasks for worker in self._workers):
             limits = [left for worker in self._workers if (left := worker.seconds_left()) is not None]
             try:
                 worker, word, value = self._events.get(timeout=max(0.0, min(limits)) if limits else None)
             except Empty:
                 yield from self._end_overdue()
                 continue
-            task = worker.task
             if word == "stop":
                 raise rebuilt(value)
-            worker.hear(word, value)
+            episode = worker.hear(word, value)
             if word == "episode":
                 self._go_on(worker)
-                yield Trajectory.from_json(value)
-            elif word == "gone" and task is not None and worker in self._workers:
-                yield from self._replace_dead(worker, task)
+            if episode is not None:
+                yield Trajectory.from_json(episode)
+            elif word == "gone" and worker.tasks and worker in self._workers:
+                yield from self._replace_dead(worker)
+
+    def add(self, tasks: list[Task]) -> None:
+        """Take more tasks, between two trajectories of `play` or before it."""
+        self._tasks.extend(tasks)
+        self._spread()
 
     def leave(self) -> None:
         """Let the workers close their environments and end."""
@@ -96,51 +108,69 @@ class _Crew:
         finally:
             self._keeper.close()
 
-    def _start(self, task: Task) -> None:
-        worker = WorkerProcess(self._config, self._folder, self._events, self._keeper)
-        self._workers.append(worker)
-        worker.play(task)
+    def _spread(self) -> None:
+        """Give tasks to the workers that have room, and to new ones up to their number."""
+        for worker in [worker for worker in self._workers if worker.room > 0]:
+            self._go_on(worker)
+        while self._tasks and len(self._workers) < (1 if self._together else self._config.workers):
+            self._start()
+
+    def _start(self) -> None:
+        """Start a worker with the next tasks, where there are any."""
+        if self._tasks:
+            worker = WorkerProcess(self._config, self._folder, self._events, self._keeper)
+            self._workers.append(worker)
+            self._fill(worker)
+
+    def _fill(self, worker: WorkerProcess) -> None:
+        while self._tasks and worker.room > 0:
+            worker.play(self._tasks.popleft())
 
     def _go_on(self, worker: WorkerProcess) -> None:
         """Give a worker that has played an episode the next, or a new process in its place."""
-        if not self._tasks:
-            return
-        if worker.played < RECYCLE:
-            worker.play(self._tasks.popleft())
-            return
-        worker.leave()
-        self._workers.remove(worker)
-        self._leaving.append(worker)
-        self._start(self._tasks.popleft())
+        if self._together or worker.played < RECYCLE:
+            self._fill(worker)
+        elif self._tasks:
+            worker.leave()
+            self._workers.remove(worker)
+            self._leaving.append(worker)
+            self._start()
 
     def _remove(self, worker: WorkerProcess) -> None:
         self._workers.remove(worker)
         WorkerProcess.end([worker])
 
     def _end_overdue(self) -> Generator[Trajectory]:
-        """Kill the workers whose call or episode takes too long, and record their episodes."""
-        for worker, limit, task in [(worker, worker.overdue(), worker.task) for worker in self._workers]:
-            if limit and task is not None:
+        """Kill the workers whose call or episode takes too long, and record their episodes. One that plays others beside them
+        is killed when all of its episodes hang."""
+        for worker, overdue in [(worker, worker.overdue()) for worker in self._workers]:
+            for task, limit in overdue:
                 if not worker.ready:
                     raise RunError(limit, cure=SEE_WHERE)
+                worker.give_up(task)
+            if overdue and worker.room == 0 and not worker.tasks:
                 self._remove(worker)
-                if self._tasks:
-                    self._start(self._tasks.popleft())
-                yield failed(self._config, task, "environment", f"{limit}: its process was ended.")
+                self._start()
+            for task, limit in overdue:
+                end = "its thread was left alone" if self._together else "its process was ended"
+                yield failed(self._config, task, "environment", f"{limit}: {end}.")
 
-    def _replace_dead(self, worker: WorkerProcess, task: Task) -> Generator[Trajectory]:
-        """Play the task again in a new process; where that dies too, record it."""
+    def _replace_dead(self, worker: WorkerProcess) -> Generator[Trajectory]:
+        """Play its tasks again in a new process; those at which one died before are recorded."""
         self._remove(worker)
-        deaths = self._deaths[task.key] = self._deaths.get(task.key, 0) + 1
-        if deaths <= RETRIES:
-            self._start(task)
-            return
-        if not worker.ready:
-            raise RunError(
-                f"The worker process died {deaths} times before its first episode (killed, or out of memory).",
-                cure=SEE_WHERE,
-            )
-        if self._tasks:
-            self._start(self._tasks.popleft())
-        message = f"The worker process died {deaths} times in this episode (killed, or out of memory)."
-        yield failed(self._config, task, "environment", message)
+        lost = []
+        for task in reversed(worker.tasks):
+            deaths = self._deaths[task.key] = self._deaths.get(task.key, 0) + 1
+            if deaths <= RETRIES:
+                self._tasks.appendleft(task)
+            elif worker.ready:
+                lost.append(task)
+            else:
+                raise RunError(
+                    f"The worker process died {deaths} times before its first episode (killed, or out of memory).",
+                    cure=SEE_WHERE,
+                )
+        self._start()
+        for task in lost:
+            message = f"The worker process died {RETRIES + 1} times in this episode (killed, or out of memory)."
+            yield failed(self._config, task, "environment", message)

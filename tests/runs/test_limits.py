@@ -127,8 +127,8 @@ def test_ctrl_c_while_workers_start_prints_no_traceback_of_theirs(tmp_path: Path
     ],
 )
 def test_a_worker_that_cannot_be_set_up_stops_the_run(how: str, message: str, tmp_path: Path) -> None:
-    options = {"how": how, "starter": os.getpid()}
-    broken = RunConfig.make(environment="stuck:NeverMade", environment_options=options, limit=3, workers=1, setup_timeout=4)
+    options, limit = {"how": how, "starter": os.getpid()}, 4 if how == "hangs" else None
+    broken = RunConfig.make(environment="stuck:NeverMade", environment_options=options, limit=3, workers=1, setup_timeout=limit)
     with pytest.raises(ExpragError, match=message):
         run(broken, tmp_path / "r")
     assert RunDirectory(tmp_path / "r").episodes() == []

@@ -41,3 +41,6 @@ def load(
         engine=engine,
         cache_gigabytes=cache_gigabytes,
     )
+
+
+load.concurrency = 16  # type: ignore[attr-defined]  # episodes that share the weights, unless the user says otherwise
