@@ -75,11 +75,11 @@ def render_map(bank: Bank, bank_map: BankMap) -> str:
     """The page as text. All text of the bank is data to the script, which writes it as text and never as markup."""
     return html.render(
         PACKAGE,
-        "assets/bank_map.html",
+        "viewer/bank_map.html",
         title=f"exprag bank: {Path(bank.uri).name}",
-        style=html.inline(PACKAGE, "assets/page.css", "assets/bank_map.css"),
-        script=html.inline(PACKAGE, "assets/bank_map.js"),
-        data=html.embed(map_data(bank, bank_map)),
+        style=html.inline(PACKAGE, "viewer/page.css", "viewer/bank_map.css"),
+        script=html.inline(PACKAGE, "viewer/bank_map.js"),
+        data=html.Embedded(html.embed(map_data(bank, bank_map)), "json"),
     )
 
 

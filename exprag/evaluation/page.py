@@ -7,21 +7,34 @@ run. All text of episodes is data to the script, which writes it as text and nev
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from exprag import html
+from exprag.evaluation.causes import CAUSES, Cause, causes_of
 from exprag.evaluation.metrics import in_loop
+from exprag.evaluation.prompt_pool import Pool, encode
+from exprag.evaluation.prompts import writers
 from exprag.evaluation.recalled import recalled_ids
 from exprag.evaluation.redaction import redacted
 from exprag.evaluation.render import sentences
-from exprag.evaluation.report import compare
+from exprag.evaluation.report import Report, compare
 from exprag.evaluation.results import RunResult, distinct
 from exprag.html import embed
 from exprag.trajectory import Trajectory
 
+__all__ = ["Live", "embed", "page_data", "render_page", "write_page"]
+
 PACKAGE = "exprag.evaluation"
-SCRIPTS = tuple(f"assets/page/{part}.js" for part in ("base", "results", "setup", "list", "step", "reader", "start"))
+
+
+@dataclass(frozen=True)
+class Live:
+    """A run that is still going: what the page says of it, and after how many seconds it loads itself again."""
+
+    text: str
+    seconds: float = 10.0
 
 
 def write_page(
@@ -30,40 +43,96 @@ def write_page(
     recalled: Mapping[str, Trajectory] | None = None,
     *,
     baseline: str | None = None,
+    report: Report | None = None,
+    prompts: bool = True,
+    tokenizer: Any = None,
+    live: Live | None = None,
 ) -> Path:
     """Write the page; returns its path. The file appears as a whole or not at all.
 
-    `recalled`: trajectories by id; those that some step recalled are put in the page, once each, and can be read there.
-    Without them, recalled trajectories are named by id, score and reason alone. Raises RunError where it cannot be written.
+    recalled    trajectories by id; those that some step recalled are put in the page, once each, and can be read there. Without
+                them, recalled trajectories are named by id, score and reason alone, and prompts that hold them are unknown
+    report      of these runs, where it is made already; else they are compared with `baseline`
+    prompts     whether the prompts can be read as they were sent; `tokenizer`: see `exprag.evaluation.prompts`
+    live        where a run is still going
+
+    Raises RunError where it cannot be written.
     """
-    return html.write_page(path, render_page(runs, recalled or {}, baseline))
+    named = distinct(runs)
+    data = page_data(named, recalled or {}, baseline, report=report, prompts=prompts, tokenizer=tokenizer, live=live)
+    return html.write_page(path, _render(named, data))
 
 
 def render_page(runs: Sequence[RunResult], recalled: Mapping[str, Trajectory], baseline: str | None = None) -> str:
     """The page as text."""
     named = distinct(runs)
+    return _render(named, page_data(named, recalled, baseline))
+
+
+def _render(runs: Sequence[RunResult], data: Mapping[str, Any]) -> str:
     return html.render(
         PACKAGE,
-        "assets/page.html",
-        title="exprag report: " + ", ".join(run.name for run in named),
-        style=html.inline(PACKAGE, "assets/page.css"),
-        script=html.inline(PACKAGE, *SCRIPTS),
-        data=embed(page_data(named, recalled, baseline)),
+        "viewer/page.html",
+        title="exprag report: " + ", ".join(run.name for run in runs),
+        style=html.inline(PACKAGE, "viewer/page.css"),
+        script=html.bundle(PACKAGE, "viewer", "start.js"),
+        data=html.pack(data),
     )
 
 
-def page_data(runs: Sequence[RunResult], recalled: Mapping[str, Trajectory], baseline: str | None = None) -> dict[str, Any]:
-    """What the script reads: the report, its sentences, the episodes of each arm, which of them went round in a loop (their
-    places in the list), and the recalled trajectories once each."""
-    report = compare(runs, baseline)
+def page_data(
+    runs: Sequence[RunResult],
+    recalled: Mapping[str, Trajectory],
+    baseline: str | None = None,
+    *,
+    report: Report | None = None,
+    prompts: bool = True,
+    tokenizer: Any = None,
+    live: Live | None = None,
+) -> dict[str, Any]:
+    """What the script reads: the report, its sentences, the episodes of each arm with the cause of a loss, which of them went
+    round in a loop (their places in the list), the recalled trajectories once each, and the texts of the prompts."""
+    report = report or compare(runs, baseline)
+    episodes = [episode for run in runs for episode in run.episodes]
+    records = [_record(episode) | {"arm": arm} for arm, run in enumerate(runs) for episode in run.episodes]
+    for record, cause in zip(records, causes_of(episodes), strict=True):
+        if cause is not None:
+            record["cause"] = _cause(cause)
     ids = {id for run in runs for id in recalled_ids(run)}
     return {
         "report": report.to_dict(),
         "sentences": [sentences(comparison) for comparison in report.comparisons],
-        "episodes": [_record(episode) | {"arm": arm} for arm, run in enumerate(runs) for episode in run.episodes],
-        "loops": [index for index, episode in enumerate(e for run in runs for e in run.episodes) if in_loop(episode)],
+        "episodes": records,
+        "loops": [index for index, episode in enumerate(episodes) if in_loop(episode)],
         "recalled": {id: _record(recalled[id]) for id in sorted(ids & recalled.keys())},
+        "causes": CAUSES,
+        "prompts": _add_prompts(runs, records, recalled, tokenizer) if prompts else {"texts": [], "notes": [""] * len(runs)},
+        "live": None if live is None else asdict(live),
     }
+
+
+def _add_prompts(
+    runs: Sequence[RunResult], records: Sequence[dict[str, Any]], recalled: Mapping[str, Trajectory], tokenizer: Any
+) -> dict[str, Any]:
+    """Put into each record what its prompts are made of. Returns the texts, and for each arm what is doubtful."""
+    pool = Pool()
+    notes = []
+    rest = iter(records)
+    for run in runs:
+        parts = list(getattr(run, "parts", ())) or [run]
+        part_writers, reasons = writers(parts, recalled, tokenizer)
+        writer_of = {episode.id: writer for part, writer in zip(parts, part_writers, strict=True) for episode in part.episodes}
+        for episode in run.episodes:
+            record, writer = next(rest), writer_of.get(episode.id)
+            if writer is not None:
+                record["prompt"] = encode(writer, episode, pool)
+        doubts = [reason for writer in part_writers if writer is not None for reason in writer.doubts]
+        notes.append(" ".join(dict.fromkeys([*(reason for reason in reasons if reason), *doubts])))
+    return {"texts": pool.texts, "notes": notes}
+
+
+def _cause(cause: Cause) -> dict[str, Any]:
+    return {"name": cause.name, "why": redacted(cause.why), "step": cause.step}
 
 
 def _record(trajectory: Trajectory) -> dict[str, Any]:

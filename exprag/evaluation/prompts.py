@@ -154,7 +154,7 @@ def _bank(run: RunResult, config: AgentConfig) -> Any:
 def writers(
     runs: list[RunResult], recalled: Mapping[str, Trajectory], tokenizer: Any = None
 ) -> tuple[list[PromptWriter | None], list[str]]:
-    """The writer of each run's prompts, None where there is none, and for each run why, or what is doubtful; "" for nothing."""
+    """The writer of each run's prompts, None where there is none, and for each run why; "" for nothing."""
     result: list[PromptWriter | None] = []
     reasons = []
     for run in runs:
@@ -165,5 +165,5 @@ def writers(
             reasons.append(error.message if isinstance(error, ExpragError) else str(error))
         else:
             result.append(writer)
-            reasons.append(" ".join(writer.doubts))
+            reasons.append("")
     return result, reasons

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import gzip
 import json
 import re
 import shutil
@@ -37,11 +39,13 @@ class Page(HTMLParser):
         super().__init__()
         self.elements: list[tuple[str, dict[str, str | None]]] = []
         self.scripts: list[str] = []
+        self.kind: str | None = None
         self.feed(source if isinstance(source, str) else source.read_text(encoding="utf-8"))
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.elements.append((tag, dict(attrs)))
         if tag == "script":
+            self.kind = self.kind or dict(attrs).get("type")
             self.scripts.append("")
 
     def handle_data(self, data: str) -> None:
@@ -50,7 +54,8 @@ class Page(HTMLParser):
 
     @property
     def data(self) -> dict[str, Any]:
-        return json.loads(self.scripts[0])
+        packed = self.kind == "application/gzip"
+        return json.loads(gzip.decompress(base64.b64decode(self.scripts[0])) if packed else self.scripts[0])
 
 
 def hostile_run(recalled: tuple[Recalled, ...] = ()) -> RunResult:
@@ -121,6 +126,8 @@ def test_nothing_is_lost_on_the_way_to_the_page(real: tuple[list[RunResult], dic
         for trajectory in run.episodes:
             record = next(written)
             assert record.pop("arm") == number
+            assert record.pop("prompt")
+            assert (record.pop("cause", None) is None) is (trajectory.success is True)
             for index, step in enumerate(record["steps"]):
                 if step.pop("same_recall", False):
                     step["recalled"] = record["steps"][index - 1]["recalled"]

@@ -1,4 +1,8 @@
-/* ---- configuration and versions of the arms, side by side ---- */
+/* Configuration and versions of the arms, side by side. */
+import { $, el } from "./elements.js";
+import { NONE } from "./format.js";
+import { store } from "./store.js";
+
 function flatten(value, prefix, into) {
   for (const [key, item] of Object.entries(value)) {
     const name = prefix ? `${prefix}.${key}` : key;
@@ -10,7 +14,7 @@ function flatten(value, prefix, into) {
 
 /* A table with a row for each field and a column for each arm; rows in which the arms differ are marked. */
 function showSetup(id, fieldsOf) {
-  const columns = arms.map((arm) => flatten(fieldsOf(arm), "", new Map()));
+  const arms = store.arms, columns = arms.map((arm) => flatten(fieldsOf(arm), "", new Map()));
   const keys = [...new Set(columns.flatMap((column) => [...column.keys()]))];
   if (!keys.length) return void $(id).append(el("tbody", {}, el("tr", {}, el("td", {}, "not recorded"))));
   $(id).append(el("thead", {}, el("tr", {}, el("th", { scope: "col" }, ""), arms.map((arm) => el("th", { scope: "col" }, arm.name)))),
@@ -23,9 +27,9 @@ function showSetup(id, fieldsOf) {
 /* The configuration of an arm, and when its bank was asked, also where the configuration leaves that to the query strategy. */
 const configOf = (arm) => arm.refresh === null ? arm.config : { ...arm.config, "refresh in force": arm.refresh };
 
-function showSetups() {
+export function showSetups() {
   showSetup("config", configOf);
   showSetup("versions", (arm) => arm.versions);
-  $("only-differences").closest("label").hidden = arms.length < 2;
+  $("only-differences").closest("label").hidden = store.arms.length < 2;
   $("only-differences").addEventListener("change", (event) => $("setup").classList.toggle("only-differences", event.target.checked));
 }

@@ -1,4 +1,8 @@
-/* ---- results: comparisons, arms, and success by task type ---- */
+/* The results: comparisons, arms, and success by task type. */
+import { $, el, svg } from "./elements.js";
+import { NONE, fixed, percent, plus, range, typeName } from "./format.js";
+import { armColor, store } from "./store.js";
+
 function figure(label, difference, digits, scale, full, color) {
   const parts = [el("div", { class: "label" }, label)];
   if (difference.estimate === null) return el("div", { class: "figure" }, parts, el("span", { class: "value" }, NONE));
@@ -17,7 +21,8 @@ function figure(label, difference, digits, scale, full, color) {
   return el("div", { class: "figure" }, parts);
 }
 
-function showResults() {
+export function showResults() {
+  const { report, arms, episodes } = store;
   const values = (key) => [...new Set(arms.map((arm) => arm.config[key]).filter((value) => value !== null && value !== undefined && value !== ""))];
   $("setting").append([...values("environment"), ...values("split").map((s) => `split ${s}`), ...values("model"),
     `${episodes.length} episodes in ${arms.length} ${arms.length === 1 ? "arm" : "arms"}`].join("  ·  "));
@@ -29,7 +34,7 @@ function showResults() {
         figure("Success, percentage points", total.success, 1, 100, 1, color),
         figure("Score", total.score, 3, 1, 0, color),
         figure("Steps per episode", total.steps, 1, 1, 0, color)),
-      data.sentences[index].slice(0, 2).map((line) => el("p", {}, line))));
+      store.sentences[index].slice(0, 2).map((line) => el("p", {}, line))));
   });
   const head = ["Arm", "Episodes", "Success", "Score", "Steps", "Tokens", "Seconds", "Turns repaired", "Not understood", "In a loop", "Ended"];
   $("arms").append(el("thead", {}, el("tr", {}, head.map((text, i) => el("th", { scope: "col", class: i && i < head.length - 1 ? "n" : null }, text)))),
@@ -58,7 +63,7 @@ function countCell(count, total) {
 }
 
 function bars(metrics, label) {
-  const height = 13, parts = [];
+  const arms = store.arms, height = 13, parts = [];
   const summary = metrics.map((m, i) => `${arms[i].name} ${m && m.n ? `${m.solved} of ${m.n}` : "no episode"}`).join(", ");
   metrics.forEach((m, i) => {
     const y = i * height, color = armColor(i);
@@ -73,6 +78,7 @@ function bars(metrics, label) {
 }
 
 function showTypes() {
+  const { report, arms } = store;
   const axis = svg("svg", { height: 14, "aria-hidden": "true" }, [0, 25, 50, 75, 100].map((tick) =>
     svg("text", { x: `${tick}%`, y: 11, "text-anchor": tick === 0 ? "start" : tick === 100 ? "end" : "middle" }, tick === 100 ? "100 %" : String(tick))));
   $("types").append(el("thead", {}, el("tr", {}, el("th", { scope: "col" }, "Task type"), el("th", { scope: "col", class: "bars" }, axis),
