@@ -14,6 +14,7 @@ from exprag.trajectory import Step, Task, Trajectory
 if TYPE_CHECKING:
     from exprag.bank import Bank
     from exprag.config import AgentConfig
+    from exprag.evaluation import evaluate
     from exprag.graph import build_agent
     from exprag.memory import MemoryState
     from exprag.models import load_model
@@ -35,6 +36,7 @@ __all__ = [
     "Trajectory",
     "__version__",
     "build_agent",
+    "evaluate",
     "hookimpl",
     "load_model",
 ]
@@ -45,6 +47,7 @@ _LATE = {
     "Bank": "exprag.bank",
     "Retriever": "exprag.retrieval",
     "build_agent": "exprag.graph",
+    "evaluate": "exprag.evaluation",
     "load_model": "exprag.models",
 }
 

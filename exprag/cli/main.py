@@ -26,6 +26,7 @@ COMMANDS = {
     "collect": ("run:collect", "Play the environment's expert over tasks, and keep the episodes as experience."),
     "run": ("run:run", "Play one arm (an agent, with or without a bank) over tasks."),
     "merge": ("merge:merge", "Join the shards of a run into one run directory."),
+    "matrix": ("matrix:matrix", "Play arms × index states × seeds × tasks of one file, and report on them."),
     "report": ("report:report", "Compare runs: success, score, steps and tokens, and paired differences."),
     "bank": ("bank_group:app", "The experience bank: make, fill, look into, ask."),
     "data": ("data_group:app", "Training rows from traces: build, look at, count."),

@@ -3,6 +3,7 @@
 from exprag.evaluation.metrics import Metrics, measure
 from exprag.evaluation.page import write_page
 from exprag.evaluation.report import Report, compare
+from exprag.evaluation.reporting import evaluate, report_on
 from exprag.evaluation.results import RunResult, load_run
 
-__all__ = ["Metrics", "Report", "RunResult", "compare", "load_run", "measure", "write_page"]
+__all__ = ["Metrics", "Report", "RunResult", "compare", "evaluate", "load_run", "measure", "report_on", "write_page"]

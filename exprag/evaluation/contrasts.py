@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from exprag.evaluation.clusters import sign_test
@@ -82,7 +82,7 @@ def contrast(pairing: Pairing) -> Contrast:
         tasks=len(set(tasks)),
         only_arm=len(pairing.only_arm),
         only_baseline=len(pairing.only_baseline),
-        success=paired_rates(paired) if once else measures["success"],
+        success=paired_rates(paired) if once else _success_of_tasks(outcomes, tasks, measures["success"]),
         p_value=mcnemar(paired.arm_only, paired.baseline_only)
         if once
         else sign_test([int(ours) - int(theirs) for ours, theirs in outcomes], tasks),
@@ -90,6 +90,17 @@ def contrast(pairing: Pairing) -> Contrast:
         steps=measures.get("steps", none),
         measures={name: measure for name, measure in measures.items() if name != "success"},
     )
+
+
+def _success_of_tasks(outcomes: Sequence[tuple[bool, bool]], tasks: Sequence[str], drawn: Difference) -> Difference:
+    """The difference of success where tasks have several pairs: by the cluster bootstrap `drawn`. Where that has no interval
+    because all tasks differ alike, and every repetition of a task came out alike, by Newcombe's interval over the tasks."""
+    by_task = dict(zip(tasks, outcomes, strict=True))
+    if drawn.interval is not None or any(by_task[task] != outcome for task, outcome in zip(tasks, outcomes, strict=True)):
+        return drawn
+    cells = list(by_task.values())
+    paired = Paired(*(cells.count(cell) for cell in ((True, True), (True, False), (False, True), (False, False))))
+    return Difference(drawn.n, drawn.estimate, paired_rates(paired).interval)
 
 
 def _parts(pairing: Pairing, names_of: Callable[[Trajectory], Iterable[str]]) -> dict[str, Pairing]:

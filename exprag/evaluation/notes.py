@@ -16,6 +16,7 @@ def notes_on(runs: Sequence[RunResult], comparisons: Sequence[Comparison]) -> li
     """A sentence for each fact, the arms' own first."""
     notes = [note for run in runs for note in _on_run(run)]
     notes += [note for comparison in comparisons for note in _on_comparison(comparison)]
+    notes += _on_repetitions(comparisons)
     fingerprints = {episode.fingerprint for run in runs for episode in run.episodes if episode.fingerprint}
     if len(fingerprints) > len({episode.task.environment for run in runs for episode in run.episodes}):
         notes.append("The arms were played on different versions of the environment: their fingerprints differ.")
@@ -54,8 +55,17 @@ def _on_comparison(comparison: Comparison) -> Iterator[str]:
             f"{name}: episodes without a counterpart are in no difference: {whole.only_arm} only in {comparison.arm}, "
             f"{whole.only_baseline} only in {comparison.baseline}."
         )
-    if whole.tasks < whole.paired.n:
+
+
+def _on_repetitions(comparisons: Sequence[Comparison]) -> Iterator[str]:
+    """A sentence for the comparisons whose tasks were played several times, with the names of those of one size together."""
+    names: dict[tuple[int, int], list[str]] = {}
+    for comparison in comparisons:
+        whole = comparison.total
+        if whole.tasks < whole.paired.n:
+            names.setdefault((whole.paired.n, whole.tasks), []).append(f"{comparison.arm} − {comparison.baseline}")
+    for (pairs, tasks), of in names.items():
         yield (
-            f"{name}: {whole.paired.n} pairs come from {whole.tasks} tasks; intervals draw whole tasks, with all their "
-            "repetitions (cluster bootstrap), and in the test whole tasks change sign."
+            f"{', '.join(of)}: {pairs} pairs come from {tasks} tasks; intervals draw whole tasks, with all their repetitions "
+            "(cluster bootstrap), and in the test whole tasks change sign."
         )

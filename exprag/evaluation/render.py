@@ -62,12 +62,15 @@ def sentences(comparison: Comparison) -> list[str]:
     """What a comparison says, in words: success with its verdict first, then score and steps."""
     whole = comparison.total
     name = f"{comparison.arm} {MINUS} {comparison.baseline}"
-    if whole.success.estimate is None or whole.success.interval is None:
+    if whole.success.estimate is None:
         return [f"{name}: no task was played by both arms, so there is no difference to tell."]
-    verdict = "excludes zero" if whole.success.interval.excludes_zero else "does not exclude zero"
     table = whole.paired
+    verdict = f"{name}: success {points(whole.success)} points over {table.n} paired episodes."
+    if whole.success.interval is not None:
+        zero = "excludes zero" if whole.success.interval.excludes_zero else "does not exclude zero"
+        verdict = f"{verdict.replace(' points over', ' points (95 % interval) over', 1)[:-1]}: the interval {zero}."
     lines = [
-        f"{name}: success {points(whole.success)} points (95 % interval) over {table.n} paired episodes: the interval {verdict}.",
+        verdict,
         f"Solved by both {table.both}, by {comparison.arm} alone {table.arm_only}, by {comparison.baseline} alone "
         f"{table.baseline_only}, by neither {table.neither}; {_test(comparison)}.",
     ]
