@@ -9,11 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exprag.environments.expert import play, play_expert
+from exprag.environments.renaming import first_word, invent_verbs
 from exprag.errors import ConfigError, EnvError, PluginError
 from exprag.hookspecs import hookimpl
 from exprag.plugins import create, registry
 from exprag.trajectory import Task
-from exprag_envs.drift import _FIRST_WORD, Drift, _invent
+from exprag_envs.drift import Drift
 from toy import Toy
 
 
@@ -70,7 +71,7 @@ def test_the_templates_and_the_expert_speak_the_new_words() -> None:
     assert (task.environment, task.id, task.type) == ("drift", "toy/test/0", "fetch")
     episode = play_expert(drift, task, seed=1)
     assert episode.success
-    assert all(_FIRST_WORD.match(action)[2] in words.values() for action in episode.actions)  # type: ignore[index]
+    assert all(first_word(action)[2] in words.values() for action in episode.actions)  # type: ignore[index]
     inner = create("environment", "toy")
     plain = play_expert(inner, inner.task("test/0"), seed=1)
     assert [step.observation for step in plain.steps] == [step.observation for step in episode.steps]
@@ -106,10 +107,10 @@ def test_the_documentation_has_every_action_in_both_words() -> None:
 
 @given(st.integers(), st.lists(st.from_regex(r"[a-z]{1,8}( \{x\})?", fullmatch=True), min_size=1, max_size=30), st.text())
 def test_renaming_is_reversible(seed: int, templates: list[str], tail: str) -> None:
-    words = _invent(templates, seed)
+    words = invent_verbs(templates, seed)
     assert len(set(words.values())) == len(words)
     assert not set(words) & set(words.values())
-    assert words == _invent(list(reversed(templates)), seed)
+    assert words == invent_verbs(list(reversed(templates)), seed)
     drift = Drift.__new__(Drift)
     drift.renamed, drift._original = words, {new: old for old, new in words.items()}
     for verb in words:
@@ -165,7 +166,7 @@ def test_over_textworld(tmp_path: Path) -> None:
         episode = play_expert(drift, task)
         assert episode.success
         drift.reset(options={"task": task})
-        assert all(_FIRST_WORD.match(action)[2] in drift.renamed.values() for action in drift.admissible_actions())
+        assert all(first_word(action)[2] in drift.renamed.values() for action in drift.admissible_actions())
         assert drift.step("look")[0] == "That's not a verb I recognise."
         assert f"{drift.renamed['take']} ... from ...:" in drift.step("help")[0]
 

@@ -150,6 +150,15 @@ def test_abbreviated_cuts_observations_alone() -> None:
         create("formatter", "abbreviated", formatter="chatjson")
 
 
+def test_a_plan_holds_the_actions_that_mattered() -> None:
+    turns = [("a", "go to desk"), ("b", "go to shelf"), ("c", "take mug"), ("d", "fly"), ("e", "go to desk"), ("f", "drop  mug")]
+    episode = trajectory("fetch\nthe mug", turns, "Done.")
+    steps = tuple(step.model_copy(update={"valid": step.action != "fly"}) for step in episode.steps)
+    written = create("formatter", "plan").format(episode.model_copy(update={"steps": steps}))
+    assert written == "fetch the mug\n1. go to shelf\n2. take mug\n3. go to desk\n4. drop mug"
+    assert create("formatter", "plan").parse(written) is None
+
+
 def test_the_table_of_the_guide_is_true(root: Path) -> None:
     from exprag.environments.expert import play_expert
     from exprag.prompt.block import approximate_tokens
@@ -157,6 +166,6 @@ def test_the_table_of_the_guide_is_true(root: Path) -> None:
     environment = create("environment", "alfworld-generated", games_per_type=10)
     episode = play_expert(environment, environment.task("train/pick_clean_then_place_in_recep/0007"))
     guide = (root / "docs" / "formatters.md").read_text(encoding="utf-8")
-    for name in (*REVERSIBLE, "abbreviated"):
+    for name in (*REVERSIBLE, "abbreviated", "plan"):
         written = create("formatter", name).format(episode)
         assert f"| `{name}` | {len(written)} | {approximate_tokens(written)} |" in guide

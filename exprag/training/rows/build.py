@@ -24,6 +24,7 @@ from exprag.retrieval import Retriever
 from exprag.training.rows.config import DataConfig
 from exprag.training.rows.masks import masked_steps, trained_turns
 from exprag.training.rows.mixing import EMPTY, NONE, Choice, Retrievers, choose
+from exprag.training.rows.renaming import renamed_replay
 from exprag.training.rows.report import Report
 from exprag.training.rows.row import Row
 from exprag.training.rows.spans import Replay, Span
@@ -77,7 +78,7 @@ class Rows:
         self._count = lru_cache(maxsize=65_536)(self.tokens.count) if self.tokens else approximate_tokens
         self._defuse = defuser(tokenizer)
         self._retrievers = None
-        if source is not None and config.largest_k > 0:
+        if source is not None and config.asks_bank:
             self._retrievers = Retrievers(retriever or config.agent.make_retriever(source), config)
         self._replays: dict[str, Replay] = {}
         self._type_names: dict[str, frozenset[str]] = {}
@@ -127,7 +128,10 @@ class Rows:
     def _rows(self, trajectory: Trajectory) -> Iterator[Row]:
         choice = choose(self.config, trajectory.id) if self._retrievers else Choice(0, NONE)
         base = self._replay(trajectory)
-        replay = replace(base, retriever=self._retrievers.of(choice)) if self._retrievers and choice.k else base
+        replay = replace(base, retriever=self._retrievers.of(choice)) if self._retrievers else base
+        if renamed := renamed_replay(replay, trajectory, self.config):
+            self.report.renamed += 1
+            replay = renamed
         masked = masked_steps(trajectory, self.config)
         number = 0
         for span in replay.spans(trajectory):
@@ -259,7 +263,7 @@ def build_rows(
 
 def _with_choices_of(retriever: Retriever, config: DataConfig) -> DataConfig:
     """The configuration with the retriever's own choices, so that the dataset's description is true."""
-    names = ("k", "carry_over", "refresh", "search_mode", "key_strategy", "index_state", "exclude_by")
+    names = ("k", "carry_over", "refresh", "search_mode", "key_strategy", "index_state", "exclude_by", "document_k", "hint_k")
     return config.changed(
         **{name: getattr(retriever, name) for name in names},
         strategy=retriever.strategy_name,

@@ -43,6 +43,11 @@ class DataConfig(AgentSettings):
     """Share of the episodes whose memory is of other task types only."""
     distractor_share: float = Field(0.0, ge=0, le=1)
     """Share of the episodes with distractors of other task types beside the right trajectories (RAFT, arXiv 2403.10131)."""
+    rename_share: float = Field(0.0, ge=0, le=1)
+    """Share of the episodes whose action verbs are renamed, in the memory alike, each in its own words: only who reads them there
+    knows them (API drift)."""
+    rename_names: bool = False
+    """Rename there the words too that stand before a number, such as things and places."""
     failures: Failures = "memory"
     """Episodes that missed the goal: memory (only recalled), drop (not even that), mask (rows without loss on their invalid and
     repeated actions), label (rows whose system message says that the run failed; NAT, arXiv 2402.11651)."""
@@ -72,7 +77,14 @@ class DataConfig(AgentSettings):
     def largest_k(self) -> int:
         return max(self.k_choices, default=self.agent.k)
 
+    @property
+    def asks_bank(self) -> bool:
+        """Whether rows hold anything of a bank: trajectories, documents or hints."""
+        return self.largest_k > 0 or self.agent.document_k > 0 or self.agent.hint_k > 0
+
     def check_bank(self, bank: object | None) -> None:
         """Raises ConfigError where memory is asked for and there is no bank to ask."""
+        if bank is None and self.agent.hint_k > 0:
+            raise ConfigError(f"hint_k is {self.agent.hint_k}, but there is no bank to find hints in.", cure="Name a bank.")
         if bank is None and self.largest_k > 0:
             raise ConfigError(f"k is {self.largest_k}, but there is no bank to recall from.", cure="Name a bank, or set k to 0.")

@@ -31,6 +31,8 @@ class Report:
     """Rows that were to have a memory, for which the bank had nothing."""
     other_versions: int = 0
     """Episodes of another version of their environment that were allowed."""
+    renamed: int = 0
+    """Episodes whose words were renamed."""
     tokens: int = 0
     """Tokens in all rows; 0 without a tokenizer, as the next two."""
     learnt: int = 0
@@ -61,6 +63,8 @@ class Report:
         lines.append("memory: " + _listed(self.memory))
         if self.nothing_recalled:
             lines.append(f"{self.nothing_recalled} rows found nothing to recall")
+        if self.renamed:
+            lines.append(f"{self.renamed} episodes in renamed words")
         if self.other_versions:
             lines.append(f"{self.other_versions} episodes of another version of their environment")
         for name, counts in (("shortened", self.shortened), ("dropped", self.dropped), ("episodes left out", self.left_out)):

@@ -47,7 +47,7 @@ def check_base(model: str, config: Any, recipe: Recipe) -> None:
             f"The base ({config.model_type}) has layers that carry a state on: packed episodes would see each other.",
             cure="Set packing = false.",
         )
-    if recipe.target_modules != "all-linear" or _holds_more(config):
+    if recipe.target_modules != "all-linear" or recipe.last_layers is not None or _holds_more(config):
         check_targets(model, config, recipe)
 
 
@@ -62,23 +62,36 @@ def model_class(model: str, config: Any) -> Any:
 
 
 def check_targets(model: str, config: Any, recipe: Recipe) -> None:
-    """Every target module of the recipe is a linear layer of the base's language model."""
-    import torch
-    from transformers.pytorch_utils import Conv1D
-
-    skeleton, part = _skeleton(model, config)
+    """Every target module of the recipe is a linear layer of the base's language model, which has the layers that it trains."""
+    layers = _layer_count(config)
+    if recipe.last_layers is not None and layers < recipe.last_layers:
+        raise ConfigError(
+            f"The base ({config.model_type}) has {layers} decoder layers; the recipe {recipe.name!r} trains the last "
+            f"{recipe.last_layers}.",
+            cure=f"Set last_layers to {layers} or less.",
+        )
+    linear, names = linear_layers(model, config)
     if recipe.target_modules == "all-linear":
         return
-    modules = [(name, module) for name, module in skeleton.named_modules() if name.startswith(part)]
-    linear = [name for name, module in modules if isinstance(module, torch.nn.Linear | Conv1D)]
     missing = [t for t in recipe.target_modules if not any(name == t or name.endswith(f".{t}") for name in linear)]
     if missing:
-        head = {name for name, module in modules if module is skeleton.get_output_embeddings()}
-        names = sorted({name.rpartition(".")[2] for name in linear if name not in head})
         raise ConfigError(
             f"The base ({config.model_type}) has no linear layers {', '.join(missing)}, which recipe {recipe.name!r} trains.",
             cure=f'Set target_modules to some of {", ".join(names)}, or to "all-linear".',
         )
+
+
+def linear_layers(model: str, config: Any) -> tuple[list[str], list[str]]:
+    """The linear layers of the base's language model by their whole names, and the last words of those names but for the output
+    layer's."""
+    import torch
+    from transformers.pytorch_utils import Conv1D
+
+    skeleton, part = _skeleton(model, config)
+    modules = [(name, module) for name, module in skeleton.named_modules() if name.startswith(part)]
+    linear = [name for name, module in modules if isinstance(module, torch.nn.Linear | Conv1D)]
+    head = {name for name, module in modules if module is skeleton.get_output_embeddings()}
+    return linear, sorted({name.rpartition(".")[2] for name in linear if name not in head})
 
 
 def lora_config(model: str, config: Any, recipe: Recipe) -> Any:
@@ -86,7 +99,13 @@ def lora_config(model: str, config: Any, recipe: Recipe) -> Any:
     which PEFT keeps in adapter_config.json."""
     from peft import LoraConfig
 
-    targets = recipe.target_modules
+    targets: Any = recipe.target_modules
+    layers = None
+    if recipe.last_layers is not None:
+        count = _layer_count(config)
+        layers = list(range(count - recipe.last_layers, count))
+        if targets == "all-linear":  # PEFT wants names where layers are chosen
+            targets = linear_layers(model, config)[1]
     part = _skeleton(model, config)[1] if _holds_more(config) else ""
     return LoraConfig(
         task_type="CAUSAL_LM",
@@ -96,7 +115,12 @@ def lora_config(model: str, config: Any, recipe: Recipe) -> Any:
         use_rslora=recipe.use_rslora,
         target_modules=targets if isinstance(targets, str) else list(targets),
         exclude_modules=rf"(?!{re.escape(part)}).*" if part else None,
+        layers_to_transform=layers,
     )
+
+
+def _layer_count(config: Any) -> int:
+    return int(config.get_text_config().num_hidden_layers)
 
 
 def _holds_more(config: Any) -> bool:

@@ -61,6 +61,8 @@ class Recipe(Settings):
     """Rank-stabilised LoRA: scale by lora_alpha / √r instead (arXiv 2312.03732)."""
     target_modules: Literal["all-linear"] | tuple[str, ...] = ("q_proj", "k_proj", "v_proj", "o_proj")
     """Names of the linear layers that get LoRA, or "all-linear"; of the language model alone, whatever else the base holds."""
+    last_layers: int | None = Field(None, ge=1)
+    """LoRA on this many of the last decoder layers only: those below learn nothing, and their backward pass is saved."""
     qlora: bool = False
     """Hold the base in 4 bits (NF4, arXiv 2305.14314); needs a GPU and bitsandbytes."""
     optim: Annotated[

@@ -8,18 +8,16 @@ the new words: a document to retrieve, or to withhold from the agent.
 
 from __future__ import annotations
 
-import random
-import re
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 from exprag import hookimpl
 from exprag.contracts.environment import Info, TextEnvironment, make_fingerprint
+from exprag.environments.renaming import first_word, invent_verbs, replace_verb
 from exprag.errors import ConfigError, EnvError
 from exprag.hookspecs import Register
 from exprag.trajectory import Task
 
-_FIRST_WORD = re.compile(r"(\s*)([^\W\d_]+)")
 # What the environment gets in place of an old word: a word that it cannot know, so that it gives its usual answer to those.
 _GIBBERISH = "qzxv"
 
@@ -47,7 +45,7 @@ class Drift(TextEnvironment):
 
         self.inner: TextEnvironment = plugins.create("environment", environment, **(options or {}))
         self.seed = seed
-        self.renamed = _invent(self.inner.action_templates, seed)
+        self.renamed = invent_verbs(self.inner.action_templates, seed)
         if not self.renamed:
             raise ConfigError(f"Environment {environment!r} has no action template that begins with a word: nothing to rename.")
         self._original = {new: old for old, new in self.renamed.items()}
@@ -57,12 +55,12 @@ class Drift(TextEnvironment):
 
     def to_new(self, action: str) -> str:
         """An action of the inner environment in the new words."""
-        return _translate(action, self.renamed)
+        return replace_verb(action, self.renamed)
 
     def to_old(self, action: str) -> str | None:
         """An action in the new words as the inner environment knows it; None if its verb was renamed away."""
-        word = _FIRST_WORD.match(action)
-        return None if word and word[2].lower() in self.renamed else _translate(action, self._original)
+        word = first_word(action)
+        return None if word and word[2].lower() in self.renamed else replace_verb(action, self._original)
 
     def documentation(self) -> str:
         """The new words, by template: what a changed tool's release notes would say."""
@@ -137,25 +135,3 @@ class Drift(TextEnvironment):
 
     def close(self) -> None:
         self.inner.close()
-
-
-def _translate(action: str, words: Mapping[str, str]) -> str:
-    first = _FIRST_WORD.match(action)
-    if first is None or first[2].lower() not in words:
-        return action
-    return first[1] + words[first[2].lower()] + action[first.end() :]
-
-
-def _invent(templates: Collection[str], seed: int) -> dict[str, str]:
-    """A new word for each verb, no two alike and none that a template holds. The same verb and seed give the same word."""
-    verbs = sorted({first[2].lower() for template in templates if (first := _FIRST_WORD.match(template))})
-    vocabulary = {word.lower() for template in templates for word in re.findall(r"[^\W\d_]+", template)}
-    words: dict[str, str] = {}
-    for verb in verbs:
-        rng = random.Random(f"drift {seed} {verb}")
-        word = verb
-        while word in vocabulary:
-            word = "".join(rng.choice(letters) for letters in ("bdfgklmnprstvz", "aeiou") * 2) + rng.choice("bdgklmnprst")
-        vocabulary.add(word)
-        words[verb] = word
-    return words

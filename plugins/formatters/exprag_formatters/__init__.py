@@ -8,6 +8,7 @@ FORMATTERS = {
     "agentic_json": ("AgenticJson", "a JSON list of observation/action objects"),
     "compact_json": ("CompactJson", "one dense JSON object"),
     "textual": ("Textual", 'plain lines: "Observation: …", "Action: …"'),
+    "plan": ("Plan", "the task and the actions that mattered, without observations"),
     "abbreviated": ("Abbreviated", "another format, chat_json by default, with its observations cut short"),
 }
 

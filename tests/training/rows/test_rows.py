@@ -60,6 +60,25 @@ def test_a_row_is_a_whole_episode_and_never_recalls_it(toy_bank: Bank, toy_episo
     assert report.memory == Counter(retrieved=16)
 
 
+def test_renamed_episodes_are_renamed_with_their_memory(toy_bank: Bank, toy_episodes: list[Trajectory]) -> None:
+    plain, _ = rows_of(toy_episodes, toy_bank)
+    rows, report = rows_of(toy_episodes, toy_bank, rename_share=0.5, formatter="textual")
+    renamed = [row for row in rows if row.messages[2]["content"].split()[0] not in ("go", "take", "drop", "look")]
+    assert 0 < len(renamed) == report.renamed < len(rows)
+    for row, was in zip(rows, plain, strict=True):
+        assert [item["id"] for item in row.recalled] == [item["id"] for item in was.recalled]  # searched with the old words
+        turns = [message["content"] for message in row.messages if message["role"] == "assistant"]
+        verbs = {turn.split()[0] for turn in turns}
+        assert verbs <= {line[2:].split()[0] for line in row.messages[0]["content"].splitlines() if line.startswith("- ")}
+        if row in renamed:
+            assert not verbs & {"go", "take", "drop"}
+            remembered = [a.split()[1] for text in memories(row) for a in text.splitlines() if a.startswith("Action:")]
+            assert verbs & set(remembered)
+            assert not {"go", "take", "drop"} & set(remembered)
+    again, _ = rows_of(toy_episodes[::-1], toy_bank, rename_share=0.5, formatter="textual")
+    assert sorted(again, key=lambda row: row.id) == sorted(rows, key=lambda row: row.id)
+
+
 def test_shares_and_k_are_drawn_by_seed_and_episode(toy_bank: Bank, toy_episodes: list[Trajectory]) -> None:
     choices = {"k_choices": (0, 1, 3), "empty_share": 0.25, "mismatched_share": 0.25, "distractor_share": 0.25}
     rows, report = rows_of(toy_episodes, toy_bank, **choices)

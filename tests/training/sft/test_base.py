@@ -96,6 +96,20 @@ def test_lora_lands_on_the_language_model_alone(kind: str, targets: Any, tmp_pat
         serves(result.adapter)
 
 
+@pytest.mark.parametrize("targets", [("q_proj",), "all-linear"], ids=["named", "all"])
+def test_lora_on_the_last_layers_alone(base: str, targets: Any, tmp_path: Path) -> None:
+    from safetensors.torch import load_file
+
+    fields: dict[str, Any] = {"num_train_epochs": 1, "batch_size": 4, "target_modules": targets}
+    with pytest.raises(ConfigError, match=r"has 2 decoder layers.*the last 3"):
+        train(tiny.make_rows(4), base, tmp_path / "out", last_layers=3, **fields)
+    result = train(tiny.make_rows(4), base, tmp_path / "out", last_layers=1, **fields)
+    names = load_file(result.adapter / "adapter_model.safetensors")
+    assert {name.split(".layers.")[1].split(".")[0] for name in names} == {"1"}
+    assert {name.split(".")[-3] for name in names} >= {"q_proj"}
+    assert not any("lm_head" in name for name in names)
+
+
 def test_a_base_of_text_alone_excludes_nothing(base: str, tmp_path: Path) -> None:
     result = train(tiny.make_rows(4), base, tmp_path / "out", num_train_epochs=1, batch_size=4)
     assert json.loads((result.adapter / "adapter_config.json").read_text())["exclude_modules"] is None

@@ -16,7 +16,7 @@ from exprag.training import Recipe, TrainResult, load_recipe, train
 from exprag.training.sft.folder import check_same
 from exprag.training.sft.recipes import recipe_names, recipe_of
 
-OURS = {"name", "qlora", "batch_size", "loss", "pack_length", "precision"}
+OURS = {"name", "last_layers", "qlora", "batch_size", "loss", "pack_length", "precision"}
 OLD = {
     "name": "mine",
     "rank": 16,

@@ -1,0 +1,97 @@
+"""Words renamed: every verb that an action can begin with, and every name that bears a number, gets an invented word.
+
+What an agent learnt by heart is then of no use: only what it reads of the new words tells them (API drift). The same word and
+seed give the same new word everywhere, so that an episode and the memory beside it agree.
+"""
+
+from __future__ import annotations
+
+import random
+import re
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass
+
+from exprag.trajectory import Step, Task, Trajectory
+
+_FIRST_WORD = re.compile(r"(\s*)([^\W\d_]+)")
+_WORD = re.compile(r"[^\W\d_]+")
+_NUMBERED = re.compile(r"([^\W\d_]{3,}) \d+\b")
+_SMALL_WORDS = frozenset("about and are but for from has have into not now only over see than that the then they was with you".split())
+
+
+def invent_verbs(templates: Collection[str], seed: int | str) -> dict[str, str]:
+    """A new word for each verb that a template begins with, no two alike and none that a template holds."""
+    verbs = sorted({first[2].lower() for template in templates if (first := _FIRST_WORD.match(template))})
+    vocabulary = {word.lower() for template in templates for word in _WORD.findall(template)}
+    words: dict[str, str] = {}
+    for verb in verbs:
+        words[verb] = _invent(verb, seed, vocabulary)
+        vocabulary.add(words[verb])
+    return words
+
+
+def replace_verb(action: str, words: Mapping[str, str]) -> str:
+    """The action with its first word replaced, where `words` has another for it."""
+    first = first_word(action)
+    if first is None or first[2].lower() not in words:
+        return action
+    return first[1] + words[first[2].lower()] + action[first.end() :]
+
+
+def first_word(action: str) -> re.Match[str] | None:
+    """The blanks before an action's first word, and that word: groups 1 and 2."""
+    return _FIRST_WORD.match(action)
+
+
+def numbered_names(texts: Iterable[str]) -> set[str]:
+    """The words that stand before a number: "mug" of "a mug 1"."""
+    return {name.lower() for text in texts for name in _NUMBERED.findall(text)} - _SMALL_WORDS
+
+
+@dataclass(frozen=True)
+class Renaming:
+    """How one episode is rewritten. Verbs are those of the action templates; with `names`, what bears a number is renamed too."""
+
+    verbs: Mapping[str, str]
+    seed: str
+    names: bool = False
+
+    @classmethod
+    def draw(cls, templates: Collection[str], seed: str, *, names: bool = False) -> Renaming:
+        """The renaming that a seed gives for an environment's action templates."""
+        return cls(invent_verbs(templates, seed), seed, names)
+
+    def templates(self, templates: Iterable[str]) -> tuple[str, ...]:
+        return tuple(replace_verb(template, self.verbs) for template in templates)
+
+    def trajectory(self, trajectory: Trajectory) -> Trajectory:
+        """The episode in the new words. Texts of the model and of the environment alike; thoughts stay as they are."""
+        text = self._writer(trajectory)
+        changes = {
+            "task": self._task(trajectory.task, text),
+            "steps": tuple(self._step(step, text) for step in trajectory.steps),
+            "final_observation": text(trajectory.final_observation),
+        }
+        return trajectory.model_copy(update=changes)
+
+    def _task(self, task: Task, text: Callable[[str], str]) -> Task:
+        return task.model_copy(update={"instruction": text(task.instruction)})
+
+    def _step(self, step: Step, text: Callable[[str], str]) -> Step:
+        action = text(replace_verb(step.action, self.verbs))
+        return step.model_copy(update={"observation": text(step.observation), "action": action, "response": None})
+
+    def _writer(self, trajectory: Trajectory) -> Callable[[str], str]:
+        if not self.names:
+            return str
+        names = numbered_names([*(step.observation for step in trajectory.steps), trajectory.final_observation])
+        words = {name: _invent(name, self.seed) for name in names}
+        return lambda text: _WORD.sub(lambda word: words.get(word[0].lower(), word[0]), text)
+
+
+def _invent(word: str, seed: int | str, vocabulary: Collection[str] = ()) -> str:
+    rng = random.Random(f"drift {seed} {word}")
+    new = word
+    while new == word or new in vocabulary:
+        new = "".join(rng.choice(letters) for letters in ("bdfgklmnprstvz", "aeiou") * 2) + rng.choice("bdgklmnprst")
+    return new
