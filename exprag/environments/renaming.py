@@ -16,7 +16,10 @@ from exprag.trajectory import Step, Task, Trajectory
 _FIRST_WORD = re.compile(r"(\s*)([^\W\d_]+)")
 _WORD = re.compile(r"[^\W\d_]+")
 _NUMBERED = re.compile(r"([^\W\d_]{3,}) \d+\b")
-_SMALL_WORDS = frozenset("about and are but for from has have into not now only over see than that the then they was with you".split())
+_SMALL_WORDS = frozenset(
+    ("about", "and", "are", "but", "for", "from", "has", "have", "into", "not", "now",
+     "only", "over", "see", "than", "that", "the", "then", "they", "was", "with", "you")
+)  # fmt: skip
 
 
 def invent_verbs(templates: Collection[str], seed: int | str) -> dict[str, str]:
