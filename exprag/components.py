@@ -24,6 +24,8 @@ KINDS = {
     "formatter": "register_formatters",
     "style": "register_styles",
     "model": "register_models",
+    "trace_format": "register_trace_formats",
+    "distiller": "register_distillers",
 }
 CONTRACTS = {
     "environment": "exprag.contracts:TextEnvironment",
@@ -32,8 +34,10 @@ CONTRACTS = {
     "formatter": "exprag.contracts:Formatter",
     "style": "exprag.contracts:AgentStyle",
     "model": "langchain_core.language_models:BaseChatModel",
+    "trace_format": "exprag.contracts:TraceFormat",
+    "distiller": "exprag.contracts:Distiller",
 }
-COMMANDS = {kind: kind for kind in KINDS} | {"environment": "env", "query_strategy": "strategy"}
+COMMANDS = {kind: kind for kind in KINDS} | {"environment": "env", "query_strategy": "strategy", "trace_format": "trace-format"}
 """The kinds as `exprag validate` calls them."""
 
 ID = re.compile(r"[a-z0-9]+(?:[_-][a-z0-9]+)*")

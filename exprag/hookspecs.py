@@ -65,3 +65,13 @@ def register_styles(register: Register) -> None:
 @hookspec
 def register_models(register: Register) -> None:
     """Chat models: a factory of LangChain's `BaseChatModel`, called `factory(name, **options)`; see `exprag.contracts.model`."""
+
+
+@hookspec
+def register_trace_formats(register: Register) -> None:
+    """Trace formats: a factory of `exprag.contracts.TraceFormat` (trajectories as other programs write them)."""
+
+
+@hookspec
+def register_distillers(register: Register) -> None:
+    """Distillers: a factory of `exprag.contracts.Distiller` (finished episodes in, items such as hints out)."""

@@ -129,6 +129,23 @@ class Usage(Record):
     """Tokens that the model read."""
     completion: int = Field(0, ge=0)
     """Tokens that it wrote, reasoning included."""
+    cached: int | None = Field(None, ge=0)
+    """Those tokens of `prompt` that came from the provider's cache; None where it does not say."""
+    cost: Number | None = None
+    """What the call cost, in US dollars; None where nobody says."""
+
+
+class ToolCall(Record):
+    """One tool call of a turn, and its result."""
+
+    id: Text = ""
+    """What the result is matched by; "" where there was none."""
+    name: Name
+    """Name of the tool."""
+    arguments: JsonDict | Text = Field(default_factory=dict)
+    """Its arguments by name; text where the model wrote no JSON object."""
+    result: Text | None = None
+    """What the tool answered; None: it was never answered."""
 
 
 class Step(Record):
@@ -146,6 +163,10 @@ class Step(Record):
     """False where the environment did not understand the action; None where it does not say."""
     response: Text | None = None
     """The model's whole turn, where it is more than the action."""
+    message: Text | None = None
+    """What was said beside the tool calls, to people; None where the turn is all action."""
+    calls: tuple[ToolCall, ...] = ()
+    """The tool calls that the action consists of, in order; none where the action is text."""
     note: Text | None = None
     """What had to be repaired in the turn; several notes are separated by "; "."""
     recalled: tuple[Recalled, ...] = ()

@@ -7,7 +7,7 @@ from graphlib import CycleError, TopologicalSorter
 import grimp
 import pytest
 
-PLUGINS = ("exprag_envs", "exprag_formatters", "exprag_models", "exprag_retrievers", "exprag_styles")
+PLUGINS = ("exprag_envs", "exprag_formatters", "exprag_models", "exprag_retrievers", "exprag_styles", "exprag_traces")
 
 
 @pytest.fixture(scope="module")

@@ -25,11 +25,13 @@ CONTRACTS = {
     "selector": ("Selector",),
     "formatter": ("Formatter",),
     "style": ("AgentStyle",),
+    "trace_format": ("TraceFormat",),
     "model": ("ModelFactory",),
+    "distiller": ("Distiller",),
 }
 
-RECORDS = ("Task", "Step", "Trajectory", "Recalled", "Provenance", "Usage", "EpisodeError")
-RECORDS += ("Moment", "Candidate", "Turn", "Transcript")
+RECORDS = ("Task", "Step", "Trajectory", "Recalled", "Provenance", "ToolCall", "Usage", "EpisodeError")
+RECORDS += ("Place", "Moment", "Candidate", "Turn", "Transcript", "Item", "ItemSource", "Distillate", "Refusal")
 BEGIN, END = "<!-- records: ", "<!-- end of records -->"
 
 

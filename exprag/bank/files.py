@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,18 +22,23 @@ if TYPE_CHECKING:
     from exprag.bank.bank import Bank
     from exprag.bank.filters import Filter
 
+_NAMED = 5
+
+
 def import_file(
     bank: Bank, path: str | Path, *, format: str = AUTO, environment: str = ENVIRONMENT, trust: bool | None = False
 ) -> ImportReport:
-    """Add the trajectories of a file in a format of `exprag.traces.FORMATS`, or auto: each row is recognised by itself.
+    """Add the trajectories of a file in the trace format of this name, or auto: each row is recognised by itself.
 
     `environment` names the environment that rows of other formats are of. They are quarantined unless `trust` says otherwise.
     What does not fit is reported with its number (of the line, the element or the entry, from 1) and the reason, and the rest
     goes in. Raises ConfigError where there is no such file or format, or the file cannot be read.
     """
     bad: list[BadRow] = []
-    report = bank.add(_valid(read_file(path, format, environment), bad), trust=trust)
-    return ImportReport(report.added, report.skipped_existing, tuple(bad), report.quarantined, report.notes)
+    left_out: Counter[str] = Counter()
+    report = bank.add(_valid(read_file(path, format, environment), bad, left_out), trust=trust)
+    notes = tuple(f"left out of {count}: {phrase}" for phrase, count in left_out.most_common(_NAMED))
+    return ImportReport(report.added, report.skipped_existing, tuple(bad), report.quarantined, report.notes + notes)
 
 
 def export_jsonl(bank: Bank, path: str | Path, where: Filter | None = None) -> int:
@@ -72,10 +78,12 @@ def copy_bank(source: str | Path, target: str | Path, version: int | None = None
             shutil.rmtree(partial, ignore_errors=True)
 
 
-def _valid(results: Iterator[RowResult], bad: list[BadRow]) -> Iterator[Trajectory]:
-    """The trajectories of a file; what is wrong with the others is appended to `bad`."""
+def _valid(results: Iterator[RowResult], bad: list[BadRow], left_out: Counter[str]) -> Iterator[Trajectory]:
+    """The trajectories of a file; what is wrong with the others is appended to `bad`, what they came without is counted."""
     for result in results:
         if result.trajectory is None:
             bad.append(BadRow(result.row, result.fault))
         else:
+            phrases = result.trajectory.provenance.extra.get("left_out")
+            left_out.update(phrase for phrase in (phrases if isinstance(phrases, list) else ()) if isinstance(phrase, str))
             yield result.trajectory

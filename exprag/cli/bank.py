@@ -101,13 +101,15 @@ def export(
     file: Annotated[Path, path("The file or folder to write.")],
     /,
     *,
-    format: Annotated[str, Parameter(help="jsonl, parquet or dataset (a folder); default: by the name's ending.")] = "",
+    format: Annotated[
+        str, Parameter(help="jsonl, parquet, dataset (a folder), or a trace format such as atif; default: by the name's ending.")
+    ] = "",
     environment: Env = None,
     types: Types = "",
     success: Success = None,
     version: Version = None,
 ) -> None:
-    """Write trajectories to a file: JSONL, Parquet, or a Hugging Face dataset."""
+    """Write trajectories to a file: JSONL, Parquet, a Hugging Face dataset, or as other programs read them."""
     from exprag.bank import Bank
     from exprag.integrations.files import export_bank
 

@@ -18,7 +18,9 @@ def plugin(
     name: Annotated[str, Parameter(help="Short name, in lower case: the package is called exprag-NAME.")],
     /,
     *,
-    kind: Annotated[str, Parameter(help="environment, query-strategy, selector, formatter, style or model.")],
+    kind: Annotated[
+        str, Parameter(help="environment, query-strategy, selector, formatter, style, distiller, trace-format or model.")
+    ],
     out: Annotated[Path | None, out_option("New folder for it; default: exprag-NAME.")] = None,
 ) -> None:
     """Write a plugin package: entry point, a small example that works, README, and the conformance kit as its tests."""

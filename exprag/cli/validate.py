@@ -80,6 +80,22 @@ def style(name: Name, /, *, set_: Set = None, as_json: Json = False) -> int:
 
 
 @app.command
+def distiller(name: Name, /, *, bank: BankOption = None, limit: Limit = 200, set_: Set = None, as_json: Json = False) -> int:
+    """Check a distiller; exit code 1 if a check fails."""
+    from exprag.testing import check_distiller
+
+    return _show(check_distiller(_maker("distiller", name, set_), _episodes(bank, limit)), as_json)
+
+
+@app.command
+def trace_format(name: Name, /, *, set_: Set = None, as_json: Json = False) -> int:
+    """Check a trace format; exit code 1 if a check fails."""
+    from exprag.testing import check_trace_format
+
+    return _show(check_trace_format(_maker("trace_format", name, set_)), as_json)
+
+
+@app.command
 def model(
     spec: Annotated[str, Parameter(help="Model spec: case-based, hf:<folder or id>, openai:<model> …")],
     /,

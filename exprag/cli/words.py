@@ -13,7 +13,7 @@ from rich.text import Text
 
 from exprag.errors import ConfigError
 from exprag.text import printable
-from exprag.traces import AUTO, FORMATS
+from exprag.traces import AUTO
 
 
 def listed(text: str) -> tuple[str, ...]:
@@ -84,7 +84,9 @@ def out(help: str) -> Any:
     return path(help, "--out", "-o")
 
 
-TraceFormat = Annotated[str, Parameter(help=f"Format of the files: {AUTO}, {', '.join(FORMATS)}. auto: each row is recognised.")]
+TraceFormat = Annotated[
+    str, Parameter(help=f"Trace format, such as atif, openai, sharegpt (see exprag plugins); {AUTO}: each row is recognised.")
+]
 TraceEnv = Annotated[
     str, Parameter(name=("--environment", "--env", "-e"), help="Name of the environment that rows of other formats are of.")
 ]

@@ -1,8 +1,9 @@
 """A conversation of a chat agent as an episode: its messages as steps, a moment of it, and the finished whole as a Trajectory.
 
-A step is one turn of the model: what it was told before (by a person, or by its tools) is the observation; its tool calls,
-each as `name({"argument": "value"})` on a line, are the action, and the text beside them the thought. A turn without tool
-calls is an answer: then the text is the action. System messages are the agent's own setting and no part of the episode.
+A step is one turn of the model: what it was told before (by a person, or by its tools) is the observation; its tool calls are
+kept with their results, and are the action as `name({"argument": "value"})`, each on a line. The text beside them is the message,
+and the model's reasoning the thought. A turn without tool calls is an answer: then the text is the action. System messages are
+the agent's own setting and no part of the episode.
 """
 
 from __future__ import annotations
@@ -12,11 +13,13 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, SystemMessage
+from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, SystemMessage, ToolMessage
 
 from exprag.contracts.query_strategy import Moment
 from exprag.errors import ConfigError
-from exprag.trajectory import Provenance, Recalled, Source, Step, Task, Trajectory, Usage, now
+from exprag.models.answers import reasoning_of, usage_of
+from exprag.traces.calls import action_of
+from exprag.trajectory import Provenance, Recalled, Source, Step, Task, ToolCall, Trajectory, now
 
 ENVIRONMENT = "conversation"
 
@@ -84,6 +87,7 @@ def task_of(messages: Sequence[BaseMessage], environment: str, instruction: str 
 
 def _steps(messages: Sequence[BaseMessage], recalled: tuple[Recalled, ...]) -> tuple[list[Step], str]:
     """The turns of the model, and what was said after the last of them."""
+    results = {message.tool_call_id: str(message.text) for message in messages if isinstance(message, ToolMessage)}
     steps: list[Step] = []
     inputs: list[str] = []
     for message in messages:
@@ -93,16 +97,24 @@ def _steps(messages: Sequence[BaseMessage], recalled: tuple[Recalled, ...]) -> t
             inputs.append(str(message.text))
             continue
         text = str(message.text)
-        calls = "\n".join(f"{call['name']}({json.dumps(call['args'], ensure_ascii=False)})" for call in message.tool_calls)
-        usage = message.usage_metadata
+        calls = tuple(_call(call, results) for call in message.tool_calls)
         steps.append(
             Step(
                 observation="\n".join(inputs),
-                action=calls or text,
-                thought=text if calls and text else None,
+                action=action_of(calls) if calls else text,
+                thought=reasoning_of(message) or None,
+                message=(text or None) if calls else None,
+                calls=calls,
                 recalled=recalled,
-                usage=Usage(prompt=usage["input_tokens"], completion=usage["output_tokens"]) if usage else None,
+                usage=usage_of(message)[0],
             )
         )
         inputs = []
     return steps, "\n".join(inputs)
+
+
+def _call(call: Mapping[str, Any], results: Mapping[str, str]) -> ToolCall:
+    """A tool call of LangChain with its result; arguments that no JSON carries are written as text."""
+    arguments = json.loads(json.dumps(call["args"], default=str))
+    id = call.get("id") or ""
+    return ToolCall(id=id, name=call["name"], arguments=arguments, result=results.get(id))

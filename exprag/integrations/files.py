@@ -19,7 +19,8 @@ from exprag.bank.reports import BadRow, ImportReport
 from exprag.bank.store import guard
 from exprag.errors import ConfigError, PluginError, RecordError
 from exprag.text import utf8
-from exprag.traces import AUTO, ENVIRONMENT
+from exprag.integrations.trace_files import export_traces
+from exprag.traces import AUTO, ENVIRONMENT, format_names
 from exprag.trajectory import Trajectory
 
 if TYPE_CHECKING:
@@ -33,12 +34,15 @@ _BATCH = 1024
 
 
 def export_bank(bank: Bank, path: str | Path, format: str = "", where: Filter | None = None) -> int:
-    """Write the trajectories that fit the filter; returns how many. `format`: jsonl, parquet or dataset (a folder, as
-    `Dataset.save_to_disk` writes it); default: by the name's ending, without one a dataset."""
+    """Write the trajectories that fit the filter; returns how many. `format`: jsonl, parquet, dataset (a folder, as
+    `Dataset.save_to_disk` writes it), or a trace format (see `trace_files`); default: by the name's ending, without one a dataset.
+    """
     kind = format or {".jsonl": "jsonl", ".json": "jsonl", ".parquet": "parquet", "": "dataset"}.get(Path(path).suffix, "")
     writers: dict[str, Callable[..., int]] = {"parquet": export_parquet, "dataset": export_dataset}
+    if kind in format_names():
+        return export_traces(bank, path, kind, where)
     if kind not in FORMATS:
-        raise ConfigError(f"{path}: no format of this name.", cure=f"Give --format: {', '.join(FORMATS)}.")
+        raise ConfigError(f"{path}: no format of this name.", cure=f"Give --format: {', '.join([*FORMATS, *format_names()])}.")
     return bank.export_jsonl(path, where) if kind == "jsonl" else writers[kind](bank, path, where)
 
 

@@ -6,6 +6,7 @@ Providers name these things in many ways; here they become a text, a thought and
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -71,10 +72,10 @@ def read_answer(message: BaseMessage, *, structured: bool = False) -> Answer:
         notes.append(f"the model refused: {_short(refusal)}" if refusal else "the model refused to answer")
     calls = [] if structured else list(_tool_calls(message))
     notes += [note for note, _ in calls]
-    reasoning = without_controls("\n".join(_reasoning(message)).strip()[:LIMIT])
+    reasoning = reasoning_of(message)
     if not text.strip() and reasoning and not notes:
         notes.append("the model gave reasoning and no answer")
-    usage, broken = _usage(message)
+    usage, broken = usage_of(message)
     if broken:
         notes.append("the usage that the server reported is no count of tokens, and was left out")
     instead = refusal or "\n".join(call for _, call in calls)
@@ -108,6 +109,11 @@ def _tool_calls(message: BaseMessage) -> Iterator[tuple[str, str]]:
         yield f"the model called a tool in a form that cannot be read: {_short(written)}", written
 
 
+def reasoning_of(message: BaseMessage) -> str:
+    """The reasoning that came in a field or part of its own; "" where none did."""
+    return without_controls("\n".join(_reasoning(message)).strip()[:LIMIT])
+
+
 def _reasoning(message: BaseMessage) -> Iterator[str]:
     for name in _REASONING_FIELDS:
         yield from _texts(message.additional_kwargs.get(name))
@@ -131,15 +137,24 @@ def _blocks(message: BaseMessage) -> list[Mapping[str, Any]]:
     return [block for block in message.content if isinstance(block, Mapping)] if isinstance(message.content, list) else []
 
 
-def _usage(message: BaseMessage) -> tuple[Usage | None, bool]:
-    """(tokens of the call, whether what the server said is no count)."""
+def usage_of(message: BaseMessage) -> tuple[Usage | None, bool]:
+    """(tokens of the call and what it cost, whether what the server said is no count)."""
     usage = getattr(message, "usage_metadata", None)
     if not usage:
         return None, bool(message.response_metadata.get("broken_usage"))
     try:
-        return Usage(prompt=usage["input_tokens"], completion=usage["output_tokens"]), False
-    except (ValidationError, KeyError, TypeError):
+        cached = (usage.get("input_token_details") or {}).get("cache_read")
+        counts = {"prompt": usage["input_tokens"], "completion": usage["output_tokens"], "cached": cached}
+        return Usage(**counts, cost=_cost(message)), False
+    except (AttributeError, ValidationError, KeyError, TypeError):
         return None, True
+
+
+def _cost(message: BaseMessage) -> float | None:
+    """What the server says that the call cost, in US dollars."""
+    about = message.response_metadata.get("token_usage")
+    cost = about.get("cost") if isinstance(about, Mapping) else None
+    return float(cost) if isinstance(cost, int | float) and not isinstance(cost, bool) and math.isfinite(cost) else None
 
 
 def _short(text: str) -> str:

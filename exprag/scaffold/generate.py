@@ -15,6 +15,7 @@ from pathlib import Path
 from string import Template
 
 from exprag import __version__, authoring
+from exprag.components import COMMANDS
 from exprag.errors import ConfigError, closest
 from exprag.plugins import KINDS, registry
 
@@ -38,6 +39,8 @@ ABOUT = {
     "selector": Kind("selector", "SelectorConformance", "the shortest of the near successes"),
     "formatter": Kind("formatter", "FormatterConformance", "one JSON list a line", ', "hypothesis>=6.100"'),
     "style": Kind("style", "StyleConformance", "the action after a mark, on a line of its own", ', "hypothesis>=6.100"'),
+    "distiller": Kind("distiller", "DistillerConformance", "what a failed run did last"),
+    "trace_format": Kind("reader", "TraceFormatConformance", "games as lists of moves", ', "hypothesis>=6.100"'),
     "model": Kind("model", "ModelConformance", "plays the forms of action that have no gap, in turn"),
 }
 
@@ -108,7 +111,7 @@ def _values(name: str, kind: str) -> dict[str, str]:
         "a_kind": a_kind,
         "module": about.module,
         "kit": about.kit,
-        "command": "env" if kind == "environment" else about.module,
+        "command": COMMANDS[kind],
         "description": about.description,
         "dev": about.dev,
         "exprag": ".".join(__version__.split(".")[:2]),

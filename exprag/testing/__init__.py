@@ -1,5 +1,6 @@
 """Conformance kits for plugin authors: run them on your own plugin with one class, or one command."""
 
+from exprag.testing.distillers import DistillerConformance, check_distiller
 from exprag.testing.environments import EnvironmentConformance, check_environment, check_split
 from exprag.testing.formatters import FormatterConformance, check_formatter
 from exprag.testing.kit import Result
@@ -7,8 +8,10 @@ from exprag.testing.models import ModelConformance, check_model
 from exprag.testing.selectors import SelectorConformance, check_selector
 from exprag.testing.strategies import QueryStrategyConformance, check_strategy
 from exprag.testing.styles import StyleConformance, check_style
+from exprag.testing.trace_formats import TraceFormatConformance, check_trace_format
 
 __all__ = [
+    "DistillerConformance",
     "EnvironmentConformance",
     "FormatterConformance",
     "ModelConformance",
@@ -16,6 +19,8 @@ __all__ = [
     "Result",
     "SelectorConformance",
     "StyleConformance",
+    "TraceFormatConformance",
+    "check_distiller",
     "check_environment",
     "check_formatter",
     "check_model",
@@ -23,4 +28,5 @@ __all__ = [
     "check_split",
     "check_strategy",
     "check_style",
+    "check_trace_format",
 ]

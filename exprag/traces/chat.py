@@ -1,22 +1,24 @@
 """Lists of messages as episodes, whatever their fields are called: what the two formats of conversations share.
 
-A step is one turn of the model; what came before it, from a person or from tools, is its observation. Tool calls are written as
-`exprag.integrations.conversation` writes them: `name({"argument": "value"})`, each on a line.
+A step is one turn of the model; what came before it, from a person or from tools, is its observation. Tool calls are kept as
+such, with their results, and written as the action by `exprag.traces.calls`; text beside them is the step's message, and the
+reasoning is its thought.
 """
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any
 
 from exprag.errors import RecordError
-from exprag.traces.record import Place, content_text, goal, make
+from exprag.traces.calls import action_of, arguments_of
+from exprag.traces.record import Place, content_text, goal, make, text_or_none
 from exprag.traces.turns import split_turn
-from exprag.trajectory import Trajectory
+from exprag.trajectory import ToolCall, Trajectory
 
 _ROLES = {
     **dict.fromkeys(("human", "user"), "user"),
@@ -35,13 +37,15 @@ _ACKNOWLEDGED = re.compile(
 
 @dataclass(frozen=True)
 class Message:
-    """One message in our own words. `calls` are written as actions; `trained` is the field `loss`, None where there is none."""
+    """One message in our own words. `raw_call` is an action where a call could not be read; `trained` is the field `loss`, None
+    where there is none; `call_id` is what a tool's result answers."""
 
     role: str
     text: str
     thought: str = ""
-    calls: tuple[str, ...] = ()
-    call_ids: tuple[str, ...] = ()
+    calls: tuple[ToolCall, ...] = ()
+    raw_call: str = ""
+    call_id: str = ""
     trained: bool | None = None
 
 
@@ -50,12 +54,16 @@ def is_chat(data: Any, *roles: str) -> bool:
     return isinstance(data, list) and bool(data) and isinstance(data[0], dict) and any(role in data[0] for role in roles)
 
 
-def read_chat(format: str, row: Mapping[str, Any], items: Any, place: Place) -> Trajectory:
-    """The episode of a list of messages. Raises RecordError naming the message that does not fit."""
+def read_chat(
+    format: str, row: Mapping[str, Any], items: Any, place: Place, used: Sequence[str] = (), more: Mapping[str, Any] | None = None
+) -> Trajectory:
+    """The episode of a list of messages. `used` and `more` are those of `make`. Raises RecordError naming the message that does
+    not fit."""
     if not isinstance(items, list):
         raise RecordError("Expected a list of messages.")
-    messages = [_message(item, f"message {number}") for number, item in enumerate(items, 1)]
-    _check_results(messages)
+    left_out: list[str] = []
+    messages = [_message(item, f"message {number}", left_out) for number, item in enumerate(items, 1)]
+    messages = _with_results(messages)
     system = [message.text for message in messages if message.role == "system"]
     messages = [message for message in messages if message.role != "system"]
     start = _start(messages)
@@ -75,14 +83,17 @@ def read_chat(format: str, row: Mapping[str, Any], items: Any, place: Place) -> 
         place,
         row,
         steps,
-        instruction=goal(first) or goal("\n".join(lead)) or first.strip(),
+        instruction=text_or_none(row, "instruction") or goal(first) or goal("\n".join(lead)) or first.strip(),
         final_observation=rest,
         preamble="\n\n".join([*system, *lead]),
-        ended="terminated" if rest or not messages or not messages[-1].calls else "truncated",
+        ended="terminated" if rest or not messages or not (messages[-1].calls or messages[-1].raw_call) else "truncated",
+        used=("instruction", *used),
+        left_out=left_out,
+        more=more,
     )
 
 
-def _message(item: Any, where: str) -> Message:
+def _message(item: Any, where: str, left_out: list[str]) -> Message:
     if not isinstance(item, dict):
         raise RecordError(f"{where}: expected an object with a role and content.")
     if "from" in item and "role" in item:
@@ -94,57 +105,69 @@ def _message(item: Any, where: str) -> Message:
     names = [name for name in ("value", "content", "text") if name in item]
     if not names and not item.get("tool_calls") and not item.get("function_call"):
         raise RecordError(f"{where}: it has no content.")
-    text = content_text(item[names[0]], where) if names else ""
+    text = content_text(item[names[0]], where, left_out) if names else ""
     loss = item.get("loss")
     trained = bool(loss) if isinstance(loss, bool | int | float) else None
     if role == "call":
-        return Message("assistant", "", calls=(_json_call(text),), trained=trained)
+        call = _json_call(text)
+        return Message("assistant", "", calls=(call,) if call else (), raw_call="" if call else text.strip(), trained=trained)
     if role == "tool":
         id = item.get("tool_call_id")
-        return Message(role, text, call_ids=(id,) if isinstance(id, str) else ())
+        return Message(role, text, call_id=id if isinstance(id, str) else "")
     if role != "assistant":
         return Message(role, text)
     thought = next((item[name] for name in _REASONING if isinstance(item.get(name), str)), "")
     calls = item.get("tool_calls") or ([item["function_call"]] if item.get("function_call") else [])
     if not isinstance(calls, list):
         raise RecordError(f"{where}: tool_calls is not a list.")
-    ids = tuple(call["id"] for call in calls if isinstance(call, dict) and isinstance(call.get("id"), str))
-    return Message(role, text, thought, tuple(_call(call, where) for call in calls), ids, trained)
+    return Message(role, text, thought, tuple(_call(call, where) for call in calls), trained=trained)
 
 
-def _call(call: Any, where: str) -> str:
-    """A tool call as an action; arguments that are not JSON stay as they are written."""
+def _call(call: Any, where: str) -> ToolCall:
+    """A tool call; arguments that are not a JSON object stay as they are written."""
     function = call.get("function", call) if isinstance(call, dict) else None
     name = function.get("name") if isinstance(function, dict) else None
     if not isinstance(function, dict) or not isinstance(name, str) or not name:
         raise RecordError(f"{where}: a tool call without the name of its function.")
-    arguments = function.get("arguments", function.get("args"))
-    if isinstance(arguments, str):
-        try:
-            arguments = json.loads(arguments or "{}")
-        except ValueError:
-            return f"{name}({arguments})"
-    return f"{name}({json.dumps({} if arguments is None else arguments, ensure_ascii=False)})"
+    id = call.get("id") if isinstance(call.get("id"), str) else ""
+    arguments = arguments_of(function.get("arguments", function.get("args")))
+    return ToolCall.from_dict({"id": id, "name": name, "arguments": arguments})
 
 
-def _json_call(text: str) -> str:
+def _json_call(text: str) -> ToolCall | None:
     try:
         return _call(json.loads(text), "function_call")
-    except (ValueError, RecordError):
-        return text.strip()
+    except (ValueError, RecursionError, RecordError):
+        return None
 
 
-def _check_results(messages: list[Message]) -> None:
-    """Raises RecordError for a tool's result that answers no call."""
-    call_ids: set[str] = set()
-    turns = 0
+def _with_results(messages: list[Message]) -> list[Message]:
+    """The messages, each call with its result: the one of its id, else the next that says no id.
+
+    Raises RecordError for a result that answers no call."""
+    answered = list(messages)
     for number, message in enumerate(messages, 1):
-        if message.role == "assistant":
-            turns += 1
-            call_ids.update(message.call_ids)
-        elif message.role == "tool" and (not turns or not call_ids.issuperset(message.call_ids)):
-            ids = "".join(f" ({id[:60]})" for id in message.call_ids)
-            raise RecordError(f"message {number}: a tool's result without a call{ids}.")
+        if message.role != "tool":
+            continue
+        turns = [place for place in range(number - 1) if messages[place].role == "assistant"]
+        open_calls = [
+            (place, index)
+            for place in reversed(turns)
+            for index, call in enumerate(answered[place].calls)
+            if (call.id == message.call_id if message.call_id else place == turns[-1] and call.result is None)
+        ]
+        if not turns or (message.call_id and not open_calls):
+            raise RecordError(
+                f"message {number}: a tool's result without a call{f' ({message.call_id[:60]})' if message.call_id else ''}."
+            )
+        if not open_calls:
+            continue  # a result that names no call, as the older form has it: an observation, and no more
+        place, index = next(((p, i) for p, i in open_calls if answered[p].calls[i].result is None), open_calls[0])
+        calls, result = list(answered[place].calls), answered[place].calls[index].result
+        text = message.text if result is None else f"{result}\n{message.text}"
+        calls[index] = calls[index].model_copy(update={"result": text})
+        answered[place] = replace(answered[place], calls=tuple(calls))
+    return answered
 
 
 def _start(messages: list[Message]) -> int:
@@ -155,7 +178,7 @@ def _start(messages: list[Message]) -> int:
     for turn, following in pairwise(turns):
         message = messages[turn]
         untrained = message.trained is False and any(messages[later].trained for later in turns)
-        if message.calls or not (untrained or _ACKNOWLEDGED.fullmatch(message.text)):
+        if message.calls or message.raw_call or not (untrained or _ACKNOWLEDGED.fullmatch(message.text)):
             break
         if not any(other.role == "user" for other in messages[turn + 1 : following]):
             break
@@ -164,10 +187,12 @@ def _start(messages: list[Message]) -> int:
 
 
 def _turn(message: Message) -> dict[str, Any]:
-    """Action, thought and note of a Step."""
-    if message.calls:
-        thought, text, _ = split_turn(message.text)
-        thoughts = [message.thought, thought or "", text]
-        return {"action": "\n".join(message.calls), "thought": "\n".join(filter(None, thoughts)) or None}
+    """Action, thought, message, calls and note of a Step."""
     thought, action, note = split_turn(message.text)
+    if message.calls:
+        words = "\n".join(filter(None, [message.thought, thought])) or None
+        calls = [call.to_dict() for call in message.calls]
+        return {"action": action_of(message.calls), "thought": words, "message": action or None, "calls": calls}
+    if message.raw_call:
+        return {"action": message.raw_call, "thought": message.thought or None}
     return {"action": action, "thought": "\n".join(filter(None, [message.thought, thought])) or None, "note": note}

@@ -6,31 +6,22 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
+from exprag.contracts.trace_format import IMPORTED, Place
 from exprag.errors import RecordError
 from exprag.trajectory import Trajectory
 
-ENVIRONMENT = "imported"
+ENVIRONMENT = IMPORTED
 _IDS = ("id", "task_id", "task_instance_id", "item_id", "session", "index")
 _SUCCESS = ("success", "won", "is_success", "solved", "resolved")
 _SCORE = ("score", "reward", "final_reward")
 _LONGEST_FIELD = 300
+_MOST_LEFT_OUT = 20
 _GOAL = re.compile(
     r"(?:\byour (?:task|goal) is(?: to)?|(?:^|\[SEP\])[ \t]*(?:task|goal|instruction|question))[ \t]*:(?:\s|\[SEP\])*([^\n]+)",
     re.IGNORECASE | re.MULTILINE,
 )
-
-
-@dataclass(frozen=True)
-class Place:
-    """Where a row stands: the file's name, the row's number from 1, and its key where the file is an object of rows."""
-
-    file: str = ""
-    row: int = 1
-    key: str = ""
-    environment: str = ENVIRONMENT
 
 
 def make(
@@ -43,11 +34,16 @@ def make(
     final_observation: str = "",
     preamble: str = "",
     ended: str = "terminated",
+    used: Sequence[str] = (),
+    left_out: Sequence[str] = (),
+    more: Mapping[str, Any] | None = None,
 ) -> Trajectory:
     """The record of one foreign row. `steps` are data of Step; `preamble` is what the model was told before the task.
 
     The outcome is what the row's fields say, else unknown. Fields that have no place in the record are kept in
-    `provenance.extra["fields"]`, as far as they are short. Raises RecordError where a value does not fit.
+    `provenance.extra["fields"]`, as far as they are short; longer ones, but for those that were `used`, are named in
+    `provenance.extra["left_out"]` beside the phrases of `left_out`. `more` is added to the extra. Raises RecordError where a
+    value does not fit.
     """
     if not steps:
         raise RecordError("It holds no turn of an agent.")
@@ -55,7 +51,10 @@ def make(
     id = next((str(row[name]) for name in _IDS if isinstance(row.get(name), str | int) and row[name] != ""), place.key)
     words = json.dumps(instruction or [step.get("observation", "") for step in steps][:1])
     fields = {name: value for name, value in row.items() if _short(value) and name not in _IDS}
+    long = [name for name, value in row.items() if name not in (*used, *fields, *_IDS) and value not in (None, "", [], {})]
+    lost = [*dict.fromkeys(left_out), *(f"the field {name[:60]!r}" for name in long)]
     extra = {"format": format, "file": place.file, "row": place.row, "key": place.key, "preamble": preamble, "fields": fields}
+    extra |= {"left_out": lost[:_MOST_LEFT_OUT], **(more or {})}
     return Trajectory.from_dict(
         {
             "task": {
@@ -74,7 +73,7 @@ def make(
             "provenance": {
                 "run": place.file,
                 "model": text_or_none(row, "model") or "",
-                "extra": {name: value for name, value in extra.items() if value not in ("", {})},
+                "extra": {name: value for name, value in extra.items() if value not in ("", {}, [])},
             },
         }
     )
@@ -118,8 +117,9 @@ def text_or_none(row: Mapping[str, Any], name: str) -> str | None:
     return value if isinstance(value, str) else None
 
 
-def content_text(content: Any, where: str) -> str:
-    """The text of a message: a string, nothing, or a list of parts, of which images and sound are named by their address.
+def content_text(content: Any, where: str, left_out: list[str] | None = None) -> str:
+    """The text of a message: a string, nothing, or a list of parts, of which images, sound and files are named by reference:
+    their address, or the hash of data that stood in the row itself. Such data are named in `left_out`.
 
     Raises RecordError for anything else."""
     if content is None:
@@ -134,13 +134,30 @@ def content_text(content: Any, where: str) -> str:
         if isinstance(part, str) or (isinstance(part, dict) and isinstance(part.get("text"), str)):
             texts.append(part if isinstance(part, str) else part["text"])
         elif isinstance(kind, str) and not kind.startswith("tool"):
-            media = part.get(kind)
-            address = media.get("url") if isinstance(media, dict) else media
-            shareable = isinstance(address, str) and len(address) < _LONGEST_FIELD and not address.startswith("data:")
-            texts.append(f"[{kind}: {address}]" if shareable else f"[{kind}]")
+            reference, is_whole = _reference(kind, part)
+            texts.append(f"[{kind}: {reference}]" if reference else f"[{kind}]")
+            if left_out is not None and not is_whole:
+                left_out.append(f"the data of an {kind} in the content, of which the hash is kept")
         else:
             raise RecordError(f"{where}: a part of its content is neither text nor an image.")
     return "\n".join(texts)
+
+
+_ADDRESSES = ("url", "file_url", "path", "file_id", "uri")
+
+
+def _reference(kind: str, part: Mapping[str, Any]) -> tuple[str, bool]:
+    """(what names the image, sound or file of a part of a message, whether that is all there was)."""
+    media = next((part[name] for name in (kind, "source", "image_url", "file") if part.get(name)), part)
+    about = media if isinstance(media, dict) else {"url": media}
+    values = [about[name] for name in _ADDRESSES if name in about]
+    address = next((value for value in values if isinstance(value, str) and value), "")
+    if address and len(address) < _LONGEST_FIELD and not address.startswith("data:"):
+        return address, True
+    data = address or next((about[name] for name in ("data", "base64") if name in about), "")
+    if not isinstance(data, str) or not data:
+        return "", False
+    return "sha256:" + hashlib.sha256(data.encode("utf-8", "surrogatepass")).hexdigest()[:32], False
 
 
 def _named(value: Any) -> str:

@@ -179,7 +179,8 @@ def test_a_finished_conversation_is_a_trajectory(toys):
     assert (told.success, told.score, told.ended, told.task.instruction) == (True, 1.0, "terminated", TASK.instruction)
     assert told.steps[0].observation == TASK.instruction
     assert told.steps[0].action.startswith('act({"command": "go to ')
-    assert told.steps[0].thought == "As before."
+    assert (told.steps[0].thought, told.steps[0].message) == (None, "As before.")
+    assert told.steps[0].calls[0].result == told.steps[1].observation
     assert told.steps[-1].action == "I have tried."
     assert told.steps[1].observation == result["messages"][2].content
     assert told.steps[0].recalled[0].id == recalled[0]["id"]

@@ -7,7 +7,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from exprag.errors import ConfigError, RecordError
-from exprag.traces import AUTO, FORMATS, Place, read_file, read_row
+from exprag.traces import AUTO, Place, format_names, read_file, read_row
 from exprag.trajectory import Trajectory
 
 MESSAGE_WORDS = ("from", "role", "value", "content", "loss", "tool_calls", "tool_call_id", "function", "name", "arguments")
@@ -38,7 +38,7 @@ ROW = (
 )
 
 
-@pytest.mark.parametrize("format", [AUTO, *FORMATS])
+@pytest.mark.parametrize("format", [AUTO, *format_names()])
 @given(row=ROW)
 @settings(max_examples=150, deadline=None)
 def test_a_row_is_a_trajectory_or_a_record_error(format, row):

@@ -81,10 +81,10 @@ def test_openai_messages_with_tools():
         "tag": "x",
     }
     run = read_row(row)
-    assert [(step.observation, step.thought, step.action) for step in run.steps] == [
-        ("Buy a cup.\n[image_url: http://a/b]", "A search.\nLet me look.", 'search({"q": "tasse à café"})'),
-        ("cup 3", None, 'buy({"id": 3)\nlook({})'),
-        ("bought", None, "Done."),
+    assert [(step.observation, step.thought, step.message, step.action) for step in run.steps] == [
+        ("Buy a cup.\n[image_url: http://a/b]", "A search.", "Let me look.", 'search({"q": "tasse à café"})'),
+        ("cup 3", None, None, 'buy({"id": 3)\nlook({})'),
+        ("bought", None, None, "Done."),
     ]
     assert (run.success, run.score, run.ended) == (False, 0.5, "terminated")
     assert run.provenance.extra["preamble"] == "You are a shop assistant."

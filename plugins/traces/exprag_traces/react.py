@@ -8,8 +8,9 @@ from collections.abc import Iterator
 from itertools import zip_longest
 from typing import Any
 
+from exprag.contracts.trace_format import Place, TraceFormat
 from exprag.errors import RecordError
-from exprag.traces.record import Place, goal, goals, make
+from exprag.traces.record import goal, goals, make
 from exprag.traces.turns import thinking
 from exprag.trajectory import Trajectory
 
@@ -21,38 +22,40 @@ _LABEL = re.compile(
 _ACTION = re.compile(r"^[ \t]*(?:action|act)(?:[ \t]*\d+)?[ \t]*:", re.IGNORECASE | re.MULTILINE)
 
 
-def recognise(row: Any) -> bool:
-    text = _text(row)
-    return text is not None and bool(_PROMPT.search(text) or _ACTION.search(text))
+class React(TraceFormat):
+    """Rows that are, or hold, one transcript."""
 
+    def recognise(self, row: Any) -> bool:
+        text = _text(row)
+        return text is not None and bool(_PROMPT.search(text) or _ACTION.search(text))
 
-def read(row: Any, place: Place) -> Trajectory:
-    text = _text(row)
-    if text is None:
-        raise RecordError("Expected the text of a transcript.")
-    text = text.replace("\r\n", "\n")
-    by_prompt = _PROMPT.search(text)
-    parts = list(_prompted(text) if by_prompt else _labelled(text))
-    lead = parts[0][1] if parts and parts[0][0] == "observation" else ""
-    if len(goals(text if by_prompt else lead)) > 1:
-        raise RecordError(f"It holds {len(goals(text))} tasks; a row holds one.")
-    steps: list[dict[str, Any]] = []
-    thoughts: list[str] = []
-    observations: list[str] = []
-    for kind, part in parts:
-        if kind == "observation":
-            observations.append(part)
-        elif kind == "thought":
-            thoughts.append(part)
-        else:
-            steps.append(_step(observations, thoughts, part))
-            observations, thoughts = [], []
-    if thoughts:
-        steps.append(_step(observations, thoughts, ""))
-        observations = []
-    fields = row if isinstance(row, dict) else {}
-    instruction = goal(lead) or lead.strip()
-    return make("react", place, fields, steps, instruction=instruction, final_observation="\n".join(filter(None, observations)))
+    def read(self, row: Any, place: Place) -> Trajectory:
+        text = _text(row)
+        if text is None:
+            raise RecordError("Expected the text of a transcript.")
+        text = text.replace("\r\n", "\n")
+        by_prompt = _PROMPT.search(text)
+        parts = list(_prompted(text) if by_prompt else _labelled(text))
+        lead = parts[0][1] if parts and parts[0][0] == "observation" else ""
+        if len(goals(text if by_prompt else lead)) > 1:
+            raise RecordError(f"It holds {len(goals(text))} tasks; a row holds one.")
+        steps: list[dict[str, Any]] = []
+        thoughts: list[str] = []
+        observations: list[str] = []
+        for kind, part in parts:
+            if kind == "observation":
+                observations.append(part)
+            elif kind == "thought":
+                thoughts.append(part)
+            else:
+                steps.append(_step(observations, thoughts, part))
+                observations, thoughts = [], []
+        if thoughts:
+            steps.append(_step(observations, thoughts, ""))
+            observations = []
+        fields = row if isinstance(row, dict) else {}
+        instruction, rest = goal(lead) or lead.strip(), "\n".join(filter(None, observations))
+        return make("react", place, fields, steps, instruction=instruction, final_observation=rest, used=_FIELDS)
 
 
 def _step(observations: list[str], thoughts: list[str], action: str) -> dict[str, Any]:
