@@ -55,6 +55,15 @@ def locked(folder: Path) -> Iterator[None]:
         lock.release()
 
 
+def is_held(folder: str | Path) -> bool:
+    """Whether a process plays in a run directory, as far as its note says; on another machine it is taken at its word."""
+    try:
+        about = json.loads((Path(folder) / HOLDER).read_text(encoding="utf-8"))
+        return bool(about["host"] != socket.gethostname() or _lives(about["pid"]))
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
+
+
 def _describe(holder: Path) -> str:
     """Who holds the lock. For an instant it may be held by one who has not written so yet, after one who was killed."""
     for _ in range(20):

@@ -20,7 +20,7 @@ export function openPrompt(episode, step) {
   dialog.replaceChildren(
     el("div", { class: "bar-top" }, el("h3", { id: "prompt-title" }, `The prompt of step ${step + 1}`), el("span", { class: "where" }, facts),
       el("button", { type: "button", onclick: () => dialog.close() }, "Close")),
-    note ? el("p", { class: "hint" }, note) : null,
+    ...(note ? [el("p", { class: "hint" }, note)] : []),
     messages ? el("ol", { class: "messages" }, messages.map(([role, text]) =>
       el("li", { class: role }, el("div", { class: "role" }, role), el("p", { class: "text" }, parts(text)))))
       : el("p", { class: "problem" }, episode.prompt ? "It cannot be written again: the text of a trajectory that was recalled is not in this page."
