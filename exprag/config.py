@@ -136,6 +136,14 @@ class AgentConfig(Settings):
     """Documents of the bank that are found beside the trajectories."""
     document_budget: int | None = Field(None, ge=0)
     """Tokens that the documents may take; default: no limit."""
+    hint_k: int = Field(0, ge=0)
+    """Hints of the bank that stand after the task, found once at the first step; more than 3 hurt (arXiv 2510.01375)."""
+    hint_rank: Literal["lexical", "embedding", "model"] = "lexical"
+    """How the hints of a task's type are ranked: by words, by the bank's vectors, or by a chat model."""
+    hint_model: Annotated[str | None, NamesCode("options")] = None
+    """Chat model that ranks them, where hint_rank is model."""
+    hint_budget: int | None = Field(None, ge=0)
+    """Tokens that the hints may take; default: no limit."""
     formatter: PluginName = "chat_json"
     """Formatter: how a recalled trajectory is written."""
     formatter_options: Options = Field(default_factory=dict)
@@ -196,7 +204,8 @@ class AgentConfig(Settings):
         from exprag.prompt.block import MemoryOptions
 
         growing = self.placement == "tail"
-        return MemoryOptions(self.memory_budget, self.outcome_labels, self.order, growing, self.document_budget, defuse)
+        budgets = {"document_budget": self.document_budget, "hint_budget": self.hint_budget}
+        return MemoryOptions(self.memory_budget, self.outcome_labels, self.order, growing, defuse=defuse, **budgets)
 
 
 class AgentSettings(Settings):

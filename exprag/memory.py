@@ -13,7 +13,7 @@ from typing import Any, Self
 from pydantic import Field
 
 from exprag.errors import RecordError
-from exprag.trajectory import Recalled, Record, Text
+from exprag.trajectory import Name, Number, Recalled, Record, Text, Usage
 
 
 class PlacedBlock(Record):
@@ -23,6 +23,19 @@ class PlacedBlock(Record):
     """The block as the model reads it."""
     step: int = Field(ge=0)
     """The step at which it was retrieved; 0 is the first."""
+
+
+class ShownHint(Record):
+    """One item of the bank, such as a hint, that stands in the prompt after the task."""
+
+    id: Name
+    """Its id."""
+    text: Text
+    """What the model reads."""
+    score: Number = 0.0
+    """How well it ranked; higher is better."""
+    reason: Text = ""
+    """Why it was shown, for people."""
 
 
 class MemoryState(Record):
@@ -38,6 +51,10 @@ class MemoryState(Record):
     """Those of the last retrieval, documents included, that the token budget left out."""
     documents: tuple[Recalled, ...] = ()
     """The documents in the blocks, by id."""
+    hints: tuple[ShownHint, ...] = ()
+    """The hints, found once at the first step; they stay."""
+    hint_usage: Usage | None = None
+    """Tokens of the model that chose the hints; None: no model did, or it does not say."""
     query: Text = ""
     """The text that the bank was asked for."""
     subgoal: Text = ""

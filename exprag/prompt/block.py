@@ -39,6 +39,7 @@ class MemoryOptions:
     labels   whether each trajectory is labelled successful or unsuccessful, as in the paper (ExpRAG, section 3)
     order    best_first, or best_last: the most relevant next to the episode
     document_budget   tokens that the documents beside the trajectories may take; None: no limit
+    hint_budget       tokens that the hints may take; None: no limit
     growing  whether blocks of later retrievals stand beside the earlier ones (placement "tail"), bringing only what is new,
              instead of replacing them; the budget is for all of them together
     defuse   how foreign text is made inert; see `exprag.models.tokens.defuser`
@@ -49,6 +50,7 @@ class MemoryOptions:
     order: str = "best_first"
     growing: bool = False
     document_budget: int | None = None
+    hint_budget: int | None = None
     defuse: Callable[[str], str] = defuse
 
     def __post_init__(self) -> None:

@@ -23,15 +23,13 @@ from exprag.contracts.style import AgentStyle
 from exprag.errors import ConfigError
 from exprag.memory import MemoryState
 from exprag.prompt.block import BLOCK, DOCUMENT_BLOCK, DOCUMENTS, Entry, read_block
+from exprag.prompt.hint_block import HINTS, hint_block
 from exprag.prompt.history import EARLIER, History
 from exprag.text import defuse
 from exprag.trajectory import Step, Task, Trajectory
 
 ACTIONS = "Actions have these forms (fill in the braces):"
 TASK = "Your task: "
-HINTS = (
-    "Rules that earlier failures taught. Apply them silently, never quote them, and trust the observation where they disagree:"
-)
 EXAMPLES = "Examples of whole episodes, written as you should write:"
 PLACEMENTS = ("system", "task", "tail")
 
@@ -69,9 +67,11 @@ class Prompt:
     ) -> list[BaseMessage]:
         """The messages that ask for the next turn: system, then user and assistant by turns, the last one user.
 
-        `memory` is what retrieval brought up to this point; `hints` are short rules for the task (hint distillation, stage C).
+        `memory` is what retrieval brought up to this point; `hints` are short rules for the task that stand before those of the
+        memory (hint distillation, stage C).
         """
         blocks = memory.blocks if memory is not None else ()
+        hints = (*hints, *(hint.text for hint in memory.hints)) if memory is not None else hints
         turns = self.turns(task, steps)
         first, earlier = self.history.compress(steps, turns) if self.history else (0, "")
         user_texts = [self.defuse(text) for text in [*(step.observation for step in steps), observation][first:]]
@@ -103,7 +103,7 @@ class Prompt:
             sections.append(memory)
         sections.append(TASK + self.defuse(task.instruction))
         if hints:
-            sections.append("\n".join([HINTS, *(f"- {self.defuse(' '.join(hint.split()))}" for hint in hints)]))
+            sections.append(hint_block(hints, self.defuse))
         if memory and self.placement == "task":
             sections.append(memory)
         examples = [example for example in self.examples if Exclusion.of(task).allows(example)]

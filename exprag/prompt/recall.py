@@ -10,6 +10,7 @@ from exprag.events import emit_recalled
 from exprag.memory import MemoryState
 from exprag.prompt.block import MemoryOptions, approximate_tokens, build_block
 from exprag.prompt.document_block import document_block
+from exprag.prompt.hint_block import within_budget
 from exprag.retrieval import Retriever
 
 
@@ -39,12 +40,15 @@ def recall(
     hits = [hit for hit in retrieval.documents if hit.document.id not in in_force.document_ids]
     documents = document_block(hits, options, count_tokens)
     text = "\n\n".join(part for part in (block.text, documents.text) if part)
+    hints, usage = (previous.hints, previous.hint_usage) if previous else retriever.hints(moment, trajectory_ids)
     latest = MemoryState(
         blocks=MemoryState.from_text(text, len(moment.steps)).blocks,
         recalled=block.shown,
         abbreviated=block.abbreviated,
         dropped=(*block.dropped, *documents.dropped),
         documents=documents.shown,
+        hints=within_budget(hints, options.hint_budget, count_tokens),
+        hint_usage=usage,
         query=retrieval.query,
         subgoal=retrieval.subgoal,
         bank_version=retrieval.bank_version,

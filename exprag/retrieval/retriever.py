@@ -16,11 +16,13 @@ from exprag.contracts.query_strategy import Moment, QueryStrategy, StepStrategy,
 from exprag.contracts.selector import Candidate, Selector
 from exprag.errors import ConfigError, RetrievalError, boundary
 from exprag.faults import advise, name_component
-from exprag.memory import MemoryState
+from exprag.memory import MemoryState, ShownHint
+from exprag.metering import counted
 from exprag.plugins import create
+from exprag.retrieval.hints import HintFinder
 from exprag.retrieval.refresh import check_refresh, is_due
 from exprag.telemetry import spanned_retrieval
-from exprag.trajectory import Task
+from exprag.trajectory import Task, Usage
 
 if TYPE_CHECKING:
     from exprag.bank import Bank
@@ -60,6 +62,8 @@ class Retriever:
                          object needs it
     search_mode          auto (vectors where the bank has them), vector, lexical or hybrid
     document_k           how many of the bank's documents are found beside the trajectories, by the same query
+    hint_k               how many of the bank's hints for the task are found, once at the start; `hint_rank` and `hint_model` say
+                         how they are ranked, see `exprag.retrieval.hints`
     """
 
     def __init__(
@@ -79,12 +83,15 @@ class Retriever:
         key_strategy: str | None = None,
         search_mode: str = "auto",
         document_k: int = 0,
+        hint_k: int = 0,
+        hint_rank: str = "lexical",
+        hint_model: str | None = None,
         strategy_options: Mapping[str, Any] | None = None,
         selector_options: Mapping[str, Any] | None = None,
     ) -> None:
-        for name, number in (("k", k), ("carry_over", carry_over), ("document_k", document_k)):
+        for name, number in (("k", k), ("carry_over", carry_over), ("document_k", document_k), ("hint_k", hint_k)):
             if isinstance(number, bool) or not isinstance(number, int) or number < 0:
-                what = "documents" if name == "document_k" else "trajectories"
+                what = {"document_k": "documents", "hint_k": "hints"}.get(name, "trajectories")
                 raise ConfigError(f"{name} is the number of {what} to recall, 0 or more; not {number!r}.")
         if key_strategy is None and not isinstance(strategy, str):
             raise ConfigError("A query strategy given as an object needs `key_strategy`: whose keys in the bank it searches.")
@@ -104,6 +111,8 @@ class Retriever:
         self.index_types = frozenset(index_types)
         self.search_mode = search_mode
         self.document_k = document_k
+        self.hint_k = hint_k
+        self.hint_finder = HintFinder(bank, hint_k, hint_rank, hint_model) if hint_k else None
         self.key_strategy = key_strategy or self.strategy_name.rpartition("/")[2]
         if self.key_strategy not in bank.strategies:
             raise RetrievalError(
@@ -114,7 +123,8 @@ class Retriever:
 
     def due(self, n_steps_done: int, already: bool) -> bool:
         """Whether to ask before the next action: `already` says that this episode has asked before."""
-        return (self.k > 0 or self.document_k > 0) and is_due(self.refresh, n_steps_done, already)
+        refresh = self.refresh if self.k > 0 or self.document_k > 0 else "once"
+        return (self.k > 0 or self.document_k > 0 or self.hint_k > 0) and is_due(refresh, n_steps_done, already)
 
     @spanned_retrieval
     def retrieve(
@@ -140,6 +150,12 @@ class Retriever:
         query = self._text(query)
         candidates = () if blind else self._candidates(query, moment, frozenset(trajectory_ids), previous)
         return Retrieval(query, candidates, version, subgoal, self._documents(query))
+
+    def hints(self, moment: Moment, trajectory_ids: Iterable[str] = ()) -> tuple[tuple[ShownHint, ...], Usage | None]:
+        """The hints for the moment's task, best first, and the tokens of the model that chose them, where one did."""
+        if self.hint_finder is None or self.hint_k == 0 or self.index_state == "empty":
+            return (), None
+        return self.hint_finder.find(moment, trajectory_ids=frozenset(trajectory_ids), exclude=self.exclude)
 
     def ask(self, text: str) -> Retrieval:
         """What the bank has for a text that belongs to no task: the text is the query. It may come from any environment that
@@ -251,7 +267,8 @@ class Retriever:
 
     @staticmethod
     def _call(kind: str, component: Any, method: str, *arguments: Any) -> Any:
-        with boundary(RetrievalError, f"The {name_component(kind, component)} raised", cure=advise(kind, component)):
+        what, cure = f"The {name_component(kind, component)} raised", advise(kind, component)
+        with counted(kind), boundary(RetrievalError, what, cure=cure):
             return getattr(component, method)(*arguments)
 
     @staticmethod

@@ -1,7 +1,8 @@
 """The `case-based` chat model: a baseline that knows only what the messages say.
 
 It is not a language model. It reads the memory block, picks the case whose instruction is most like the present one, and
-adapts what was done there to what is observed here. Without memory it has only the action templates to go by. It is
+adapts what was done there to what is observed here. Hints are read where they are of the forms in `rules`. Without memory and
+hints it has only the action templates to go by. It is
 deterministic and stateless: the answer is a function of the messages; what it keeps between calls only saves time.
 """
 
@@ -86,7 +87,7 @@ class CaseBased(BaseChatModel):
         return self.bind(tool=action_tool(tools))
 
     def _decide(self, view: PromptView) -> str:
-        frame = (view.templates, view.entries, view.instruction)
+        frame = (view.templates, view.entries, view.instruction, view.hints)
         player = self._take((frame, view.turns[:-1], view.turns[-1][0])) if view.turns else None
         if player is not None:
             player.took(self._read(view.turns[-1][1], view.templates))
@@ -122,7 +123,7 @@ class CaseBased(BaseChatModel):
 
     def _replay(self, view: PromptView) -> Player:
         cases = [read_case(entry.outcome, entry.body, view.templates) for entry in view.entries]
-        player = Player(view.instruction, view.templates, [case for case in cases if case is not None])
+        player = Player(view.instruction, view.templates, [case for case in cases if case is not None], view.hints)
         for observation, turn in view.turns:
             player.see(observation)
             player.act()

@@ -14,6 +14,8 @@ from exprag_models.case_based.blind import Blind
 from exprag_models.case_based.branch import alternative_of, alternatives, other, reading, same_sight
 from exprag_models.case_based.cases import Case, CaseStep, describes, read_act
 from exprag_models.case_based.ground import EMPTY, Found, Grounding
+from exprag_models.case_based.guided import Guided
+from exprag_models.case_based.rules import read_rules
 from exprag_models.case_based.search import Intent
 from exprag_models.case_based.text import choices, head, kind, mentions, refuses, words
 
@@ -24,13 +26,14 @@ _WORTH = {"successful": 0, "unknown": 1, "unsuccessful": 2}
 
 
 class Player(Grounding):
-    def __init__(self, instruction: str, templates: tuple[str, ...], cases: list[Case]) -> None:
+    def __init__(self, instruction: str, templates: tuple[str, ...], cases: list[Case], hints: tuple[str, ...] = ()) -> None:
         ranked = [(Analogy(case.instruction, instruction), case) for case in cases if case.plan]
         ranked.sort(key=lambda item: (_WORTH.get(item[1].outcome, 1), -item[0].likeness))
         super().__init__(templates, cases)
         self.instruction = instruction
         self.ranked = ranked
         self.blind = Blind(instruction, templates)
+        self.guided = Guided(instruction, templates, read_rules(hints, templates))
         self.turn = 0
         self.last = ""  # the last observation
         self.intent: Intent | None = None
@@ -62,6 +65,7 @@ class Player(Grounding):
         elif intent is not None and not choices(text):
             self._learn(intent, text)
         self.blind.see(text)
+        self.guided.see(text)
         self.turn += 1
 
     def took(self, action: str) -> None:
@@ -69,6 +73,7 @@ class Player(Grounding):
         if self.intent is None or self.intent.action != action:
             self.intent = self._reinterpret(action)
         self.blind.took(action)
+        self.guided.took(action)
 
     def _reinterpret(self, action: str) -> Intent:
         """Somebody else chose this action: what it is in our terms."""
@@ -165,7 +170,10 @@ class Player(Grounding):
         return True
 
     def _idle(self) -> Intent:
-        """Nothing is left of the cases: wait, or look. Without cases: what the templates and the things seen suggest."""
+        """Nothing is left of the cases: what the hints say, else wait, or look. Without cases and hints: what the templates and
+        the things seen suggest."""
+        if action := self.guided.act():
+            return Intent(action, "idle")
         if not self.ranked:
             return Intent(self.blind.act(), "idle")
         recalled = [case.idle for _, case in self.ranked if case.idle]
