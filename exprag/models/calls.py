@@ -1,4 +1,5 @@
-"""One call of a chat model, guarded: a time limit for all of it, texts that any server takes, the reason of a failure."""
+"""One call of a chat model, guarded: a time limit for all of it, patience with a server that is pressed too hard
+(`exprag.models.pressure`), texts that any server takes, the reason of a failure."""
 
 from __future__ import annotations
 
@@ -12,9 +13,12 @@ from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import BaseMessage
 
 from exprag.errors import ExpragError, ModelError, describe
+from exprag.models.pressure import TRIES, pressure_on
 from exprag.text import encodable, redact
 
 T = TypeVar("T")
+guarded: contextvars.ContextVar[bool] = contextvars.ContextVar("guarded", default=False)
+"""Whether a call is made again here where the server refuses it: then a client need not do so."""
 BODY = 300  # characters of a server's answer in an error
 _TIMEOUTS = ("request_timeout", "timeout", "default_request_timeout")
 _BACKOFF = 8.0  # seconds that SDKs wait at most before a retry
@@ -24,17 +28,23 @@ def call_guarded(model: BaseChatModel, call: Callable[[list[BaseMessage]], T], m
     """What `call` gives for the messages; it asks the model. Raises ModelError for whatever it raises.
 
     A model with a timeout is given up after it, once per attempt, even where the server sends a byte now and then for ever:
-    the timeouts of HTTP clients are per read.
+    the timeouts of HTTP clients are per read. A server that says that it has too many calls is asked again later, unless the
+    model's `max_retries` is 0.
     """
     prompt = [_sendable(message) for message in messages]
-    limit = time_limit(model)
+    pressure = pressure_on(model)
+    limit = time_limit(model) or pressure.seconds
+    token = guarded.set(True)
     try:
-        return call(prompt) if limit is None else within(limit, lambda: call(prompt))
+        tries = 1 if getattr(model, "max_retries", None) == 0 else TRIES
+        return pressure.call(lambda: call(prompt) if limit is None else within(limit, lambda: call(prompt)), tries)
     except ExpragError:
         raise
     except Exception as error:
         reason, cure = failure(error)
         raise ModelError(f"The model failed: {reason}", cure=cure) from error
+    finally:
+        guarded.reset(token)
 
 
 def time_limit(model: BaseChatModel) -> float | None:

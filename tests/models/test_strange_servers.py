@@ -194,6 +194,8 @@ def test_an_answer_without_end_is_given_up(serve: Serve) -> None:
         (500, b"<html>the disk is full</html>", "the disk is full"),
         (200, b"<html>not JSON</html>", "not JSON"),
         (200, {"choices": None}, "null value for 'choices'"),
+        (200, completion(None) | {"choices": []}, "holds no answer"),
+        (200, completion(None) | {"choices": [{"index": 0, "message": None, "finish_reason": "stop"}]}, "holds no answer"),
     ],
 )
 def test_the_servers_own_reason_is_in_the_error(serve: Serve, status: int, body: Any, reason: str) -> None:

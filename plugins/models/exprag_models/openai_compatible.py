@@ -13,7 +13,7 @@ from exprag.errors import ModelError
 def load(
     name: str,
     *,
-    base_url: str | None = None,
+    base_url: str | list[str] | None = None,
     api_key: str | None = None,
     temperature: float | None = 0.0,
     seed: int | None = 2025,
@@ -25,6 +25,8 @@ def load(
 ) -> Any:
     """The model of a server. Raises ModelError where there is neither server nor key.
 
+    base_url              several servers of one model, as a list or with commas between: they take turns, and one that is down
+                          is left out
     api_key               default: OPENAI_API_KEY; `$EXPRAG_MODEL_NAME` names an environment variable
     temperature, seed     None leaves them out, for servers that refuse them
     timeout               seconds that one attempt may take in all
@@ -33,8 +35,9 @@ def load(
     """
     from exprag_models.server import ServerChat, limited_clients
 
-    url = base_url or os.environ.get("OPENAI_BASE_URL") or None
-    key = api_key or os.environ.get("OPENAI_API_KEY") or ("none" if url else "")  # your own server rarely asks for a key
+    base_url = base_url or os.environ.get("OPENAI_BASE_URL") or ""
+    urls = [url.strip() for url in (base_url.split(",") if isinstance(base_url, str) else base_url) if url.strip()]
+    key = api_key or os.environ.get("OPENAI_API_KEY") or ("none" if urls else "")  # your own server rarely asks for a key
     if not key:
         raise ModelError(
             f"The model 'openai:{name}' has neither a server nor a key.",
@@ -45,10 +48,10 @@ def load(
     settings = {option: value for option, value in optional.items() if value is not None}
     return ServerChat(
         model=name,
-        base_url=url,
+        base_url=urls[0] if urls else None,
         api_key=SecretStr(key),
         timeout=timeout,
         max_retries=max_retries,
-        **limited_clients(timeout),
+        **limited_clients(timeout, urls),
         **settings,
     )

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from exprag.errors import ConfigError, ModelError, describe
+from exprag.models.pressure import pressure_on
 
 # The providers of `init_chat_model` in langchain 1.5, and the package that each needs; `openai` has a loader of its own.
 PROVIDERS = {
@@ -44,8 +45,12 @@ PROVIDERS = {
 }
 
 
-def load_provider(provider: str, name: str, /, *, temperature: float | None = 0.0, **options: Any) -> Any:
+def load_provider(
+    provider: str, name: str, /, *, temperature: float | None = 0.0, call_timeout: float | None = 600.0, **options: Any
+) -> Any:
     """A chat model of one provider. `temperature=none` leaves it out, for models that refuse it; the rest is the class's own.
+
+    call_timeout   seconds that one call may take where the class has no timeout of its own
 
     Raises ModelError where the provider's package, its key or the model is missing, ConfigError for an option it refuses.
     """
@@ -54,7 +59,7 @@ def load_provider(provider: str, name: str, /, *, temperature: float | None = 0.
 
     settings = options if temperature is None else {"temperature": temperature, **options}
     try:
-        return init_chat_model(name, model_provider=provider, **settings)
+        model = init_chat_model(name, model_provider=provider, **settings)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         where = ".".join(map(str, first["loc"]))
@@ -64,3 +69,5 @@ def load_provider(provider: str, name: str, /, *, temperature: float | None = 0.
         ) from error
     except ImportError as error:
         raise ModelError(f"The model '{provider}:{name}' lacks a package: {describe(error)}") from error
+    pressure_on(model).seconds = call_timeout
+    return model

@@ -16,12 +16,15 @@ from langchain_openai import ChatOpenAI
 from openai import DefaultAsyncHttpxClient, DefaultHttpxClient
 
 from exprag.errors import ModelError
+from exprag.models.calls import guarded
+from exprag_models.servers import Servers
 
 # openai brings httpx or, in later versions, httpx2: its clients say which.
 _http: Any = import_module(DefaultHttpxClient.__mro__[1].__module__.partition(".")[0])
 
 MAX_BYTES = 64 * 2**20
 """Bytes of an answer that are taken; a server that sends more is given up."""
+_UNREACHED = (_http.ConnectError, _http.ConnectTimeout, _http.RemoteProtocolError, _http.ReadError, _http.WriteError)
 _REASONING = ("reasoning_content", "reasoning")
 
 
@@ -30,6 +33,9 @@ class ServerChat(ChatOpenAI):
 
     def _create_chat_result(self, response: Any, generation_info: dict[str, Any] | None = None) -> ChatResult:
         answer = response if isinstance(response, dict) else _plain(response)
+        choices = answer.get("choices") if isinstance(answer, dict) else None
+        if choices == [] or (choices and not all(isinstance(choice, dict) and choice.get("message") for choice in choices)):
+            raise ModelError("The server's response holds no answer: its choices are empty.", cure="Look at the server's log.")
         broken = isinstance(answer, dict) and not _counts(answer.get("usage"))
         if broken:
             answer = {**answer, "usage": None}
@@ -107,14 +113,16 @@ class _AsyncStream(_http.AsyncByteStream):
 
 
 class LimitedClient(DefaultHttpxClient):
-    """An HTTP client whose responses are limited in time and size as a whole."""
+    """An HTTP client whose responses are limited in time and size as a whole, for several servers that take turns."""
 
     seconds: float = 120.0
+    servers: Servers | None = None
 
     def send(self, request: Any, *, stream: bool = False, **kwargs: Any) -> Any:
         limits = Limits(self.seconds)
-        response = super().send(request, stream=True, **kwargs)
+        response = self._reach(request, **kwargs) if self.servers else super().send(request, stream=True, **kwargs)
         response.stream = _Stream(response.stream, limits)
+        _leave_to_guard(response)
         if not stream:
             try:
                 response.read()
@@ -123,16 +131,31 @@ class LimitedClient(DefaultHttpxClient):
                 raise
         return response
 
+    def _reach(self, request: Any, **kwargs: Any) -> Any:
+        """The response of the first server that can be reached. Raises the error of the last where none can."""
+        assert self.servers is not None
+        last: Exception | None = None
+        for base, url in self.servers.addresses(str(request.url)):
+            try:
+                return super().send(_addressed(request, url), stream=True, **kwargs)
+            except _UNREACHED as error:
+                self.servers.failed(base)
+                last = error
+        assert last is not None
+        raise last
+
 
 class LimitedAsyncClient(DefaultAsyncHttpxClient):
     """`LimitedClient` for coroutines."""
 
     seconds: float = 120.0
+    servers: Servers | None = None
 
     async def send(self, request: Any, *, stream: bool = False, **kwargs: Any) -> Any:
         limits = Limits(self.seconds)
-        response = await super().send(request, stream=True, **kwargs)
+        response = await (self._reach(request, **kwargs) if self.servers else super().send(request, stream=True, **kwargs))
         response.stream = _AsyncStream(response.stream, limits)
+        _leave_to_guard(response)
         if not stream:
             try:
                 await response.aread()
@@ -141,9 +164,35 @@ class LimitedAsyncClient(DefaultAsyncHttpxClient):
                 raise
         return response
 
+    async def _reach(self, request: Any, **kwargs: Any) -> Any:
+        assert self.servers is not None
+        last: Exception | None = None
+        for base, url in self.servers.addresses(str(request.url)):
+            try:
+                return await super().send(_addressed(request, url), stream=True, **kwargs)
+            except _UNREACHED as error:
+                self.servers.failed(base)
+                last = error
+        assert last is not None
+        raise last
 
-def limited_clients(seconds: float) -> dict[str, Any]:
+
+def limited_clients(seconds: float, urls: list[str]) -> dict[str, Any]:
     """The HTTP clients of a `ServerChat`, sync and async, whose answers may take this many seconds each."""
     sync, asynchronous = LimitedClient(), LimitedAsyncClient()
     sync.seconds = asynchronous.seconds = seconds
+    sync.servers = asynchronous.servers = Servers(urls) if len(urls) > 1 else None
     return {"http_client": sync, "http_async_client": asynchronous}
+
+
+def _addressed(request: Any, url: str) -> Any:
+    """The request, to another URL."""
+    request.url = _http.URL(url)
+    request.headers["Host"] = request.url.netloc.decode("ascii")
+    return request
+
+
+def _leave_to_guard(response: Any) -> None:
+    """Where calls are guarded, a refused one is made again there and not by the client: it holds no other call back meanwhile."""
+    if response.status_code == 429 and guarded.get():
+        response.headers["x-should-retry"] = "false"
