@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import itertools
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from exprag.contracts.environment import TextEnvironment
+from exprag.environments import calls
 from exprag.environments.expert import play_expert
 from exprag.errors import EnvError
 from exprag.trajectory import Task
@@ -39,11 +40,27 @@ class Subject:
         return tasks
 
     def actions(self, environment: TextEnvironment, task: Task, limit: int = 12) -> list[str]:
-        """Some actions to play on a task: the expert's where there is one, with odd ones in between."""
-        if not environment.experts:
+        """Some actions to play on a task, with odd ones in between: the expert's, else admissible ones, else odd ones alone."""
+        if environment.experts:
+            moves: Sequence[str] = play_expert(environment, task, seed=SEED, max_steps=limit).actions
+        else:
+            moves = _walk(environment, task, limit)
+        if not moves:
             return list(ODD_ACTIONS)
-        moves = play_expert(environment, task, seed=SEED, max_steps=limit).actions
         return [action for pair in itertools.zip_longest(moves, ODD_ACTIONS[:3]) for action in pair if action is not None]
+
+
+def _walk(environment: TextEnvironment, task: Task, limit: int) -> list[str]:
+    """The first admissible action, then the second of the next state, and so on; empty where the environment cannot tell them."""
+    moves: list[str] = []
+    outcome = calls.reset(environment, task, SEED)
+    while len(moves) < limit and not outcome.terminated and not outcome.truncated:
+        admissible = calls.admissible_actions(environment)
+        if not admissible:
+            break
+        moves.append(admissible[len(moves) % len(admissible)])
+        outcome = calls.step(environment, moves[-1], outcome)
+    return moves
 
 
 def children() -> set[int]:

