@@ -1,12 +1,12 @@
 """What an episode takes, by boundary: seconds of the environment, of retrieval and of the model, and the tokens of their calls.
 
     with measured() as meter:          # whoever plays the episode
-        …                              # nodes: with timed("retrieval"): …
+        …                              # the nodes: with timed("environment"): …
     meter.to_json()
 
-Without a meter nothing is measured, and `timed` costs a look at a context variable. A chat model that is called inside
-`timed("retrieval")`, by a selector or a query strategy of a plugin, is counted there if it says its tokens; the agent's own calls
-are counted by the node that makes them.
+Without a meter nothing is measured, and `timed` costs a look at a context variable. The agent's calls are counted where they are
+made. Inside `counted("selector")` every chat model that is called counts as the selector's, whoever wrote it, where it says its
+tokens: through LangChain's callbacks.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
+from functools import cache
 from threading import Lock
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from exprag.trajectory import Usage
+from exprag.trajectory import Usage
 
-EXTRA = "measured"
-"""Where in a trajectory's `provenance.extra` the figures stand."""
+AGENT = "agent"
+"""The boundary of the agent's own calls."""
 
 
 @dataclass
@@ -59,9 +59,18 @@ class Meter:
             self.usage.setdefault(boundary, Tokens()).add(usage)
 
     def to_json(self) -> dict[str, Any]:
-        """{"seconds": {boundary: seconds}, "usage": {boundary: {calls, prompt, completion, cached}}}."""
+        """What a trajectory's `provenance.extra` holds.
+
+        seconds   wall time by boundary
+        usage     {calls, prompt, completion, cached} by boundary
+        tokens    {"retrieval": …}: read and written by models that were called while the bank was asked; left out where none was
+        """
         seconds = {name: round(value, 4) for name, value in self.seconds.items()}
-        return {"seconds": seconds, "usage": {name: vars(tokens).copy() for name, tokens in self.usage.items()}}
+        usage = {name: vars(counts).copy() for name, counts in self.usage.items()}
+        figures: dict[str, Any] = {"seconds": seconds, "usage": usage}
+        if others := [counts.prompt + counts.completion for name, counts in self.usage.items() if name != AGENT]:
+            figures["tokens"] = {"retrieval": sum(others)}
+        return figures
 
 
 _meter: ContextVar[Meter | None] = ContextVar("exprag_meter", default=None)
@@ -92,8 +101,54 @@ def timed(boundary: str) -> Iterator[None]:
         meter.add_seconds(boundary, time.perf_counter() - started)
 
 
-def count_tokens_of(boundary: str, usage: Usage | None) -> None:
-    """Count a call that said its tokens."""
+def count_usage(boundary: str, usage: Usage | None) -> None:
+    """Count a call of a model that said its tokens."""
     meter = _meter.get()
     if meter is not None and usage is not None:
         meter.add_usage(boundary, usage)
+
+
+@contextmanager
+def counted(boundary: str) -> Iterator[None]:
+    """The chat models that are called inside are counted as the boundary's."""
+    if _meter.get() is None:
+        yield
+        return
+    variable, handler = _hook()
+    token = variable.set(handler(boundary))
+    try:
+        yield
+    finally:
+        variable.reset(token)
+
+
+@cache
+def _hook() -> tuple[ContextVar[Any], type[Any]]:
+    """The context variable from which LangChain takes a handler for every call, and the handler's class."""
+    from langchain_core.callbacks import BaseCallbackHandler
+    from langchain_core.tracers.context import register_configure_hook
+
+    class Counter(BaseCallbackHandler):
+        """Counts what each call says of its tokens."""
+
+        def __init__(self, boundary: str) -> None:
+            self.boundary = boundary
+
+        def on_llm_end(self, response: Any, **_: Any) -> None:
+            for generations in response.generations:
+                count_usage(self.boundary, _usage_of(getattr(generations[0], "message", None) if generations else None))
+
+    variable: ContextVar[Any] = ContextVar("exprag_call_counter", default=None)
+    register_configure_hook(variable, inheritable=True)
+    return variable, Counter
+
+
+def _usage_of(message: Any) -> Usage | None:
+    about = getattr(message, "usage_metadata", None)
+    if not about:
+        return None
+    details = about.get("input_token_details") or {}
+    try:
+        return Usage(prompt=about["input_tokens"], completion=about["output_tokens"], cached=details.get("cache_read"))
+    except (KeyError, ValueError):
+        return None

@@ -18,6 +18,7 @@ from exprag.runs.player import make_environment
 
 TASKS = ("environment", "environment_options", "split", "types", "task_ids", "per_type", "limit", "shuffle", "seed")
 MODEL = ("model", "graph", "bank", "bank_version", "learn", "learn_rule", "learn_every", "policy")
+MONEY = ("budget_tokens", "budget_cost", "price_prompt", "price_completion", "price_cached")
 
 if TYPE_CHECKING:
     RunOptions = dict[str, Any] | None
@@ -27,7 +28,7 @@ else:
     from exprag.config import AgentConfig
 
     RunOptions = options(RunConfig)
-    ExpertOptions = options(RunConfig, leave_out=(*AgentConfig.model_fields, *MODEL))
+    ExpertOptions = options(RunConfig, leave_out=(*AgentConfig.model_fields, *MODEL, *MONEY))
     TaskOptions = options(RunConfig, only=TASKS)
 
 Out = Annotated[Path, out("Run directory; an interrupted one is continued.")]

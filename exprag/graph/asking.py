@@ -14,6 +14,7 @@ from exprag import telemetry
 from exprag.contracts.style import AgentStyle, Turn
 from exprag.errors import ConfigError, PluginError, boundary
 from exprag.faults import advise, name_component
+from exprag.metering import AGENT, count_usage, timed
 from exprag.models.answers import Answer, read_answer
 from exprag.models.calls import call_guarded
 
@@ -31,6 +32,7 @@ def ask(model: BaseChatModel, style: AgentStyle, messages: Sequence[BaseMessage]
     """Raises ModelError where the model fails, ConfigError where it has no structured output, PluginError for a broken style."""
     message, fields = _call_structured(model, style, messages) if style.structured else (_call(model, model, messages), None)
     answer = read_answer(message, structured=fields is not None)
+    count_usage(AGENT, answer.usage)
     name, cure = name_component("style", style), f"Its `parse` must not raise, and must give a Turn. {advise('style', style)}"
     with boundary(PluginError, f"The {name} could not read a turn", cure=cure):
         text = answer.text if fields is None else style.write_answer(fields)
@@ -85,7 +87,7 @@ def _call_structured(
 
 def _call(model: BaseChatModel, runnable: Any, messages: Sequence[BaseMessage]) -> Any:
     def call(prompt: list[BaseMessage]) -> Any:
-        with telemetry.model_call(model) as record:
+        with timed("model"), telemetry.model_call(model) as record:
             reply = runnable.invoke(prompt)
             record(reply["raw"] if isinstance(reply, dict) else reply)
         return reply

@@ -28,8 +28,10 @@ from exprag.graph.spans import opened, spanned
 from exprag.graph.state import Context, State, need
 from exprag.graph.steps import new_query, steps_of
 from exprag.memory import MemoryState
+from exprag.metering import timed
 from exprag.prompt import Prompt
 from exprag.prompt.block import MemoryOptions, approximate_tokens
+from exprag.prompt.hint_block import hint_record
 from exprag.prompt.recall import recall
 from exprag.retrieval import Retriever
 from exprag.trajectory import EpisodeError, Provenance, Step, Task, Trajectory, now
@@ -81,21 +83,23 @@ class Observe:
         task = Task.from_dict(state["task"])
         pending = state.get("action")
         if pending is None:
-            start = self.sessions.reset(state["episode"], task, state.get("seed"))
+            with timed("environment"):
+                start = self.sessions.reset(state["episode"], task, state.get("seed"))
             resolved = start.task or task
             return {"task": resolved.to_dict(), "observation": start.observation, "score": start.score}
         need(state, "steps", "observation")
         if isinstance(pending, str):  # as a person may write it
             pending = {"action": pending}
         steps = state["steps"]
-        outcome = self.sessions.step(
-            state["episode"],
-            task,
-            pending["action"],
-            actions=[step["action"] for step in steps],
-            observations=[*(step["observation"] for step in steps), state["observation"]],
-            seed=state.get("seed"),
-        )
+        with timed("environment"):
+            outcome = self.sessions.step(
+                state["episode"],
+                task,
+                pending["action"],
+                actions=[step["action"] for step in steps],
+                observations=[*(step["observation"] for step in steps), state["observation"]],
+                seed=state.get("seed"),
+            )
         memory = MemoryState.of(state.get("memory")) or MemoryState()
         step = Step.from_dict(
             {
@@ -148,11 +152,12 @@ class Retrieve:
         k = retriever.k if context.k is None else context.k
         if k != retriever.k or not context.memory:
             k = k if context.memory else 0
-            document_k = retriever.document_k if context.memory else 0
-            retriever = retriever.changed(k=k, carry_over=min(retriever.carry_over, k), document_k=document_k)
+            counts = {name: getattr(retriever, name) if context.memory else 0 for name in ("document_k", "hint_k")}
+            retriever = retriever.changed(k=k, carry_over=min(retriever.carry_over, k), **counts)
         moment = Moment(Task.from_dict(state["task"]), steps_of(state), state["observation"])
         previous = MemoryState.of(state.get("memory"))
-        memory = recall(retriever, self.formatter, moment, previous, self.options, self.count_tokens)
+        with timed("retrieval"):
+            memory = recall(retriever, self.formatter, moment, previous, self.options, self.count_tokens)
         return {} if memory is None else {"memory": memory.to_dict()}
 
 
@@ -219,6 +224,7 @@ class Finish:
                 created=now(),
                 seed=state.get("seed"),
                 bank_version=memory.bank_version if memory else None,
+                extra=hint_record(memory),
             ),
             error=error,
         )

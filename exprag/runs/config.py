@@ -33,6 +33,7 @@ class RunConfig(AgentSettings):
         "expert": "Agent",
         "bank": "Memory",
         "max_steps": "Run",
+        "budget_tokens": "Budget",
     }
 
     name: str = ""
@@ -97,11 +98,24 @@ class RunConfig(AgentSettings):
     stop_after_errors: int | None = Field(10, ge=1)
     """The run stops when this many episodes in a row end in an error of one kind; the same command plays them again. None: it
     goes on."""
+    budget_tokens: int | None = Field(None, gt=0)
+    """Tokens, read and written, at which the run stops: no episode is begun any more. The same command with more continues it."""
+    budget_cost: float | None = Field(None, gt=0)
+    """US dollars at which the run stops, by the prices, or as the provider says."""
+    budget_minutes: float | None = Field(None, gt=0)
+    """Minutes after which the run stops, counted from the start of this command."""
+    price_prompt: float | None = Field(None, ge=0)
+    """US dollars per million tokens that the model reads."""
+    price_completion: float | None = Field(None, ge=0)
+    """US dollars per million tokens that it writes."""
+    price_cached: float | None = Field(None, ge=0)
+    """US dollars per million tokens that it reads from its cache; default: price_prompt."""
 
     def same_experiment(self, other: RunConfig) -> list[str]:
         """The fields in which the two differ ("agent.k" of the agent), not counting those that cannot change a result."""
         ignored = {"engine", "actors", "actor_gpus"}
         ignored |= {"workers", "concurrency", "step_timeout", "episode_timeout", "setup_timeout", "stop_after_errors"}
+        ignored |= {name for name in type(self).model_fields if name.startswith(("budget_", "price_"))}
         mine, others = (flat(config) for config in (self, other))
         return [name for name in mine if name not in ignored and mine[name] != others.get(name)]
 

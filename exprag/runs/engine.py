@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Generator
 from contextlib import closing, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from exprag.environments import calls
@@ -18,18 +19,24 @@ from exprag.runs.learning import Learner
 from exprag.runs.lock import locked
 from exprag.runs.player import make_environment
 from exprag.runs.shards import Part, check_shard, write_share
+from exprag.runs.totals import Budget, Prices, Totals, cost
 from exprag.runs.workers import play_all
 from exprag.trajectory import Task, Trajectory
 
 
 @dataclass(frozen=True)
 class RunSummary:
-    """What a finished run holds. `errors` counts episodes that broke off, by boundary."""
+    """What a run holds. `errors` counts episodes that broke off, by boundary; `totals` has steps, tokens and seconds. `cost` is in
+    US dollars, None where it is unknown. `stopped` says why a run ended before its last task, with `left` to play."""
 
     path: Path
     episodes: int
     successes: int
     errors: dict[str, int]
+    totals: Totals = field(default_factory=Totals)
+    cost: float | None = None
+    stopped: str = ""
+    left: int = 0
 
 
 Progress = Callable[[int, int, Trajectory | None], None]
@@ -41,9 +48,10 @@ def run(config: RunConfig, out: str | Path, *, retry_errors: bool = False, progr
 
     Raises ExpragError before the first episode for anything that would fail them all (plugin, data, bank, model); RunError where
     another process plays there, and where too many episodes in a row end in an error of one kind (`stop_after_errors`): those are
-    played again by the same call. What breaks a single episode is in its trajectory.
+    played again by the same call. What breaks a single episode is in its trajectory. Where the budget is spent, no other episode
+    is begun, those in flight are finished, and the summary says what is left.
     """
-    directory = RunDirectory(Path(out).expanduser())
+    directory, budget = RunDirectory(Path(out).expanduser()), Budget(config)
     if config.shard:
         check_shard(config)
     config = config.model_copy(update={"name": config.name or directory.path.name, "model": hide_credentials(config.model)})
@@ -57,24 +65,25 @@ def run(config: RunConfig, out: str | Path, *, retry_errors: bool = False, progr
     directory.check()
     with locked(directory.path):
         config = directory.prepare(_pin_bank(config, directory))
-        directory.write_versions(fingerprint, bank_version=config.bank_version)
+        directory.write_versions(fingerprint, bank_version=config.bank_version, tasks=len(tasks))
         if config.shard:
             write_share(directory.path, Part.parse(config.shard), everything)
         if retry_errors and (count := directory.drop_errors()):
             directory.log(f"{count} episodes that ended in an error are played again")
         try:
-            _play(config, directory, tasks, progress)
+            stopped = _play(config, directory, tasks, budget, progress)
         except (ExpragError, KeyboardInterrupt) as reason:
             with suppress(ExpragError):  # on a full disk: what stopped the run is what is told
                 left = len(directory.missing(tasks))
                 directory.log(f"stopped with {left} of {len(tasks)} to play: {str(reason) or 'interrupted'}")
             raise
-        directory.log("finished")
-        return summarise(directory)
+        left = len(directory.missing(tasks))
+        directory.log(f"stopped with {left} of {len(tasks)} to play: {stopped}" if stopped else "finished")
+        return replace(summarise(directory, config), stopped=stopped, left=left)
 
 
-def _play(config: RunConfig, directory: RunDirectory, tasks: list[Task], progress: Progress | None) -> None:
-    """Play the tasks that have no episode yet, round by round where the run learns."""
+def _play(config: RunConfig, directory: RunDirectory, tasks: list[Task], budget: Budget, progress: Progress | None) -> str:
+    """Play the tasks that have no episode yet, round by round where the run learns. Returns why it stopped before the last."""
     play_tasks: Callable[..., Generator[Trajectory]] = play_all
     if config.engine == "ray":
         from exprag.runs.ray_engine import play_on_ray as play_tasks
@@ -85,12 +94,16 @@ def _play(config: RunConfig, directory: RunDirectory, tasks: list[Task], progres
     if progress:
         progress(count, len(tasks), None)
     series = ErrorSeries(config.stop_after_errors, directory.entries())
+    totals, stopped = Totals.of(directory.entries()), ""
     for number, part in enumerate(rounds):
-        remaining = directory.missing(part)
+        remaining = deque(directory.missing(part))
+        if remaining and (stopped := budget.spent(totals)):
+            return stopped
         round_config = learner.reading(number) if learner else config
         with logged_in(directory.path), closing(play_tasks(round_config, remaining, directory.path)) as episodes:
             for trajectory in episodes:
                 directory.append(trajectory)
+                totals.add(directory.entries()[-1])
                 count += 1
                 if trajectory.error:
                     directory.log(f"{trajectory.task.key}: {trajectory.error.boundary}: {trajectory.error.message}")
@@ -99,21 +112,24 @@ def _play(config: RunConfig, directory: RunDirectory, tasks: list[Task], progres
                 if series.over(trajectory):
                     directory.forget(learner.reopen(series.ids) if learner else series.ids)
                     raise series.error()
+                if remaining and (stopped := budget.spent(totals)):
+                    remaining.clear()
+        if stopped and directory.missing(part):
+            return budget.spent(totals)  # with what the episodes took that were in flight
         if missing := directory.missing(part):
             raise RunError(
                 f"{len(missing)} of {len(part)} tasks have no episode, the first {missing[0].key}.", cure="Run the same again."
             )
         if learner:
             learner.learn(number, directory.episodes_of(part))
+    return ""
 
 
-def summarise(directory: RunDirectory) -> RunSummary:
-    entries = directory.entries()
-    errors: dict[str, int] = {}
-    for entry in entries:
-        if entry.error:
-            errors[entry.error] = errors.get(entry.error, 0) + 1
-    return RunSummary(directory.path, len(entries), sum(bool(entry.success) for entry in entries), errors)
+def summarise(directory: RunDirectory, config: RunConfig | None = None) -> RunSummary:
+    """The summary of what is there; with the prices of `config`, if it has some."""
+    totals = Totals.of(directory.entries())
+    prices = Prices.of(config) if config else None
+    return RunSummary(directory.path, totals.episodes, totals.successes, totals.errors, totals, cost(totals, prices))
 
 
 def _pin_bank(config: RunConfig, directory: RunDirectory) -> RunConfig:

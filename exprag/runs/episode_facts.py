@@ -5,16 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from exprag.metering import EXTRA
+from exprag.metering import AGENT
 
 
 def facts_of(data: Mapping[str, Any]) -> tuple[Any, ...]:
     """Key, id, ending, success, boundary of the error, time of the end, steps, usage, seconds and cost, in the order of
     `exprag.runs.episode_index.Entry`. `data` is a trajectory as JSON; raises KeyError or TypeError where it is not one."""
     task, error, provenance, steps = data["task"], data["error"], data["provenance"], data["steps"]
-    measured = provenance["extra"].get(EXTRA)
-    measured = measured if isinstance(measured, Mapping) else {}
-    seconds = {name: float(value) for name, value in _table(measured.get("seconds")).items() if isinstance(value, int | float)}
+    extra = provenance["extra"]
+    seconds = {name: float(value) for name, value in _table(extra.get("seconds")).items() if isinstance(value, int | float)}
     if provenance["seconds"] is not None:
         seconds["episode"] = float(provenance["seconds"])
     return (
@@ -25,22 +24,22 @@ def facts_of(data: Mapping[str, Any]) -> tuple[Any, ...]:
         str(error["boundary"]) if error else "",
         str(provenance["created"]),
         len(steps),
-        _usage(measured, steps),
+        _usage(extra, steps),
         seconds,
         _cost(steps),
     )
 
 
-def _usage(measured: Mapping[str, Any], steps: Any) -> dict[str, list[int]]:
+def _usage(extra: Mapping[str, Any], steps: Any) -> dict[str, list[int]]:
     """Calls, prompt, completion and cached tokens by boundary: as they were metered, else as the steps say."""
     usage = {
-        name: [int(counts.get(each) or 0) for each in ("calls", "prompt", "completion", "cached")]
-        for name, counts in _table(measured.get("usage")).items()
+        name: [_count(counts.get(each)) for each in ("calls", "prompt", "completion", "cached")]
+        for name, counts in _table(extra.get("usage")).items()
         if isinstance(counts, Mapping)
     }
-    if "agent" not in usage and (calls := [step["usage"] for step in steps if step["usage"]]):
-        sums = [sum(int(call.get(name) or 0) for call in calls) for name in ("prompt", "completion", "cached")]
-        usage["agent"] = [len(calls), *sums]
+    if AGENT not in usage and (calls := [step["usage"] for step in steps if step["usage"]]):
+        sums = [sum(_count(call.get(name)) for call in calls) for name in ("prompt", "completion", "cached")]
+        usage[AGENT] = [len(calls), *sums]
     return usage
 
 
@@ -51,3 +50,7 @@ def _cost(steps: Any) -> float | None:
 
 def _table(value: Any) -> Mapping[str, Any]:
     return value if isinstance(value, Mapping) else {}
+
+
+def _count(value: Any) -> int:
+    return value if isinstance(value, int) else 0

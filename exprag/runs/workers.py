@@ -12,7 +12,7 @@ environments are replaced every `RECYCLE` episodes, which bounds what simulators
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from pathlib import Path
 from queue import Empty, SimpleQueue
 
@@ -29,8 +29,9 @@ RETRIES = 1
 SEE_WHERE = "The model or a plugin ends it or hangs while it is made; --workers 0 makes them in this process."
 
 
-def play_all(config: RunConfig, tasks: list[Task], folder: Path | None = None) -> Generator[Trajectory]:
-    """Trajectories as they finish. Workers log to the run's `folder`.
+def play_all(config: RunConfig, tasks: Sequence[Task], folder: Path | None = None) -> Generator[Trajectory]:
+    """Trajectories as they finish. Workers log to the run's `folder`. A deque of tasks is emptied as they begin: one that the
+    caller takes out of it is not played.
 
     Closing the iterator (or Ctrl-C) stops the workers; episodes in flight are lost. Without workers the tasks are played in this
     process, where no time limit can be held. Raises ExpragError for what would fail every episode.
@@ -49,11 +50,12 @@ def play_all(config: RunConfig, tasks: list[Task], folder: Path | None = None) -
         crew.end()
 
 
-def _play_here(config: RunConfig, tasks: list[Task]) -> Generator[Trajectory]:
+def _play_here(config: RunConfig, tasks: Sequence[Task]) -> Generator[Trajectory]:
     player = make_player(config)
+    queue = tasks if isinstance(tasks, deque) else deque(tasks)
     try:
-        for task in tasks:
-            yield play(player, config, task)
+        while queue:
+            yield play(player, config, queue.popleft())
     finally:
         player.close()
 
@@ -61,10 +63,10 @@ def _play_here(config: RunConfig, tasks: list[Task]) -> Generator[Trajectory]:
 class Crew:
     """The workers of one round of tasks, all handled by the thread that asks for trajectories."""
 
-    def __init__(self, config: RunConfig, tasks: list[Task], folder: Path | None, keeper: Keeper | None = None) -> None:
+    def __init__(self, config: RunConfig, tasks: Sequence[Task], folder: Path | None, keeper: Keeper | None = None) -> None:
         self._config, self._folder = config, folder
         self._together = (config.concurrency or 1) > 1
-        self._tasks = deque(tasks)
+        self._tasks = tasks if isinstance(tasks, deque) else deque(tasks)
         self._deaths: dict[str, int] = {}
         self._events: SimpleQueue[Event] = SimpleQueue()
         self._workers: list[WorkerProcess] = []
@@ -90,7 +92,7 @@ class Crew:
             elif word == "gone" and worker.tasks and worker in self._workers:
                 yield from self._replace_dead(worker)
 
-    def add(self, tasks: list[Task]) -> None:
+    def add(self, tasks: Sequence[Task]) -> None:
         """Take more tasks, between two trajectories of `play` or before it."""
         self._tasks.extend(tasks)
         self._spread()
