@@ -36,10 +36,11 @@ from typing import Any
 
 from _output import Figures, make_parser, note, sized, start
 
-from exprag import Task, Trajectory
+from exprag import Trajectory
 from exprag.bank import Bank
 from exprag.contracts.query_strategy import Moment
 from exprag.contracts.selector import Candidate
+from exprag.evaluation.likeness import agreement, common_words
 from exprag.evaluation.statistics import Difference, Interval, Paired, paired_means, paired_rates, wilson
 from exprag.plugins import create
 from exprag.retrieval import Retriever
@@ -51,8 +52,6 @@ SELECTORS = ("top_k", "deduplicated", "mmr", "successes", "success_weighted", "m
 LEARNED = "success_weighted+learned"
 BASE = ("task", "top_k")
 LATER = (0.25, 0.5, 0.75)
-_ABOUT = re.compile(r"(?:go|goto|walk|look|examine|inventory|open|close|wait\d*|teleport|help|task|\d+)\b")
-_WORD = re.compile(r"[a-z]+")
 
 
 @dataclass(frozen=True)
@@ -92,7 +91,7 @@ class Benchmark:
         self.train = self.expert("train", world.bank_tasks, None)
         self.references = {t.task.key: t for t in self.expert(world.test, world.test_tasks, self.limit)}
         self.bank = self._bank(slug)
-        self._common = _common_words(t.task for t in (*self.train, *self.references.values()))
+        self._common = common_words(t.task for t in (*self.train, *self.references.values()))
         self._whole = {t.id: t for t in self.train}
 
     def config(self, split: str, per_type: int | None, limit: int | None, **more: Any) -> RunConfig:
@@ -159,17 +158,8 @@ class Benchmark:
 
     def _agrees(self, episode: Trajectory, selection: Sequence[Candidate]) -> dict[str, float]:
         """1 or 0 by measure; a measure that says nothing about this task is left out."""
-        task, others = episode.task, [c.trajectory for c in selection]
-        hits = {"type": any(other.task.type == task.type for other in others)}
-        if about := self._about(task):
-            hits["object"] = any(about & self._about(other.task) for other in others)
-        if episode.success:
-            hits["plan"] = any(plan(other) == plan(episode) for other in others)
-        return {name: float(hit) for name, hit in hits.items()}
-
-    def _about(self, task: Task) -> set[str]:
-        target = task.metadata.get("object")
-        return {str(target)} if target else set(_WORD.findall(task.instruction.lower())) - self._common[task.type]
+        scores = agreement(episode, [candidate.trajectory for candidate in selection], self._common)
+        return {name: score for name, score in scores.items() if name != "plan_overlap"}
 
     def _selector(self, name: str) -> Any:
         options = {"utilities": str(self.utilities())} if name == LEARNED else {}
@@ -215,28 +205,6 @@ class Benchmark:
                     row["success"] = _rate([float(x) for x in outcomes.values()])
                     row["difference"] = _difference(paired_rates(_paired(outcomes, base)))
                 yield f"{strategy}, {selector}", row
-
-
-def plan(episode: Trajectory) -> tuple[str, ...]:
-    """The sequence of actions on things: their first words, without going, looking, opening, closing and repetitions."""
-    verbs: list[str] = []
-    for action in episode.actions:
-        words = action.lower().split()
-        if words and not _ABOUT.match(action.lower()) and words[:1] != verbs[-1:]:
-            verbs.append(words[0])
-    return tuple(verbs)
-
-
-def _common_words(tasks: Iterable[Task]) -> dict[str, set[str]]:
-    """By task type the words that stand in at least half of its instructions."""
-    by_type: dict[str, set[str]] = defaultdict(set)
-    for task in tasks:
-        by_type[task.type].add(task.instruction.lower())
-    common = {}
-    for type_, instructions in by_type.items():
-        counts = Counter(word for text in instructions for word in set(_WORD.findall(text)))
-        common[type_] = {word for word, count in counts.items() if 2 * count >= len(instructions)}
-    return common
 
 
 def _paired(arm: dict[str, bool], base: dict[str, bool]) -> Paired:

@@ -1,0 +1,70 @@
+"""`exprag reproduce`: a paper's tables played again, ours beside the paper's."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import App, Parameter
+
+from exprag.cli.matrix import Retry, matrix_bar
+from exprag.cli.output import console, say, write_result
+from exprag.cli.report import Csv, Html, Markdown, one_format
+from exprag.cli.words import Json, listed, name_values
+from exprag.cli.words import Set as Options
+from exprag.cli.words import out as out_option
+
+app = App(name="reproduce", help="Play a paper's tables again, and print ours beside the paper's.")
+
+
+@app.command
+def exprag(
+    *,
+    out: Annotated[Path, out_option("Folder of runs and bank; an interrupted one is continued.")],
+    environment: Annotated[str, Parameter(name=("--environment", "--env", "-e"), help="alfworld or scienceworld.")] = "alfworld",
+    model: Annotated[str, Parameter(help="Chat model spec; case-based needs no download and takes minutes.")] = "case-based",
+    scale: Annotated[str, Parameter(help="small or full, as in the paper.")] = "small",
+    tables: Annotated[str, Parameter(help="Tables, comma-separated: success, index, k, refresh, formats; default: all.")] = "",
+    encoder: Annotated[str, Parameter(help="Encoder of the bank; the paper's is qwen3.")] = "lexical",
+    seeds: Annotated[str, Parameter(help="Seeds, comma-separated; default: 2025.")] = "",
+    paper_model: Annotated[str | None, Parameter(help="Whose figures of the paper stand beside ours; default: the same.")] = None,
+    set_: Options = None,
+    workers: Annotated[int, Parameter(help="Worker processes.")] = 2,
+    retry_errors: Retry = False,
+    dry_run: Annotated[bool, Parameter(name="--dry-run", help="List the runs, and play nothing.")] = False,
+    html: Html = None,
+    csv: Csv = None,
+    as_json: Json = False,
+    markdown: Markdown = False,
+) -> None:
+    """The tables of "Retrieval-Augmented LLM Agents: Learning to Learn from Experience" (ExpRAG, arXiv 2603.18272)."""
+    one_format(as_json, markdown)
+    from exprag.errors import ConfigError
+    from exprag.evaluation.reproduce import make_plan, reproduce
+
+    numbers = listed(seeds)
+    if not all(number.isdecimal() for number in numbers):
+        raise ConfigError(f"--seeds takes whole numbers, not {seeds!r}.")
+    run: dict[str, object] = {"workers": workers}
+    if set_:
+        run["environment_options"] = name_values(set_)
+    plan = make_plan(
+        "exprag", environment, model, scale, tables=listed(tables), encoder=encoder, seeds=[int(n) for n in numbers], run=run
+    )
+    for note in plan.notes:
+        say(note, "yellow", stderr=True)
+    if dry_run:
+        for cell in plan.matrix.cells:
+            say(cell.folder)
+        return
+    with matrix_bar() as progress:
+        result = reproduce(plan, out, paper_model=paper_model, retry_errors=retry_errors, progress=progress)
+    if as_json or markdown:
+        write_result(result.to_json() + "\n" if as_json else result.to_markdown())
+    else:
+        console().print(result.to_console())
+    if csv is not None:
+        result.report.to_csv(csv)
+        say(f"Every figure, one a row: {csv}", stderr=True)
+    if html is not None:
+        say(f"Read every episode step by step: {result.report.to_html(html)}", stderr=True)

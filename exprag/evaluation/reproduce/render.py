@@ -1,0 +1,94 @@
+"""A reproduction as rich tables and as Markdown."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from exprag.evaluation.render import NONE, limits, number, percent
+from exprag.text import printable
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+    from exprag.evaluation.reproduce.result import Cell, FilledTable, Reproduction
+
+PARTS = ("easy", "hard", "all")
+
+
+def console(result: Reproduction) -> RenderableType:
+    """The tables, ours beside the paper's, and what has to be known about them."""
+    from rich.console import Group
+    from rich.table import Table
+    from rich.text import Text
+
+    parts: list[RenderableType] = []
+    for filled in result.tables:
+        table = Table(title=filled.title, title_justify="left", title_style="bold", box=None, header_style="dim", pad_edge=False)
+        for index, label in enumerate(_head(filled)):
+            table.add_column(Text(label), justify="right" if index else "left")
+        for row in _rows(filled):
+            table.add_row(*(Text(printable(cell)) for cell in row))
+        parts += [table, Text(filled.source, "dim"), Text()]
+    return Group(*parts, *(Text(printable(line)) for line in _lines(result)))
+
+
+def markdown(result: Reproduction) -> str:
+    """The same as GitHub-flavoured Markdown."""
+    lines: list[str] = []
+    for filled in result.tables:
+        head = _head(filled)
+        lines += [f"**{filled.title}**", "", _line(head), "|---|" + "---:|" * (len(head) - 1), *map(_line, _rows(filled))]
+        lines += ["", f"{filled.source}.", ""]
+    return "\n".join([*lines, *(f"* {printable(line)}" for line in _lines(result))]) + "\n"
+
+
+def _head(table: FilledTable) -> list[str]:
+    head = [""]
+    for part in PARTS:
+        head += [part, f"paper: {table.model}" if part == PARTS[0] else "paper"]
+    return head + (["score"] if _scored(table) else [])
+
+
+def _rows(table: FilledTable) -> list[list[str]]:
+    rows = []
+    for row in table.rows:
+        cells = [row.label if row.played else f"{row.label} (not played)"]
+        for part in PARTS:
+            cell = row.cells.get(part)
+            cells += [NONE, NONE] if cell is None else [_ours(cell), _paper(cell)]
+        if _scored(table):
+            cells.append(number(row.cells["all"].score.mean, 3) if "all" in row.cells else NONE)
+        rows.append(cells)
+    return rows
+
+
+def _ours(cell: Cell) -> str:
+    if not cell.ours.n:
+        return NONE
+    return f"{cell.solved}/{cell.ours.n} {percent(cell.ours.mean)} [{limits(cell.ours.interval)}]"
+
+
+def _paper(cell: Cell) -> str:
+    if cell.paper is None:
+        return NONE
+    return f"{'~' if cell.about else ''}{100 * cell.paper:.1f}{' ≠' if cell.differs else ''}"
+
+
+def _scored(table: FilledTable) -> bool:
+    """Whether scores say more than success: some episode got a part of it."""
+    return any("all" in row.cells and row.cells["all"].score.mean != row.cells["all"].ours.mean for row in table.rows)
+
+
+def _lines(result: Reproduction) -> list[str]:
+    from exprag.evaluation.render import audit_lines
+
+    plan = result.plan
+    lines = [f"Played: {plan.environment} with {plan.model}, scale {plan.scale}. Success in per cent, 95 % interval in brackets."]
+    lines += [f"Outside our interval (≠): {line}" for line in result.different]
+    if result.left_out:
+        lines.append(f"Not played, because it needs training: {', '.join(result.left_out)}.")
+    return [*lines, *audit_lines(result.report), *(f"Note. {note}" for note in result.report.notes)]
+
+
+def _line(cells: list[str]) -> str:
+    return "| " + " | ".join(printable(cell).replace("|", "\\|") for cell in cells) + " |"

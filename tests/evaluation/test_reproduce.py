@@ -1,0 +1,122 @@
+"""A paper's tables: the checked-in files, and ours beside the paper's."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from command_line import exprag
+
+from exprag.errors import ConfigError
+from exprag.evaluation.reproduce import make_plan, reproduce, table_names
+from exprag.evaluation.reproduce.plan import Plan
+from exprag.runs import choose_tasks
+from exprag.runs.player import make_environment
+
+TABLES = ["success", "index", "k", "refresh", "formats"]
+
+
+def plan(**options: object) -> Plan:
+    return make_plan("exprag", "alfworld", "case-based", **options)  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def without_games(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("ALFWORLD_DATA", str(tmp_path / "nothing"))
+
+
+def test_the_papers_figures_are_those_of_the_notes() -> None:
+    """The table of the reference notes: success on ALFWorld, easy / hard, by method and model."""
+    (table,) = plan(tables=["success"]).tables
+    figures = {row.arm: {figure.model: figure.values for figure in row.figures} for row in table.rows}
+    assert figures["exprag"]["Ministral-3-8B"] == {"easy": 54.8, "hard": 47.5}
+    assert figures["lora"]["Gemma-3-4B"] == {"easy": 61.6, "hard": 1.6}
+    assert figures["lora-retrieval"]["Qwen2.5-7B"] == {"easy": 89.0, "hard": 70.5}
+    assert figures["exprag-lora"]["Qwen2.5-7B-1M"] == {"easy": 97.3, "hard": 91.8}
+    assert [row.figures[2].about for row in table.rows if row.arm == "exprag"] == [True], "read from a chart"
+    (index,) = plan(tables=["index"]).tables
+    by_state = {row.index_state: row.figures[0].values for row in index.rows if row.arm == "exprag-lora" and row.figures}
+    assert by_state == {"matched": {"hard": 88.5}, "mismatched": {"hard": 39.3}, "empty": {"hard": 29.5}}
+
+
+def test_all_tables_are_one_matrix_in_which_each_run_stands_once(without_games: None) -> None:
+    assert table_names("exprag") == TABLES
+    whole = plan()
+    arms = {cell.arm for cell in whole.matrix.cells}
+    assert arms == {"no-memory", "exprag", "k1", "k4", "dynamic", "agentic_json", "compact_json", "textual"}
+    assert len(whole.matrix.cells) == 2 * (1 + 4 + 6)
+    states = {cell.index_state for cell in whole.matrix.cells if cell.arm == "exprag"}
+    assert states == {"matched", "mismatched", "all", "empty"}
+    assert {label for table in whole.tables for label in table.left_out} == {"LoRA", "LoRA + retrieval at test", "ExpRAG-LoRA"}
+    assert whole.environment == "alfworld-generated"
+    assert any("cannot be played here" in note for note in whole.notes)
+
+
+def test_full_scale_is_the_papers(alfworld_full: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ALFWORLD_DATA", str(alfworld_full))
+    whole = plan(scale="full", tables=["success"])
+    assert whole.environment == "alfworld"
+    counts = {cell.scope: len(choose_tasks(make_environment(cell.config), cell.config)) for cell in whole.matrix.cells}
+    assert counts == {"easy": 73, "hard": 61}
+    scienceworld = make_plan("exprag", "scienceworld", "case-based", "full", tables=["success"])
+    counts = {cell.scope: len(choose_tasks(make_environment(cell.config), cell.config)) for cell in scienceworld.matrix.cells}
+    assert counts == {"easy": 84, "hard": 65}, "the paper says about 85 and 64"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--env", "webshop"), "not played with the environment 'webshop'"),
+        (("--env", "alfworld-generated"), "not played with the environment"),
+        (("--scale", "large"), "scale 'large'"),
+        (("--tables", "sucess"), "Did you mean 'success'"),
+        (("--seeds", "one"), "whole numbers"),
+    ],
+)
+def test_what_is_wrong_is_named(arguments: tuple[str, str], message: str, tmp_path: Path) -> None:
+    outcome = exprag("reproduce", "exprag", "--out", tmp_path / "out", *arguments)
+    assert outcome.exit_code == 1
+    assert message in " ".join(outcome.stderr.split())
+    assert not (tmp_path / "out").exists()
+    with pytest.raises(ConfigError, match="no tables of a paper"):
+        make_plan("other", "alfworld", "case-based")
+
+
+def test_ours_stands_beside_the_papers(without_games: None, tmp_path: Path) -> None:
+    small = plan(tables=["success"], run={"per_type": 1, "max_steps": 20, "workers": 0})
+    assert small.matrix.bank is not None
+    small = replace(small, matrix=replace(small.matrix, bank=small.matrix.bank.changed(per_type=2)))
+    result = reproduce(small, tmp_path / "out")
+    (table,) = result.tables
+    rows = {row.label: row for row in table.rows}
+    assert (rows["no memory"].cells["all"].ours.n, rows["no memory"].cells["all"].paper) == (6, 0.045)
+    assert rows["ExpRAG, frozen model"].cells["easy"].paper == pytest.approx(0.548)
+    assert not rows["LoRA"].played
+    assert rows["LoRA"].cells["easy"].paper == pytest.approx(0.986)
+    for row in rows.values():
+        for cell in row.cells.values():
+            limits = cell.ours.interval
+            assert cell.differs == bool(limits and cell.paper is not None and not limits.low <= cell.paper <= limits.high)
+    assert all(each.checked and not each.offences for each in result.report.audits)
+    text = result.to_markdown()
+    assert "LoRA (not played)" in text
+    assert "Not played, because it needs training: LoRA, LoRA + retrieval at test, ExpRAG-LoRA." in text
+    assert "paper: Ministral-3-8B" in text
+    data = json.loads(result.to_json())
+    assert data["different"] == result.different
+    shown = exprag("report", tmp_path / "out", "--json")
+    assert [arm["name"] for arm in json.loads(shown.stdout)["arms"]] == [arm.name for arm in result.report.arms]
+
+
+def test_the_model_that_the_paper_has_is_compared_with_itself(without_games: None, tmp_path: Path) -> None:
+    from exprag.evaluation.reproduce.result import _like
+
+    for spec, model in [
+        ("hf:Qwen/Qwen2.5-7B-Instruct-1M", "Qwen2.5-7B-1M"),
+        ("hf:Qwen/Qwen2.5-7B-Instruct", "Qwen2.5-7B"),
+        ("openai:google/gemma-3-4b-it", "Gemma-3-4B"),
+        ("case-based", "Ministral-3-8B"),
+    ]:
+        assert _like(make_plan("exprag", "alfworld", spec)) == model
