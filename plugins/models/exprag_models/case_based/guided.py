@@ -60,9 +60,9 @@ class Guided:
         self.text = text
         if action.startswith("!"):
             self._learn(action[1:], failed)
-        elif action and not failed:
-            self.here = action
-        if self.here and not failed:
+        elif action:
+            self.here = action  # where going there changes nothing, one is there already: it stands beside the last place
+        if self.here and not (failed and action):
             self.seen[self.here] = f"{self.seen.get(self.here, '') if action.startswith('!') else ''}\n{text}"
 
     def took(self, action: str) -> None:
