@@ -18,10 +18,14 @@ from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, System
 from exprag.contracts.query_strategy import Moment
 from exprag.errors import ConfigError
 from exprag.models.answers import reasoning_of, usage_of
+from exprag.prompt.block import BLOCK
 from exprag.traces.calls import action_of
 from exprag.trajectory import Provenance, Recalled, Source, Step, Task, ToolCall, Trajectory, now
 
 ENVIRONMENT = "conversation"
+RECALLED = "exprag_recalled"
+"""The entry of a turn's response_metadata that tells what was recalled at it; without one, what was recalled last."""
+FORGOTTEN = "[A memory block stood here: past episodes of the bank.]"
 
 
 def trajectory_from_messages(
@@ -85,6 +89,14 @@ def task_of(messages: Sequence[BaseMessage], environment: str, instruction: str 
     return Task(environment=environment, id=id, instruction=instruction)
 
 
+def without_memory(message: BaseMessage) -> BaseMessage:
+    """The message, where a tool has shown it past episodes without those: experience is not to hold other experience."""
+    text = str(message.text)
+    if not isinstance(message, ToolMessage) or not BLOCK.search(text):
+        return message
+    return message.model_copy(update={"content": BLOCK.sub(FORGOTTEN, text)})
+
+
 def _steps(messages: Sequence[BaseMessage], recalled: tuple[Recalled, ...]) -> tuple[list[Step], str]:
     """The turns of the model, and what was said after the last of them."""
     results = {message.tool_call_id: str(message.text) for message in messages if isinstance(message, ToolMessage)}
@@ -105,12 +117,17 @@ def _steps(messages: Sequence[BaseMessage], recalled: tuple[Recalled, ...]) -> t
                 thought=reasoning_of(message) or None,
                 message=(text or None) if calls else None,
                 calls=calls,
-                recalled=recalled,
+                recalled=_recalled_at(message, recalled),
                 usage=usage_of(message)[0],
             )
         )
         inputs = []
     return steps, "\n".join(inputs)
+
+
+def _recalled_at(message: AIMessage, recalled: tuple[Recalled, ...]) -> tuple[Recalled, ...]:
+    own = message.response_metadata.get(RECALLED)
+    return recalled if own is None else tuple(Recalled.from_dict(item) for item in own)
 
 
 def _call(call: Mapping[str, Any], results: Mapping[str, str]) -> ToolCall:

@@ -18,8 +18,8 @@ from exprag.bank.filters import Filter
 from exprag.bank.reports import BadRow, ImportReport
 from exprag.bank.store import guard
 from exprag.errors import ConfigError, PluginError, RecordError
-from exprag.text import utf8
 from exprag.integrations.trace_files import export_traces
+from exprag.text import utf8
 from exprag.traces import AUTO, ENVIRONMENT, format_names
 from exprag.trajectory import Trajectory
 
@@ -35,8 +35,7 @@ _BATCH = 1024
 
 def export_bank(bank: Bank, path: str | Path, format: str = "", where: Filter | None = None) -> int:
     """Write the trajectories that fit the filter; returns how many. `format`: jsonl, parquet, dataset (a folder, as
-    `Dataset.save_to_disk` writes it), or a trace format (see `trace_files`); default: by the name's ending, without one a dataset.
-    """
+    `Dataset.save_to_disk` writes it), or a trace format (see `trace_files`); default: by the name's ending, or a dataset."""
     kind = format or {".jsonl": "jsonl", ".json": "jsonl", ".parquet": "parquet", "": "dataset"}.get(Path(path).suffix, "")
     writers: dict[str, Callable[..., int]] = {"parquet": export_parquet, "dataset": export_dataset}
     if kind in format_names():

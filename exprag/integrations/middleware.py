@@ -113,7 +113,7 @@ class ExperienceMiddleware(AgentMiddleware[ExperienceState, Any, Any]):
         experience = state.get("experience") or (self._begin(state) or {}).get("experience")
         if experience is None:  # nobody has spoken yet
             return None
-        episode = _since(state["messages"], experience["message"])
+        episode = since(state["messages"], experience["message"])
         turns = sum(isinstance(message, AIMessage) for message in episode)
         previous = memory_in(experience)
         if not self.retriever.due(turns, previous is not None):
@@ -174,7 +174,7 @@ def memory_in(experience: Any) -> MemoryState | None:
     return MemoryState.of(fields or None)
 
 
-def _since(messages: Sequence[AnyMessage], id: str | None) -> Sequence[AnyMessage]:
+def since(messages: Sequence[AnyMessage], id: str | None) -> Sequence[AnyMessage]:
     """The messages from the one with this id on; all, where another middleware has taken it out."""
     place = next((place for place, message in enumerate(messages) if id is not None and message.id == id), 0)
     return messages[place:]

@@ -16,8 +16,9 @@ import json
 from collections.abc import Callable, Collection, Sequence
 from inspect import isbuiltin
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
+from exprag.bank.gate import refusal
 from exprag.errors import ConfigError, boundary
 from exprag.files import append_line, cut_torn_line, write_json, write_whole
 from exprag.plugins import resolve
@@ -88,13 +89,8 @@ class Learner:
         return version
 
     def _refuses(self, episode: Trajectory) -> str:
-        if episode.error is not None or episode.ended == "error":
-            return "it ended in an error"
-        if self._config.learn == "success" and not episode.success:
-            return "it did not succeed"
-        with boundary(ConfigError, f"The rule {self._config.learn_rule!r} raised"):
-            passed = self._rule is None or bool(self._rule(episode))
-        return "" if passed else f"the rule {self._config.learn_rule} refused it"
+        learn: Literal["success", "all"] = "success" if self._config.learn == "success" else "all"
+        return refusal(episode, learn, self._rule, rule_name=self._config.learn_rule or "")
 
 
 def _rule(path: str | None) -> Callable[[Trajectory], object] | None:
