@@ -5,6 +5,8 @@ by side in one row, without padding; only attention looks at each sequence apart
 call to call (`exprag.models.kv_cache`), so an episode's prompt is read once and not at every step. Greedy decoding gives what
 one call by itself gives.
 
+LoRA adapters on one base are chosen call by call (`exprag.models.adapters`): calls of one adapter make a step together.
+
 Why our own: transformers' continuous batching keeps a paged cache made for GPUs and did not answer on a CPU; vLLM needs a GPU.
 """
 
@@ -20,11 +22,13 @@ from typing import Any
 import torch
 
 from exprag.errors import ModelError, describe
+from exprag.models.adapters import Adapters
 from exprag.models.attention import IMPLEMENTATION, Segment, attending
-from exprag.models.kv_cache import CachedSequence, PrefixCache
+from exprag.models.kv_cache import CachedSequence, PrefixCache, common_prefix
 
 CACHE_BYTES = 4 * 2**30
 IDLE_SECONDS = 5.0
+SHARED = 64  # tokens of a beginning for which a call waits while another reads it
 CHUNK = 512  # tokens of prompts that are read in one step, so that others' answers go on meanwhile
 
 
@@ -48,6 +52,7 @@ class _Call:
     temperature: float
     seed: int
     finished: Callable[[Sequence[int]], bool] | None
+    adapter: str | None
     future: Future[Generated]
     sequence: CachedSequence = field(default_factory=CachedSequence)
     cached: int = 0
@@ -69,6 +74,7 @@ class Engine:
     def __init__(self, model: Any, cache_bytes: int | None = None) -> None:
         self.model = model
         self.model.set_attn_implementation(IMPLEMENTATION)
+        self.adapters = Adapters(model)
         self.cache = PrefixCache(CACHE_BYTES if cache_bytes is None else cache_bytes)
         self.steps = self.tokens_read = self.tokens_cached = self.tokens_written = 0
         self._waiting: queue.SimpleQueue[_Call] = queue.SimpleQueue()
@@ -84,14 +90,16 @@ class Engine:
         temperature: float = 0.0,
         seed: int = 0,
         finished: Callable[[Sequence[int]], bool] | None = None,
+        adapter: str | None = None,
     ) -> Generated:
         """The tokens that follow a prompt, greedily or sampled. Waits; raises ModelError where the model fails.
 
-        An answer ends before a token of `stop`, and after one with which `finished` says so of the answer so far.
+        An answer ends before a token of `stop`, and after one with which `finished` says so of the answer so far. `adapter` is
+        a name that `adapters` gave.
         """
         if not prompt:
             raise ModelError("The prompt is empty.", cure="Give at least one token.")
-        call = _Call(list(prompt), frozenset(stop), max_new_tokens, temperature, seed, finished, Future())
+        call = _Call(list(prompt), frozenset(stop), max_new_tokens, temperature, seed, finished, adapter, Future())
         with self._lock:
             self._waiting.put(call)
             if self._thread is None:
@@ -119,24 +127,39 @@ class Engine:
 
     def _work(self) -> None:
         active: list[_Call] = []
+        waiting: list[_Call] = []
         while True:
             try:
-                while not active or not self._waiting.empty():
-                    active.append(self._begin(self._waiting.get(timeout=IDLE_SECONDS)))
+                while not (active or waiting) or not self._waiting.empty():
+                    waiting.append(self._waiting.get(timeout=IDLE_SECONDS))
             except queue.Empty:
                 with self._lock:
                     if self._waiting.empty():
                         self._thread = None  # the thread goes when nobody calls, so that it does not keep the model alive
                         return
             else:
+                waiting = [call for call in waiting if not self._join(call, active)]
                 active = self._step(active)
 
-    def _begin(self, call: _Call) -> _Call:
-        call.sequence = self.cache.take(call.prompt)
+    def _join(self, call: _Call, active: list[_Call]) -> bool:
+        """Begin a call; not yet where another reads a beginning now that both share: it is read once, and then copied."""
+        shared = max((self._to_come(call, other) for other in active), default=0)
+        if shared >= SHARED and self.cache.longest(call.prompt, call.adapter) < shared:
+            return False
+        call.sequence = self.cache.take(call.prompt, call.adapter)
         call.cached = len(call.sequence.tokens)
         if call.temperature > 0:
             call.generator = torch.Generator(device=self.model.device).manual_seed(call.seed)
-        return call
+        active.append(call)
+        return True
+
+    @staticmethod
+    def _to_come(call: _Call, other: _Call) -> int:
+        """How many tokens of a call's prompt another reads, where it is still reading them."""
+        if call.adapter != other.adapter or len(other.sequence.tokens) >= len(other.prompt):
+            return 0
+        shared = common_prefix(call.prompt, other.prompt, len(call.prompt) - 1)
+        return shared if shared > len(other.sequence.tokens) else 0
 
     def _step(self, active: list[_Call]) -> list[_Call]:
         """One forward pass for all calls; gives those that go on."""
@@ -144,41 +167,52 @@ class Engine:
             return self._forward(active)
         except Exception as error:  # noqa: BLE001 - whatever the model raises goes to the callers
             for call in active:
+                if call.future.done():  # by an earlier part of the step
+                    continue
                 self.cache.drop(call.sequence)
                 call.future.set_exception(ModelError(f"The model failed: {describe(error)}"))
             return []
 
     @torch.inference_mode()
-    def _forward(self, batch: list[_Call]) -> list[_Call]:
+    def _forward(self, active: list[_Call]) -> list[_Call]:
+        going_on: list[_Call] = []
         room = CHUNK
-        segments: list[Segment] = []
-        reading: list[tuple[_Call, list[int]]] = []
-        for call in batch:
-            tokens = call.pending
-            if len(tokens) > 1:
-                tokens = tokens[: max(1, room)]
-                room -= len(tokens)
-            segments.append(Segment(call.sequence, sum(len(part) for _, part in reading), len(tokens)))
-            reading.append((call, tokens))
-        ids = torch.tensor([[token for _, tokens in reading for token in tokens]], device=self.model.device)
-        places = [len(call.sequence.tokens) + n for call, tokens in reading for n in range(len(tokens))]
-        last = torch.tensor([segment.start + segment.length - 1 for segment in segments], device=self.model.device)
-        with attending(segments):
-            positions = torch.tensor([places], device=self.model.device)
-            output = self.model(input_ids=ids, position_ids=positions, use_cache=False, logits_to_keep=last)
-        self.steps += 1
-        going_on = []
-        for row, (call, tokens) in enumerate(reading):
-            call.sequence.tokens += tokens
-            if call.pending or not self._answer(call, output.logits[0, row]):
-                going_on.append(call)
+        for adapter in dict.fromkeys(call.adapter for call in active):
+            batch = [call for call in active if call.adapter == adapter]
+            segments: list[Segment] = []
+            reading: list[tuple[_Call, list[int]]] = []
+            for call in batch:
+                tokens = call.pending
+                if len(tokens) > 1:
+                    tokens = tokens[: max(1, room)]
+                    room -= len(tokens)
+                segments.append(Segment(call.sequence, sum(len(part) for _, part in reading), len(tokens)))
+                reading.append((call, tokens))
+            logits = self._read(segments, reading, adapter)
+            best = logits.argmax(-1).tolist()
+            self.steps += 1
+            for row, (call, tokens) in enumerate(reading):
+                call.sequence.tokens += tokens
+                if call.pending or not self._answer(call, logits[row], best[row]):
+                    going_on.append(call)
         return going_on
 
-    def _answer(self, call: _Call, logits: torch.Tensor) -> bool:
+    def _read(self, segments: list[Segment], reading: list[tuple[_Call, list[int]]], adapter: str | None) -> torch.Tensor:
+        """One pass over the next tokens of all calls; gives the logits [calls, vocabulary] after the last of each."""
+        device = self.model.device
+        ids = torch.tensor([[token for _, tokens in reading for token in tokens]], device=device)
+        places = [len(call.sequence.tokens) + n for call, tokens in reading for n in range(len(tokens))]
+        last = torch.tensor([segment.start + segment.length - 1 for segment in segments], device=device)
+        with self.adapters.in_use(adapter), attending(segments):
+            positions = torch.tensor([places], device=device)
+            output = self.model(input_ids=ids, position_ids=positions, use_cache=False, logits_to_keep=last)
+        logits: torch.Tensor = output.logits[0]
+        return logits
+
+    def _answer(self, call: _Call, logits: torch.Tensor, best: int) -> bool:
         """Take the next token; whether that ends the call."""
-        if call.generator is None:
-            token = int(logits.argmax())
-        else:
+        token = best
+        if call.generator is not None:
             weights = torch.softmax(logits.float() / call.temperature, -1)
             token = int(torch.multinomial(weights, 1, generator=call.generator))
         if token not in call.stop:

@@ -23,6 +23,7 @@ class CachedSequence:
     tokens: list[int] = field(default_factory=list)
     keys: dict[int, torch.Tensor] = field(default_factory=dict)
     values: dict[int, torch.Tensor] = field(default_factory=dict)
+    adapter: str | None = None
     busy: bool = False
     used: int = 0
 
@@ -55,27 +56,37 @@ class PrefixCache:
         self._sequences: list[CachedSequence] = []
         self._clock = itertools.count(1)
 
-    def take(self, tokens: Sequence[int]) -> CachedSequence:
-        """A sequence that holds the longest start of `tokens` that was read before, cut to that; or a new one.
+    def take(self, tokens: Sequence[int], adapter: str | None = None) -> CachedSequence:
+        """A sequence that holds the longest start of `tokens` that was read before with the adapter, cut to that; or a new one.
 
-        The last token is always read again: its output is what is asked for.
+        The last token is always read again: its output is what is asked for. A sequence that others read on, or may go on with,
+        is copied as far as it is shared.
         """
+        limit = len(tokens) - 1
+        source, length = self._longest(tokens, adapter)
+        if source is None:
+            source = CachedSequence(adapter=adapter)
+            self._sequences.append(source)
+        elif source.busy or (length < len(source.tokens) // 2 and length < limit // 2):
+            source = self._copy(source, length)
+        del source.tokens[length:]
+        source.busy = True
+        return source
+
+    def longest(self, tokens: Sequence[int], adapter: str | None = None) -> int:
+        """How many of the first tokens have been read before with the adapter."""
+        return self._longest(tokens, adapter)[1]
+
+    def _longest(self, tokens: Sequence[int], adapter: str | None) -> tuple[CachedSequence | None, int]:
+        """(the sequence that shares the longest start, how long that is), idle ones before busy ones."""
         limit = len(tokens) - 1
         best, length = None, 0
         for sequence in self._sequences:
-            if not sequence.busy:
+            if sequence.adapter == adapter:
                 shared = common_prefix(sequence.tokens, tokens, limit)
-                if shared > length:
+                if shared > length or (shared == length and best is not None and best.busy and not sequence.busy):
                     best, length = sequence, shared
-        if best is None:
-            best = CachedSequence()
-            self._sequences.append(best)
-        elif length < len(best.tokens) // 2 and length < limit // 2:
-            # only a beginning is shared (the same system message): copy it, the other may be gone on with
-            best = self._copy(best, length)
-        del best.tokens[length:]
-        best.busy = True
-        return best
+        return best, length
 
     def give_back(self, sequence: CachedSequence) -> None:
         """The sequence is read so far; it stays as long as the budget allows."""
@@ -104,7 +115,7 @@ class PrefixCache:
         return len(self._sequences)
 
     def _copy(self, source: CachedSequence, length: int) -> CachedSequence:
-        copy = CachedSequence(source.tokens[:length])
+        copy = CachedSequence(source.tokens[:length], adapter=source.adapter)
         for layer, keys in source.keys.items():
             copy.keys[layer], copy.values[layer] = keys[:, :length].clone(), source.values[layer][:, :length].clone()
         self._sequences.append(copy)
@@ -113,7 +124,11 @@ class PrefixCache:
 
 def common_prefix(first: Sequence[Any], second: Sequence[Any], limit: int) -> int:
     """How many of the first items two sequences share, at most `limit`."""
-    length = min(len(first), len(second), limit)
-    if first[:length] == second[:length]:
-        return length
-    return next(place for place in range(length) if first[place] != second[place])
+    same, different = 0, min(len(first), len(second), limit) + 1
+    while different - same > 1:  # slices are compared in C
+        middle = (same + different) // 2
+        if first[same:middle] == second[same:middle]:
+            same = middle
+        else:
+            different = middle
+    return same

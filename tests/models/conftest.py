@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import tempfile
 from pathlib import Path
 
 import pytest
 from training_fixtures import base, tokenizer, toy_bank, toy_dataset, toy_episodes  # noqa: F401 - fixtures
+
+from exprag.errors import PluginError
+from exprag.models import small
 
 CHAT_TEMPLATE = (
     "{{ bos_token }}{% for m in messages %}<|{{ m.role }}|>{{ m.content }}{{ eos_token }}{% endfor %}"
@@ -44,3 +48,14 @@ def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     transformers.LlamaForCausalLM(config).save_pretrained(folder)
     fast_tokenizer.save_pretrained(folder)
     return folder
+
+
+@pytest.fixture(scope="session")
+def small_model() -> Path:
+    """The folder of the real small model, unpacked once and kept between sessions in the system's folder for temporary files."""
+    for package in ("torch", "transformers", "gguf"):
+        pytest.importorskip(package, reason=f"{package} is not installed")
+    try:
+        return small.fetch_small(Path(tempfile.gettempdir()) / "exprag-small-model")
+    except PluginError as error:
+        pytest.skip(str(error))

@@ -133,3 +133,87 @@ def test_the_longest_start_is_taken_and_a_short_one_copied() -> None:
     assert len(whole.tokens) == 90
     assert CachedSequence().size == 0
     assert common_prefix([1, 2, 3], [1, 2, 4], 9) == 2
+
+
+def test_a_beginning_that_many_share_is_read_once(engine: Engine) -> None:
+    """Also where all begin at the same moment: the others wait for the one who reads it, and copy."""
+    draw = random.Random(3)
+    start = [draw.randrange(6, 200) for _ in range(700)]  # longer than what one step reads
+    asked = [[*start, *(draw.randrange(6, 200) for _ in range(20))] for _ in range(8)]
+    with ThreadPoolExecutor(8) as threads:
+        answers = list(threads.map(lambda prompt: engine.generate(prompt, max_new_tokens=2), asked))
+    assert sum(answer.read for answer in answers) == 700 + 8 * 20
+    reference = load_again(engine)
+    assert [list(answer.tokens) for answer in answers] == [alone(reference, prompt, 2) for prompt in asked]
+
+
+def load_again(engine: Engine) -> Any:
+    """The engine's model as transformers would run it."""
+    from transformers import AutoModelForCausalLM
+
+    model = AutoModelForCausalLM.from_config(engine.model.config, attn_implementation="sdpa").eval()
+    model.load_state_dict(engine.model.state_dict())
+    return model
+
+
+def test_a_sequence_that_is_read_on_is_copied() -> None:
+    cache = PrefixCache(10**9)
+    busy = cache.take(list(range(100)))
+    busy.tokens += range(60)
+    other = cache.take([*range(50), 7, 8])
+    assert (other is not busy, other.tokens, busy.tokens) == (True, list(range(50)), list(range(60)))
+    assert cache.longest([*range(55), 99]) == 55
+    assert cache.longest(list(range(55)), adapter="another") == 0
+
+
+def test_calls_of_several_adapters_are_decoded_together(folder: Path, engine: Engine, tmp_path: Path) -> None:
+    """Each as by its own copy of the weights with its adapter in them; the base stays what it was."""
+    peft = pytest.importorskip("peft")
+    folders = []
+    for number in range(2):
+        torch.manual_seed(number)
+        settings = peft.LoraConfig(r=4, target_modules=["q_proj", "v_proj", "down_proj"], init_lora_weights=False)
+        folders.append(tmp_path / str(number))
+        peft.get_peft_model(load(folder), settings).save_pretrained(folders[-1])
+    names = [None, *(engine.adapters.load(place, 0) for place in folders)]
+    assert engine.adapters.load(folders[0], 0) == names[1]
+    asked = [(prompt, names[number % 3]) for number, prompt in enumerate(prompts(9))]
+    with ThreadPoolExecutor(9) as threads:
+        answers = list(threads.map(lambda call: engine.generate(call[0], max_new_tokens=8, adapter=call[1]), asked))
+    models = {None: load(folder)} | {
+        name: peft.PeftModel.from_pretrained(load(folder), str(place)) for name, place in zip(names[1:], folders, strict=True)
+    }
+    expected = [alone(models[name], prompt, 8) for prompt, name in asked]
+    assert [list(answer.tokens) for answer in answers] == expected
+    assert len({tuple(alone(model, asked[0][0], 8)) for model in models.values()}) == 3
+
+
+@pytest.mark.slow
+def test_fifty_real_steps_are_those_of_greedy_decoding(small_model: Path) -> None:
+    """A pretrained model in fp32 plays five games side by side; each of its answers is what transformers gives by itself."""
+    pytest.importorskip("langchain_huggingface")
+    from exprag.graph import build_agent
+    from exprag.models.load import load_model
+
+    model: Any = load_model(f"hf:{small_model}?dtype=float32&max_new_tokens=8")
+    calls: list[tuple[list[int], Generated]] = []
+    generate = model.engine.generate
+
+    def recorded(prompt: list[int], **options: Any) -> Generated:
+        answer = generate(prompt, **options)
+        calls.append((prompt, answer))
+        return answer
+
+    model.engine.generate = recorded
+    agent = build_agent("alfworld-generated", model, max_steps=10)
+    from exprag.plugins import create
+
+    tasks = [task for task, _ in zip(create("environment", "alfworld-generated").tasks("train"), range(5), strict=False)]
+    with ThreadPoolExecutor(5) as threads:
+        list(threads.map(lambda task: agent.invoke({"task": task.to_dict()}), tasks))
+    assert len(calls) == 50
+    reference = load(small_model)
+    for prompt, answer in calls:
+        expected = alone(reference, prompt, len(answer.tokens) or 1)
+        assert list(answer.tokens) == expected[: len(answer.tokens)]
+    assert sum(answer.read for _, answer in calls) < 0.5 * sum(len(prompt) for prompt, _ in calls)

@@ -174,8 +174,9 @@ def test_an_answer_is_shortened_to_what_the_context_still_holds(tiny_model: Path
     assert usage["total_tokens"] <= 512
 
 
-def make_adapter(base: Path, folder: Path, tokenizer: Any = None) -> Path:
-    """An untrained LoRA adapter; with a tokenizer that has more tokens, the base's embeddings are resized first."""
+def make_adapter(base: Path, folder: Path, tokenizer: Any = None, start: bool = True) -> Path:
+    """A LoRA adapter, untrained or, without `start`, with random weights. With a tokenizer that has more
+    tokens, the base's embeddings are resized first."""
     peft = pytest.importorskip("peft")
     from transformers import AutoModelForCausalLM
 
@@ -183,8 +184,22 @@ def make_adapter(base: Path, folder: Path, tokenizer: Any = None) -> Path:
     if tokenizer is not None:
         model.resize_token_embeddings(len(tokenizer))
         tokenizer.save_pretrained(folder)
-    peft.get_peft_model(model, peft.LoraConfig(r=2, target_modules=["q_proj", "v_proj"])).save_pretrained(folder)
+    settings = peft.LoraConfig(r=2, target_modules=["q_proj", "v_proj"], init_lora_weights=start)
+    peft.get_peft_model(model, settings).save_pretrained(folder)
     return folder
+
+
+def test_adapters_on_one_base_share_its_weights(tmp_path: Path) -> None:
+    base = tiny.make_model(tmp_path / "base")
+    specs = [f"hf:{make_adapter(base, tmp_path / name, start=False)}?base={base}" for name in ("one", "two")]
+    models: list[Any] = [load_model(spec) for spec in (f"hf:{base}", *specs)]
+    assert len({id(model.weights) for model in models}) == 1
+    assert [model.engine_adapter for model in models] == [None, "adapter-0", "adapter-1"]
+    answers = [str(model.invoke(TALK).content) for model in models]
+    alone: list[Any] = [load_model(spec, engine=False) for spec in (f"hf:{base}", *specs)]
+    assert answers == [str(model.invoke(TALK).content) for model in alone]
+    assert len(set(answers)) == 3
+    assert len({id(model.weights) for model in alone}) == 3
 
 
 class TestFolders:

@@ -190,7 +190,7 @@ def test_a_provider_without_a_timeout_of_its_own_is_called_under_a_limit() -> No
     server = ThreadingHTTPServer(("127.0.0.1", 0), Silent)
     server.daemon_threads = True
     threading.Thread(target=server.serve_forever, daemon=True).start()
-    place = f"azure_endpoint=http://127.0.0.1:{server.server_port}&api_version=1&api_key=none"
+    place = f"azure_endpoint=http://127.0.0.1:{server.server_port}&api_version=2024-10-21&api_key=none"
     model = load_model(f"azure_openai:m?{place}&max_retries=0&call_timeout=1")
     with pytest.raises(ModelError, match="did not answer within 1 s"):
         ask(model)

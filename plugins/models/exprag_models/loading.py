@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ from langchain_huggingface import HuggingFacePipeline
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, pipeline
 
 from exprag.errors import ExpragError, ModelError, RunError
+from exprag.models.adapters import fits
 from exprag.models.architecture import language_model_class
 from exprag.models.cards import CARD, Card
 from exprag.models.chat_template import ChatTemplate
@@ -21,7 +22,7 @@ from exprag.models.engine import Engine
 from exprag.models.probe import engine_for
 from exprag.models.shared import shared
 from exprag_models.local import LocalChat
-from exprag_models.weights import embedding_rows, fault
+from exprag_models.weights import embedding_rows, fault, header
 
 _ADAPTER = "adapter_config.json"
 _USELESS = ("for details", "error(s) in loading", "you set `ignore_mismatched_sizes`", "if this is a private", "traceback", "we ")
@@ -40,10 +41,14 @@ def load_local(
     chat_template_kwargs: Mapping[str, Any] | None,
     engine: bool,
     cache_gigabytes: float,
+    device_map: str | None = None,
+    quantization: str | None = None,
+    attention: str | None = None,
 ) -> LocalChat:
     """The model as a chat model. `system` and `chat_template_kwargs` of an adapter are by default those of its card.
 
-    Chat models of one process that name the same weights share them, and the engine that decodes for them.
+    Chat models of one process that name the same weights share them, and the engine that decodes for them. So do LoRA adapters
+    on one base: each call says which it is for.
 
     Raises ModelError naming what is missing or damaged.
     """
@@ -60,10 +65,17 @@ def load_local(
     words = place if own_words else base_place
     with _loading("tokenizer", words, "Check the tokenizer's files, or copy them from the same model again."):
         tokenizer = AutoTokenizer.from_pretrained(words)
-    weights = shared(
-        (base_place, place, _changed(folder), device, dtype, engine, cache_gigabytes),
-        lambda: _weights(name, base_place, folder if adapter else None, tokenizer, device, dtype, engine, cache_gigabytes),
-    )
+    loader = _Loader(name, base_place, tokenizer, device, dtype, device_map, quantization, attention)
+    chosen, weights = None, None
+    if adapter and engine:
+        base_weights = loader.load(engine, cache_gigabytes)
+        if base_weights.engine is not None and fits(base_weights.pipeline.model, _tensors(folder)):
+            with loader.loading_adapter(folder):
+                chosen = base_weights.engine.adapters.load(folder, _changed(folder))
+            weights = base_weights
+        del base_weights
+    if weights is None:
+        weights = loader.load(engine, cache_gigabytes, folder if adapter else None)
     card = _card(folder) if adapter else None
     try:
         template = ChatTemplate(
@@ -85,6 +97,7 @@ def load_local(
         sampling_temperature=temperature if temperature > 0 else None,
         sampling_seed=seed,
         adapter=place if adapter else None,
+        engine_adapter=chosen,
         engine=weights.engine,
         weights=weights,
     )
@@ -98,25 +111,51 @@ class _Weights:
     engine: Engine | None
 
 
-def _weights(
-    name: str,
-    base: str,
-    adapter: Path | None,
-    tokenizer: Any,
-    device: str | None,
-    dtype: str,
-    engine: bool,
-    cache_gigabytes: float,
-) -> _Weights:
-    """Load the weights of a base, and of an adapter on it."""
-    with _loading("model", base, "Check the name, the network and the files of the folder."):
-        model_class = language_model_class(AutoConfig.from_pretrained(base)) or AutoModelForCausalLM
-        model = model_class.from_pretrained(base, dtype=dtype)
-    if adapter is not None:
-        with _loading("adapter", str(adapter), f"Was it trained on another base than {base}? Name it: hf:{name}?base=FOLDER"):
-            model = _adapted(model, adapter, len(tokenizer))
-    pipe = pipeline("text-generation", model=model.eval(), tokenizer=tokenizer, device=device)
-    return _Weights(pipe, engine_for(pipe.model, int(cache_gigabytes * 2**30)) if engine else None)
+@dataclass(frozen=True)
+class _Loader:
+    """How weights are loaded: a base and the options of transformers for it."""
+
+    name: str
+    base: str
+    tokenizer: Any
+    device: str | None
+    dtype: str
+    device_map: str | None
+    quantization: str | None
+    attention: str | None
+
+    def load(self, engine: bool, cache_gigabytes: float, adapter: Path | None = None) -> _Weights:
+        """The weights, with an adapter in them where it needs a model of its own; those that somebody uses already are shared."""
+        about = (self.device, self.dtype, self.device_map, self.quantization, self.attention, engine, cache_gigabytes)
+        places = (self.base, _changed(Path(self.base)), adapter and str(adapter), adapter and _changed(adapter))
+        return shared((*places, *about), lambda: self._load(engine, cache_gigabytes, adapter))
+
+    def _load(self, engine: bool, cache_gigabytes: float, adapter: Path | None) -> _Weights:
+        options: dict[str, Any] = {"device_map": self.device_map, "attn_implementation": self.attention}
+        options = {name: value for name, value in options.items() if value is not None}
+        if self.quantization is not None:
+            with _loading("quantization", self.base, "pip install bitsandbytes, or load a model that is quantized already."):
+                from transformers import BitsAndBytesConfig
+
+                options["quantization_config"] = BitsAndBytesConfig(**{f"load_in_{self.quantization}": True})
+        with _loading("model", self.base, "Check the name, the network and the files of the folder."):
+            model_class = language_model_class(AutoConfig.from_pretrained(self.base)) or AutoModelForCausalLM
+            model = model_class.from_pretrained(self.base, dtype=self.dtype, **options)
+        if adapter is not None:
+            with self.loading_adapter(adapter):
+                model = _adapted(model, adapter, len(self.tokenizer))
+        pipe = pipeline("text-generation", model=model.eval(), tokenizer=self.tokenizer, device=self.device)
+        return _Weights(pipe, engine_for(pipe.model, int(cache_gigabytes * 2**30)) if engine else None)
+
+    def loading_adapter(self, adapter: Path) -> AbstractContextManager[None]:
+        """What a loader raises becomes a ModelError that names the adapter and asks for its base."""
+        cure = f"Was it trained on another base than {self.base}? Name it: hf:{self.name}?base=FOLDER"
+        return _loading("adapter", str(adapter), cure)
+
+
+def _tensors(adapter: Path) -> dict[str, Any]:
+    """The tensors of an adapter's folder by name, as the headers of its files describe them."""
+    return {name: tensor for path in sorted(adapter.glob("*.safetensors")) for name, tensor in header(path).items()}
 
 
 def _changed(folder: Path) -> int:

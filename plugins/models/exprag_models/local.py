@@ -37,7 +37,8 @@ class LocalChat(ChatHuggingFace):
 
     stops    ids of tokens at which an answer ends: the base's own and the chat template's
     engine   decodes the calls of all threads together; None: they are decoded one by one
-    adapter  folder of the LoRA adapter, whose card says how it was trained
+    adapter  folder of the LoRA adapter, whose card says how it was trained; `engine_adapter` is its name in the engine, where it
+             is one of several on the weights
     """
 
     template: Any
@@ -46,6 +47,7 @@ class LocalChat(ChatHuggingFace):
     sampling_temperature: float | None = None  # None: greedy
     sampling_seed: int = 2025
     adapter: str | None = None
+    engine_adapter: str | None = None
     engine: Any = None
     weights: Any = None  # kept as long as somebody decodes with them
     disable_streaming: bool = True  # an action is one line, and the stream of a local pipeline has no async form
@@ -120,6 +122,7 @@ class LocalChat(ChatHuggingFace):
             temperature=self.sampling_temperature or 0.0,
             seed=self.sampling_seed,
             finished=finished,
+            adapter=self.engine_adapter,
         )
         return generated
 
