@@ -3,14 +3,16 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import os
-import pickle
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
+from exprag.components import resolve
 from exprag.testing.kit import NotApplicable
 from exprag.trajectory import Trajectory
 
@@ -26,14 +28,12 @@ def differs_elsewhere(make: Callable[[], Any], episodes: Sequence[Trajectory], a
     where the factory cannot be handed over (a lambda, a class within a function or a script).
     """
     here = answers(make(), episodes)
-    try:
-        payload = pickle.dumps((make, answers, [episode.to_json() for episode in episodes]))
-    except (pickle.PicklingError, AttributeError, TypeError) as error:
-        raise NotApplicable("its factory cannot be handed to another process: make it a function or class of a module") from error
+    lines = [episode.to_json() for episode in episodes]
+    payload = json.dumps({"make": _describe(make), "answers": _describe(answers), "episodes": lines})
     seed = "1" if os.environ.get("PYTHONHASHSEED") != "1" else "2"
     environment = os.environ | {"PYTHONHASHSEED": seed, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
     command = [sys.executable, "-c", "from exprag.testing.elsewhere import answer; answer()"]
-    process = subprocess.run(command, input=payload, env=environment, capture_output=True, timeout=SECONDS, check=False)
+    process = subprocess.run(command, input=payload.encode(), env=environment, capture_output=True, timeout=SECONDS, check=False)
     if process.returncode == _UNKNOWN:
         raise NotApplicable("its module cannot be imported in another process")
     assert process.returncode == 0, f"in another process it failed: {process.stderr.decode(errors='replace').strip()[-300:]}"
@@ -43,9 +43,31 @@ def differs_elsewhere(make: Callable[[], Any], episodes: Sequence[Trajectory], a
 
 def answer() -> None:
     """The other process: reads what `differs_elsewhere` sends, and prints the answers as one line of JSON."""
+    payload = json.load(sys.stdin)
     try:
-        make, answers, lines = pickle.load(sys.stdin.buffer)  # from the process that started this one
+        make, answers = _load(payload["make"]), _load(payload["answers"])
     except (ImportError, AttributeError):
         sys.exit(_UNKNOWN)
     print()
-    print(json.dumps(answers(make(), [Trajectory.from_json(line) for line in lines])))
+    print(json.dumps(answers(make(), [Trajectory.from_json(line) for line in payload["episodes"]])))
+
+
+def _describe(function: Callable[..., Any]) -> dict[str, Any]:
+    """A function, a class, a kit's own method, or a `partial` of one, as plain JSON. Raises NotApplicable for others."""
+    whole = function if isinstance(function, partial) else partial(function)
+    owner = type(whole.func.__self__) if inspect.ismethod(whole.func) else None
+    path = f"{getattr(owner or whole.func, '__module__', '')}:{getattr(owner or whole.func, '__qualname__', '<')}"
+    method = whole.func.__name__ if owner else ""
+    about = {"path": path, "method": method, "args": list(whole.args), "options": whole.keywords}
+    try:
+        own = resolve(path) is (owner or whole.func) and not path.startswith("__main__:")
+        if own and json.loads(json.dumps(about)) == about:
+            return about
+    except (ImportError, AttributeError, TypeError, ValueError):
+        pass
+    raise NotApplicable("its factory cannot be handed to another process: make it a function or class of a module")
+
+
+def _load(about: dict[str, Any]) -> Callable[..., Any]:
+    function = resolve(about["path"])
+    return partial(getattr(function(), about["method"]) if about["method"] else function, *about["args"], **about["options"])

@@ -12,16 +12,17 @@ word: who went to three places one after the other found nothing in the first tw
 from __future__ import annotations
 
 from exprag.contracts.formatter import Formatter
+from exprag.text import utf8
 from exprag.trajectory import Trajectory
 
 
 class Plan(Formatter):
     def format(self, trajectory: Trajectory) -> str:
         actions = [" ".join(step.action.split()) for step in trajectory.steps if step.valid is not False]
-        following = [*actions[1:], ""]
+        following = [*actions[1:], ""][: len(actions)]
         plan = [action for action, after in zip(actions, following, strict=True) if _verb(action) != _verb(after)]
         lines = [f"{number}. {action}" for number, action in enumerate(plan, 1)]
-        return "\n".join([" ".join(trajectory.task.instruction.split()), *lines])
+        return utf8("\n".join([" ".join(trajectory.task.instruction.split()), *lines]))
 
 
 def _verb(action: str) -> str:
