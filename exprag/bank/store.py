@@ -18,8 +18,10 @@ from typing import Any, TypeVar
 
 import pyarrow as pa
 
+from exprag.bank.object_storage import check_uri, reason_and_cure
 from exprag.bank.schema import TABLE
 from exprag.errors import BankError, boundary
+from exprag.text import redact
 
 T = TypeVar("T")
 
@@ -61,8 +63,9 @@ def guard(what: str, cure: str = "") -> Iterator[None]:
             yield
     except BankError as error:
         if error.__cause__ is not None and isinstance(error.__cause__, errors):
-            error.message = _SOURCE_LINE.sub("", error.message)
-            error.cure = error.cure or _cure(str(error.__cause__))
+            reason, cure = reason_and_cure(str(error.__cause__))
+            error.message = f"{what}: {reason}." if reason else redact(_SOURCE_LINE.sub("", error.message))
+            error.cure = cure or error.cure or _cure(str(error.__cause__))
         raise
 
 
@@ -80,6 +83,7 @@ class Store:
         text = str(uri).removeprefix("file://")
         if not text:
             raise BankError("The bank has no name.", cure="Give a folder or a URI such as s3://bucket/bank.")
+        check_uri(text)
         # absolute, because a bare relative name may be taken for something else by LanceDB
         self.local = None if "://" in text else Path(text).expanduser().absolute()
         self.uri = str(self.local) if self.local else text

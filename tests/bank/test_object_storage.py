@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import socket
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -121,17 +122,45 @@ def test_writers_at_the_same_moment_lose_nothing() -> None:
 def test_what_is_wrong_with_a_place_is_said_without_credentials(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(BankError, match="s3://banks/none does not exist"):
         Bank.open("s3://banks/none")
-    with pytest.raises(BankError, match="s3://nobody/bank") as missing:
+    with pytest.raises(BankError, match=r"s3://nobody/bank cannot be \w+: there is no such bucket"):
         Bank.create("s3://nobody/bank")
+    Bank.create("s3://banks/d/bank")
     with pytest.raises(BankError, match="not a local folder"):
-        Bank.create("s3://banks/d/bank")
         run(RunConfig.make(environment="toy:Toy", bank="s3://banks/d/bank", learn="all", workers=0), tmp_path / "r")
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{taken.getsockname()[1]}")
-        with pytest.raises(BankError, match="s3://banks/a/bank") as away:
+    with pytest.raises(BankError, match="holds credentials") as named:
+        run(RunConfig.make(environment="toy:Toy", bank="s3://me:hush@banks/d/bank", workers=0), tmp_path / "r")
+    assert "hush" not in str(named.value)
+    assert not [path for path in (tmp_path / "r").rglob("*") if path.is_file() and "hush" in path.read_text()]
+    with refusing() as address, monkeypatch.context() as other:
+        other.setenv("AWS_ENDPOINT_URL", address)
+        with pytest.raises(BankError, match="the storage refuses these credentials") as refused:
             Bank.open("s3://banks/a/bank")
-    for error in (missing.value, away.value):
-        assert SECRET not in str(error)
-        assert KEY not in str(error)
-        assert len(str(error)) < 700
+    assert KEY not in str(refused.value)
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
+    with pytest.raises(BankError, match=r"s3://banks/a/bank cannot be \w+: the storage cannot be reached"):
+        Bank.open("s3://banks/a/bank")
+    monkeypatch.delenv("AWS_ALLOW_HTTP")
+    with pytest.raises(BankError, match="AWS_ALLOW_HTTP=true"):
+        Bank.open("s3://banks/a/bank")
+
+
+@contextmanager
+def refusing() -> Iterator[str]:
+    """The address of a server that refuses every key, and quotes it."""
+
+    class Refusing(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            body = f"<Error><Code>InvalidAccessKeyId</Code><Message>{KEY} {SECRET}</Message></Error>".encode()
+            self.send_response(403)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, format: str, *arguments: Any) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Refusing)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    server.server_close()
