@@ -73,7 +73,8 @@ class Losses:
 def causes_of(episodes: Iterable[Trajectory], vocabulary: Vocabulary | None = None) -> list[Cause | None]:
     """The cause of each episode in turn; None for a solved one. `vocabulary` is of all episodes at hand; default: of these."""
     group = list(episodes)
-    return [find_cause(episode, vocabulary or Vocabulary(group)) for episode in group]
+    vocabulary = vocabulary or Vocabulary(group)
+    return [find_cause(episode, vocabulary) for episode in group]
 
 
 def losses_of(runs: Sequence[RunResult]) -> list[Losses]:

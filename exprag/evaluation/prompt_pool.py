@@ -24,7 +24,7 @@ from exprag.evaluation.prompts import PromptWriter
 from exprag.memory import MemoryState
 from exprag.trajectory import Trajectory
 
-_CUT = re.compile(r"(?=<experience)|(?<=</experience>)")
+_ENTRY = re.compile(r"<experience.*?</experience>", re.DOTALL)
 Encoded = dict[str, Any]
 
 
@@ -37,7 +37,11 @@ class Pool:
 
     def put(self, text: str) -> list[int]:
         """The numbers of the texts that make this one up."""
-        return [self._number(part) for part in _CUT.split(text) if part]
+        parts, end = [], 0
+        for entry in _ENTRY.finditer(text) if "<experience" in text else ():
+            parts += [text[end : entry.start()], entry[0]]
+            end = entry.end()
+        return [self._number(part) for part in [*parts, text[end:]] if part]
 
     def _number(self, part: str) -> int:
         if part not in self._numbers:
@@ -83,6 +87,7 @@ class _Encoded:
     def __init__(self, trajectory: Trajectory, pool: Pool) -> None:
         self.result: Encoded = {}
         self._steps, self._pool = trajectory.steps, pool
+        self._text: str | None = ""
         self._system: list[int] | None = []
         self._first = 0
         self._users: dict[int, str] = {}
@@ -104,7 +109,11 @@ class _Encoded:
             self._put_turn(first + place, str(message.text))
 
     def put_system(self, number: int, message: BaseMessage | None) -> None:
-        parts = None if message is None else self._pool.put(str(message.text))
+        text = None if message is None else str(message.text)
+        if text == self._text:
+            return
+        self._text = text
+        parts = None if text is None else self._pool.put(text)
         if parts != self._system:
             self._system = parts
             self.result.setdefault("system", []).append([number, parts])

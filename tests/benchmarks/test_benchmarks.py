@@ -17,7 +17,7 @@ FOLDER = Path(__file__).resolve().parents[2] / "benchmarks"
 NAMES = [path.stem for path in sorted(FOLDER.glob("[a-z]*.py"))]
 NO_GAMES = (
     *("bank_latency", "batching", "loop_overhead", "parallel_episodes"),
-    *("resume", "scienceworld_speed", "search_scale", "trainer"),
+    *("report_speed", "resume", "scienceworld_speed", "search_scale", "trainer"),
 )
 PACKAGES = {
     "batching": "transformers",

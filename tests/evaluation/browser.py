@@ -77,7 +77,7 @@ class Browser:
         self.call("Page.navigate", url="about:blank")
         start = time.perf_counter()
         self.call("Page.navigate", url=page.as_uri() + address)
-        self.wait("document.documentElement?.dataset.ready === '1'")
+        self.wait("document.documentElement?.dataset.ready")
         return time.perf_counter() - start
 
     def wait(self, condition: str) -> None:

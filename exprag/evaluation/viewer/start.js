@@ -71,6 +71,6 @@ async function start() {
   else showList();
   if (addressed) ($("reader").querySelector(".current") || $("reader")).scrollIntoView({ block: "center", behavior: "instant" });
   state.started = true;
-  document.documentElement.dataset.ready = "1";
+  document.documentElement.dataset.ready = String(Math.ceil(performance.now())); // milliseconds from the start to all drawn
 }
 start();
