@@ -5,6 +5,7 @@ Exit codes:
     0    done
     1    an error, which is shown on stderr; or a check that failed (audit, validate, doctor), or episodes that ended in errors
     2    a wrong command line: an unknown command or option, a missing or impossible value
+    3    a run stopped at its budget; the same command with more continues
     130  interrupted (Ctrl-C); the same command continues
 
 Errors are shown without a traceback unless EXPRAG_TRACEBACK is set.
@@ -26,12 +27,14 @@ COMMANDS = {
     "collect": ("run:collect", "Play the environment's expert over tasks, and keep the episodes as experience."),
     "run": ("run:run", "Play one arm (an agent, with or without a bank) over tasks."),
     "merge": ("merge:merge", "Join the shards of a run into one run directory."),
+    "watch": ("watch:watch", "See how a run stands, from another terminal."),
     "matrix": ("matrix:matrix", "Play arms × index states × seeds × tasks of one file, and report on them."),
     "reproduce": ("reproduce:app", "Play a paper's tables again, and print ours beside the paper's."),
     "report": ("report:report", "Compare runs: success, score, steps and tokens, and paired differences."),
     "view": ("view:view", "Write the page on which every episode is read, with its prompts: one file."),
     "bank": ("bank_group:app", "The experience bank: make, fill, look into, ask."),
     "data": ("data_group:app", "Training rows from traces: build, look at, count."),
+    "mcp": ("mcp:mcp", "Serve a bank to agents of any program over MCP."),
     "audit": ("audit:audit", "Prove that nothing was recalled which the task must not see."),
     "tasks": ("run:tasks", "List the tasks of a split: how many of each type, and their ids."),
     "validate": ("validate:app", "Check a plugin against the contract that the rest of exprag relies on."),
@@ -41,6 +44,7 @@ COMMANDS = {
     "select": ("select:select", "Play each checkpoint on sets of tasks and keep the most successful."),
     "curve": ("select:curve", "Draw loss and success against epochs."),
     "models": ("models:app", "Language models to try things with."),
+    "serve-env": ("serve_env:serve_env", "Serve an environment to OpenEnv's clients."),
     "plugins": ("plugins:plugins", "List what is installed, and what is missing for the rest."),
     "new": ("new:app", "Start something new from a template."),
     "doctor": ("doctor:doctor", "Check the installation."),
