@@ -59,7 +59,7 @@ def _note(source: Registry, component: Component) -> str:
 
 
 def plugins(*, as_json: Json = False) -> None:
-    """List environments, query strategies, selectors, formatters, styles, distillers and models, and what is missing for the rest."""
+    """List environments, query strategies, selectors, formatters, styles, distillers, models …, and what is missing for them."""
     components = rows(registry())
     if as_json:
         write_json(components)

@@ -2,7 +2,8 @@
 
 Every trajectory that was recalled is looked up in the bank, at the version that was asked, and compared with the exclusion of the
 task for which it was recalled: the same task, its group, the episode itself, and the metadata that the configuration's
-`exclude_by` names. The records are believed about what was recalled, never about its having been allowed.
+`exclude_by` names. The records are believed about what was recalled, never about its having been allowed. Rows of an agent
+without hints and worked examples must hold neither.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from exprag.trajectory import Task, Trajectory
 
 if TYPE_CHECKING:
     from exprag.bank import Bank
+    from exprag.config import AgentConfig
 
 _BATCH = 500  # episodes or rows that are looked up together
 
@@ -68,6 +70,8 @@ class _Context:
     recalled: tuple[str, ...]
     version: int | None
     repeated: bool = False
+    blocks: tuple[str, ...] = ()
+    """What of a teacher's prompt stands in a row of a student that is to do without."""
 
 
 def audit(path: str | Path, bank: str | Path | None = None) -> Audit:
@@ -119,9 +123,19 @@ def _dataset(path: Path) -> tuple[Iterator[_Context], str | None]:
             task = Task.from_json(row["task"])
             exclusion = Exclusion.of(task, (row["trajectory"],), about.config.agent.exclude_by)
             recalled = tuple(dict.fromkeys(item["id"] for item in row["recalled"]))
-            yield _Context(row["id"], exclusion, task.key, recalled, row["bank_version"])
+            blocks = blocks_in(str(row["messages"][0]["content"]), about.config.agent)
+            yield _Context(row["id"], exclusion, task.key, recalled, row["bank_version"], blocks=blocks)
 
     return contexts(), about.bank.uri if about.bank else None
+
+
+def blocks_in(system: str, agent: AgentConfig) -> tuple[str, ...]:
+    """The hints and worked examples in a system message of an agent that has none."""
+    from exprag.prompt.hint_block import HINTS
+    from exprag.prompt.prompt import EXAMPLES
+
+    marks = (("a hint block", HINTS, not agent.hint_k), ("worked examples", EXAMPLES, not agent.examples))
+    return tuple(name for name, mark, absent in marks if absent and f"\n\n{mark}\n" in system)
 
 
 def _check(contexts: Iterator[_Context], open_bank: Callable[[int | None], Bank]) -> Audit:
@@ -132,6 +146,7 @@ def _check(contexts: Iterator[_Context], open_bank: Callable[[int | None], Bank]
         checked += not context.repeated
         repeated += context.repeated
         recalls += len(context.recalled)
+        offences += [Offence(context.where, context.task, block, "the rows' configuration has none") for block in context.blocks]
         if context.recalled:
             waiting[context.version].append(context)
             if len(waiting[context.version]) == _BATCH:

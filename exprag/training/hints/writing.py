@@ -48,8 +48,8 @@ def write_items(
     `others` are given to a call as far as they are of its type. Raises PluginError naming a distiller that breaks its contract,
     ModelError where its model cannot be asked; what was written by then stays.
     """
-    if path.exists():
-        cut_torn_line(path)
+    path.touch()
+    cut_torn_line(path)
     finished = {tuple(line["episodes"]) for line in read_lines(path)}
     calls = parts(distiller, episodes)
     items = [item for line in read_lines(path) for item in map(Item.from_dict, line["items"])]
