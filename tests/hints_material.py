@@ -11,8 +11,8 @@ from exprag.training.hints.stages import Distillation
 
 def settings(**changes: Any) -> DistillConfig:
     """A distillation with the baseline that reads hints: a few seconds."""
-    run = {"environment": "alfworld-generated", "split": "train", "types": ["pick_and_place_simple"], "workers": 0, "max_steps": 16}
-    run |= changes.pop("run", {})
+    run = {"environment": "alfworld-generated", "split": "train", "types": ["pick_and_place_simple"]}
+    run |= {"workers": 0, "max_steps": 16, **changes.pop("run", {})}
     return DistillConfig.make(**{"run": run, "extract": 6, "held_out": 4, "distiller": "expert", **changes})
 
 

@@ -52,7 +52,7 @@ def repeats(episode: Trajectory) -> int:
     after = [*(step.observation for step in episode.steps[1:]), episode.final_observation]
     idle: Counter[tuple[str, str]] = Counter()
     count = 0
-    for step, text in zip(episode.steps, after, strict=True):
+    for step, text in zip(episode.steps, after, strict=False):
         pair = (step.observation, step.action)
         count += idle[pair] > 0
         idle[pair] += text == step.observation

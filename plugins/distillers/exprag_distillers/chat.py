@@ -128,7 +128,7 @@ def record(episode: Trajectory, steps: int) -> str:
     if episode.steps:
         lines.append(f"First observation: {_cut(episode.steps[0].observation)}")
     after = [*(step.observation for step in episode.steps[1:]), episode.final_observation]
-    turns = list(zip(episode.steps, after, strict=True))
+    turns = list(zip(episode.steps, after, strict=False))  # without a step there is only the final observation
     lines += [f"Action: {step.action}\nObservation: {_cut(text)}" for step, text in turns[-steps:]]
     score = "" if episode.score is None else f"; its score is {episode.score:g}"
     text = defuse("\n".join([*lines, f"The run failed{score}."]))

@@ -66,7 +66,7 @@ def sightings(episode: Trajectory, vocabulary: Vocabulary) -> list[str]:
         return []
     after = [*(step.observation for step in episode.steps[1:]), episode.final_observation]
     places = []
-    for step, text in zip(episode.steps, after, strict=True):
+    for step, text in zip(episode.steps, after, strict=False):
         fit = match(step.action, templates_of(episode.task.environment))
         if fit and len(fit[1]) == 1 and fit[0].lower().startswith("go") and names(words(text), target):
             place = kind_of(fit[1][0]).lower()

@@ -1,4 +1,4 @@
-"""The pipeline of hint distillation, played for real on made-up homes: what each stage writes, and that it goes on after a kill."""
+"""The pipeline of hint distillation, played for real on made-up homes: what a stage writes, and that it goes on after a kill."""
 
 from __future__ import annotations
 

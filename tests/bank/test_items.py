@@ -1,0 +1,78 @@
+"""Items in a bank: near-duplicates joined, retired with a reason, versioned beside the trajectories."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from exprag.bank import Bank
+from exprag.bank.items import Items
+from exprag.errors import BankError
+from exprag.items import Item, ItemSource, join, normalised, similarity
+
+
+def hint(text: str, episode: str = "e1", **fields: object) -> Item:
+    source = ItemSource(episode=episode, task=f"toy:{episode}")
+    return Item.from_dict({"text": text, "environment": "toy", "type": "fetch", "sources": [source], **fields})
+
+
+def test_items_are_kept_with_all_that_they_say(tmp_path: Path) -> None:
+    items = Items(Bank.create(tmp_path / "bank"))
+    assert (len(items), items.version) == (0, 0)
+    item = hint("Look first.", tags=["fetch"], model="m", distiller="d", flags=["odd"])
+    assert items.add([item]) == 1
+    assert list(items) == [item]
+    assert items.add([item]) == 0
+    assert list(items.select(type="carry")) == []
+
+
+def test_near_duplicates_are_one_and_keep_the_origin_of_both(tmp_path: Path) -> None:
+    one, other = "Open the {container} before you look.", "open the {containers} before you look"
+    assert similarity(one, other) >= 0.85
+    assert similarity("Look first.", "Go away.") < 0.85
+    items = Items(Bank.create(tmp_path / "bank"))
+    assert items.add([hint(one), hint(other, "e2"), hint("Take it.", "e2")]) == 2
+    assert items.add([hint(other, "e3")]) == 0
+    joined = next(items.select(type="fetch"))
+    stored = {item.text: [source.episode for source in item.sources] for item in items}
+    assert stored == {one: ["e1", "e2", "e3"], "Take it.": ["e2"]}
+    assert joined.usable
+
+
+def test_types_and_kinds_are_joined_apart() -> None:
+    same = "Look first."
+    items = [hint(same), hint(same, "e2", type="carry"), hint(same, "e3", kind="insight"), hint(same, "e4", environment="other")]
+    assert len(join(items)) == 4
+
+
+def test_an_item_is_retired_with_a_reason_and_stays_retired(tmp_path: Path) -> None:
+    items = Items(Bank.create(tmp_path / "bank"))
+    items.add([hint("Look first.")])
+    (item,) = items
+    with pytest.raises(BankError, match="keeps the reason"):
+        items.retire(item.id, "  ")
+    with pytest.raises(BankError, match="no item 'nobody'"):
+        items.retire("nobody", "why")
+    items.retire(item.id, "it harms")
+    items.add([hint("look first", "e2")])  # found again: it does not come back
+    (stored,) = items
+    assert stored.retired == "it harms"
+    assert len(stored.sources) == 2
+
+
+def test_earlier_versions_can_be_read(tmp_path: Path) -> None:
+    bank = Bank.create(tmp_path / "bank")
+    items = Items(bank)
+    items.add([hint("Look first.")])
+    version = items.version
+    items.add([hint("Take what you see.", "e2")])
+    assert len(items) == 2
+    assert len(Items(bank, version=version)) == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"), [(" - open it;  \n now ", "Open it; now."), ("1. Go!", "Go."), ("", ""), ("...", "")]
+)
+def test_texts_are_normalised(text: str, expected: str) -> None:
+    assert normalised(text) == expected
