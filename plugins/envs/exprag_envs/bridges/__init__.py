@@ -1,4 +1,4 @@
-"""Environments of other libraries, as exprag's: Gymnasium, MiniGrid's BabyAI, TextArena, TextWorldExpress."""
+"""Environments of other libraries, as exprag's: Gymnasium, MiniGrid's BabyAI, TextArena, TextWorldExpress, OpenEnv."""
 
 from __future__ import annotations
 
@@ -36,4 +36,11 @@ def register_environments(register: Register) -> None:
         requires=("textworld_express", "py4j"),
         extra="textworld-express",
         check="exprag_envs.scienceworld.java:problem",
+    )
+    register(
+        "openenv",
+        "exprag_envs.bridges.openenv:OpenEnv",
+        description="an OpenEnv environment: url=http://… of a server, or environment=package.module:Class",
+        requires=("openenv",),
+        extra="openenv",
     )
