@@ -18,6 +18,7 @@ class Analogy:
     """An ordered substitution of words or phrases, then → now."""
 
     def __init__(self, then: str, now: str) -> None:
+        self.now = now
         self.pairs: dict[str, str] = {}
         self.likeness = SequenceMatcher(None, words(then), words(now), autojunk=False).ratio()
         self.align(then, now)

@@ -69,6 +69,7 @@ class Grounding(Search):
             return going
         if looking := self.look_if_new():
             return looking
+        essential = essential or mentions(self.analogy.now, now)  # nothing stands in for what the instruction names
         if not essential and self._stand_in(core, now, step):
             return Found(self.carry(old), world.place)
         if now not in self.lost and (looking := self.search(now, site)):

@@ -40,7 +40,7 @@ class Guided:
         self.course, self.at, self.refusals = 0, 0, 0
         self.here, self.text, self.action = "", "", ""
         self.places: dict[str, None] = {}  # places heard of, in order
-        self.seen: dict[str, str] = {}  # place → what was last seen there
+        self.sights: dict[str, str] = {}  # place → what was last seen there
         self.finished: set[str] = set()  # things that have been put where they belong, and names that were clicked
         self.refused: set[str] = set()
         self.held = ""
@@ -63,7 +63,7 @@ class Guided:
         elif action:
             self.here = action  # where going there changes nothing, one is there already: it stands beside the last place
         if self.here and not (failed and action):
-            self.seen[self.here] = f"{self.seen.get(self.here, '') if action.startswith('!') else ''}\n{text}"
+            self.sights[self.here] = f"{self.sights.get(self.here, '') if action.startswith('!') else ''}\n{text}"
 
     def took(self, action: str) -> None:
         """Another action was played than the one that was chosen: nothing is learnt from it."""
@@ -129,7 +129,7 @@ class Guided:
             return None
         if place != self.here:
             return self._go(place)
-        if closed(self.seen.get(place, ""), place) and f"open {place}" not in self.refused:
+        if closed(self.sights.get(place, ""), place) and f"open {place}" not in self.refused:
             return self._open(place)
         self._thing_in_use = thing
         self.action = f"!{thing}@{place}"
@@ -137,8 +137,8 @@ class Guided:
 
     def _thing(self, part: Part) -> str:
         """A thing that was seen and fits; the one here first."""
-        order = [self.here, *(place for place in self.seen if place != self.here)]
-        names = (name for place in order for name in numbered(self.seen.get(place, "")))
+        order = [self.here, *(place for place in self.sights if place != self.here)]
+        names = (name for place in order for name in numbered(self.sights.get(place, "")))
         fits = (n for n in names if n not in self.places and n not in self.finished and n != self.held and self._fits(part, n))
         return next((name for name in fits if f"{name}@{self._where(name)}" not in self.refused), "")
 
@@ -146,20 +146,20 @@ class Guided:
         return kind(name) == part.word if part.word else mentions(self.instruction, kind(name)) == part.named
 
     def _where(self, thing: str) -> str:
-        return next((place for place in (self.here, *self.seen) if mentions(self.seen.get(place, ""), thing)), "")
+        return next((place for place in (self.here, *self.sights) if mentions(self.sights.get(place, ""), thing)), "")
 
     def _search(self, part: Part) -> str | None:
         """Open what is closed here, else go where nobody has been; first where a hint says."""
-        if self.here and closed(self.seen.get(self.here, ""), self.here) and f"open {self.here}" not in self.refused:
+        if self.here and closed(self.sights.get(self.here, ""), self.here) and f"open {self.here}" not in self.refused:
             return self._open(self.here)
         sights = [place for thing, place in self.rules.sights if thing == part.word or mentions(self.instruction, thing)]
-        fresh = [name for name in self.places if name not in self.seen]
+        fresh = [name for name in self.places if name not in self.sights]
         fresh.sort(key=lambda name: sights.index(kind(name)) if kind(name) in sights else len(sights))
         return self._go(fresh[0]) if fresh else None
 
     def _go(self, place: str) -> str:
         self.action = place
-        self.seen.setdefault(place, "")
+        self.sights.setdefault(place, "")
         return fill(self.going, [place])
 
     def _open(self, place: str) -> str:

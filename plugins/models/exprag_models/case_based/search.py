@@ -96,7 +96,18 @@ class Search:
             if going := self.go(place):
                 self.goal = place
                 return going
+        for place in self._untried(name, site):  # no way there is known: the recalled episodes went there all the same
+            return Intent(_towards(self.moves[0], place), "go", place)
         return None
+
+    def _untried(self, name: str, site: str) -> list[str]:
+        """Named places, heard of now or in the recalled episodes, where nobody has been nor tried to go; the likeliest first."""
+        world = self.world
+        refused = {there for _, there in world.blocked}
+        named = [n for n in dict.fromkeys([*world.names, *sorted(world.named)]) if not has_number(n)]
+        places = [n for n in named if n not in world.visited and n not in refused] if self.moves else []
+        prior = self._prior(name, site)
+        return sorted(places, key=lambda n: -prior[kind(n)])
 
     def _prior(self, name: str, site: str) -> Counter[str]:
         """In how many places of a kind the name was seen, in the recalled episodes."""

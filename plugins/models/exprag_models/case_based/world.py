@@ -83,6 +83,10 @@ class World:
                 there = numbered(sentence)
                 many = len(there) > 2 and any(kind(name) in self.kinds for name in there if name != self.place)
                 names.update(dict.fromkeys(name for name in there if many or kind(name) in self.kinds))
+        for sentence in re.split(r"\n|[.:;](?: |$)", text) if self.named else ():
+            items = [" ".join(plain(item).split()) for item in re.split(r", (?:and |or )?| and | or ", sentence)]
+            if len(self.named & set(items)) >= 2:  # a list that names two places names places
+                names.update(dict.fromkeys(item for item in items if item and item != self.place))
         for phrase in phrases(text) if self.leads else ():
             names.update(dict.fromkeys(phrase[len(lead) :] for lead in self.leads if phrase.startswith(lead)))
         return list(names)
