@@ -1,4 +1,4 @@
-"""The baseline looks for what it does not see, in rooms without a number too, where the recalled episodes do not say where it is."""
+"""The baseline looks for what it does not see, in rooms without a number too, and where no recalled episode says where it is."""
 
 from __future__ import annotations
 
