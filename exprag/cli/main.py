@@ -32,6 +32,7 @@ COMMANDS = {
     "reproduce": ("reproduce:app", "Play a paper's tables again, and print ours beside the paper's."),
     "report": ("report:report", "Compare runs: success, score, steps and tokens, and paired differences."),
     "view": ("view:view", "Write the page on which every episode is read, with its prompts: one file."),
+    "export": ("export:export", "Write a run in the format of another tool: Inspect, Hugging Face's datasets."),
     "bank": ("bank_group:app", "The experience bank: make, fill, look into, ask."),
     "data": ("data_group:app", "Training rows from traces: build, look at, count."),
     "mcp": ("mcp:mcp", "Serve a bank to agents of any program over MCP."),
