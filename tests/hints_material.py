@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from exprag.training.hints.config import DistillConfig
-from exprag.training.hints.stages import Distillation
+from exprag.distillation.config import DistillConfig
+from exprag.distillation.stages import Distillation
 
 
 def settings(**changes: Any) -> DistillConfig:

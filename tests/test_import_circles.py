@@ -8,6 +8,7 @@ import grimp
 import pytest
 
 PLUGINS = ("exprag_envs", "exprag_formatters", "exprag_models", "exprag_retrievers", "exprag_styles", "exprag_traces")
+PLUGINS += ("exprag_distillers",)
 
 
 @pytest.fixture(scope="module")

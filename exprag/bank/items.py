@@ -51,8 +51,8 @@ class Items:
             return 0
         before = list(self)
         after = join([*before, *fresh])
-        known = {item.id: item for item in before}
-        self.documents.add(to_document(item) for item in after if known.get(item.id) != item)
+        stored = {item.id: item for item in before}
+        self.documents.add(to_document(item) for item in after if stored.get(item.id) != item)
         return len(after) - len(before)
 
     def retire(self, id: str, reason: str) -> Item:

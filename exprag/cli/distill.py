@@ -28,8 +28,8 @@ def distill(
     allow_code: AllowCode = False,
 ) -> None:
     """Draw hints from an agent's failures, let a teacher act with them, and make rows for a student without them."""
-    from exprag.training.hints.config import DistillConfig
-    from exprag.training.hints.stages import STAGES, Distillation
+    from exprag.distillation.config import DistillConfig
+    from exprag.distillation.stages import STAGES, Distillation
 
     values: dict[str, Any] = name_values(set_)
     if distiller is not None:

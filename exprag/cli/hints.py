@@ -49,8 +49,8 @@ def review(
     """How often each hint was read in won and lost episodes, paired with the same tasks without hints; those that harm first."""
     from exprag.bank import Bank
     from exprag.bank.items import Items
+    from exprag.distillation.review import review as credit_hints
     from exprag.evaluation import load_run
-    from exprag.training.hints.review import review as credit_hints
 
     episodes = [episode for run in runs for episode in load_run(run).episodes]
     items = [item for item in Items(Bank.open(bank)) if type_ in (None, item.type)]

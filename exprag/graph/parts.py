@@ -19,6 +19,7 @@ from exprag.errors import ConfigError
 from exprag.graph.nodes import Act, Begin, Finish, Observe, Retrieve
 from exprag.models import load_model, public_spec, token_counter
 from exprag.models.cards import warn_if_served_otherwise
+from exprag.models.ranking import with_hint_model
 from exprag.models.tokens import defuser
 from exprag.plugins import create
 from exprag.retrieval import Retriever
@@ -65,10 +66,10 @@ def make_nodes(
     opened: Bank | None = None
     if callable(bank) and not config.examples.startswith("bank:"):
         make_bank = bank
-        retriever = retriever or (lambda: config.make_retriever(make_bank()))
+        retriever = retriever or (lambda: with_hint_model(config.make_retriever(make_bank())))
     elif bank is not None:
         opened = _open(bank)
-        retriever = retriever or config.make_retriever(opened)
+        retriever = retriever or with_hint_model(config.make_retriever(opened))
     name = public_spec(model) if isinstance(model, str) else getattr(model, "model_name", None) or type(model).__name__
     chat = load_model(model)
     warn_if_served_otherwise(chat, config, memory=retriever is not None)

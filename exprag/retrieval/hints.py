@@ -11,7 +11,7 @@ import re
 from collections.abc import Collection
 from typing import TYPE_CHECKING
 
-from exprag.errors import ConfigError
+from exprag.errors import ConfigError, ModelError, RetrievalError, boundary
 from exprag.items import Item
 from exprag.memory import ShownHint
 from exprag.text import defuse
@@ -35,7 +35,8 @@ _LIST = re.compile(r"\[[\d,\s]*\]")
 
 
 class HintFinder:
-    """Finds hints in a bank. `rank` is one of `RANKS`; `model` a spec of `exprag.models.load_model`, for the rank model."""
+    """Finds hints in a bank. `rank` is one of `RANKS`; `model`, for the rank model, a chat model or the spec of one, which graphs
+    and training rows load (`exprag.models.ranking`)."""
 
     def __init__(self, bank: Bank, k: int, rank: str = "lexical", model: str | BaseChatModel | None = None) -> None:
         if rank not in RANKS:
@@ -83,18 +84,15 @@ class HintFinder:
         """What the model chooses, perhaps nothing; as ranked, with the reason, where its answer is not a list of numbers."""
         from langchain_core.messages import HumanMessage, SystemMessage
 
-        from exprag.models import load_model
-        from exprag.models.answers import read_answer
-        from exprag.models.calls import call_guarded
-
-        if isinstance(self.model, str):
-            self.model = load_model(self.model)
-        assert self.model is not None
+        if self.model is None or isinstance(self.model, str):
+            message = f"The model {self.model!r} that ranks hints was not loaded."
+            raise RetrievalError(message, cure="Give the retriever a chat model: hint_model=load_model(…).")
         lines = [f"Task: {moment.task.instruction}", f"First observation: {' '.join(moment.observation.split())[:600]}", "Rules:"]
         lines += [f"{number}. {hint.text}" for number, (_, hint) in enumerate(pool, 1)]
         messages = [SystemMessage(INSTRUCTION.format(k=self.k)), HumanMessage(defuse("\n".join(lines)))]
-        answer = read_answer(call_guarded(self.model, self.model.invoke, messages))
-        body = _LIST.search(answer.text)
+        with boundary(ModelError, "The model that ranks hints failed"):
+            answer = self.model.invoke(messages)
+        body = _LIST.search(str(answer.text))
         numbers = [number for number in json.loads(body[0]) if 1 <= number <= len(pool)] if body else []
         if body is None:
             why = "the model gave no list of numbers"
@@ -102,7 +100,8 @@ class HintFinder:
         else:
             places = list(dict.fromkeys(numbers))[: self.k]
             hints = [pool[place - 1][1].model_copy(update={"reason": f"chosen by the model, {place}"}) for place in places]
-        return tuple(hints), answer.usage
+        counts = getattr(answer, "usage_metadata", None)
+        return tuple(hints), Usage(prompt=counts["input_tokens"], completion=counts["output_tokens"]) if counts else None
 
 
 def is_allowed(item: Item, task: Task, trajectory_ids: Collection[str] = ()) -> bool:

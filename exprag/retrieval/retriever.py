@@ -25,6 +25,8 @@ from exprag.telemetry import spanned_retrieval
 from exprag.trajectory import Task, Usage
 
 if TYPE_CHECKING:
+    from langchain_core.language_models import BaseChatModel
+
     from exprag.bank import Bank
     from exprag.bank.documents.collection import DocumentHit
 
@@ -85,7 +87,7 @@ class Retriever:
         document_k: int = 0,
         hint_k: int = 0,
         hint_rank: str = "lexical",
-        hint_model: str | None = None,
+        hint_model: str | BaseChatModel | None = None,
         strategy_options: Mapping[str, Any] | None = None,
         selector_options: Mapping[str, Any] | None = None,
     ) -> None:

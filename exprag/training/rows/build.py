@@ -17,6 +17,7 @@ from exprag.contracts.environment import TextEnvironment
 from exprag.environments.calls import fingerprint
 from exprag.errors import ConfigError, ExpragError
 from exprag.memory import MemoryState
+from exprag.models.ranking import with_hint_model
 from exprag.models.tokens import defuser
 from exprag.plugins import create_registered
 from exprag.prompt.block import approximate_tokens
@@ -79,7 +80,7 @@ class Rows:
         self._defuse = defuser(tokenizer)
         self._retrievers = None
         if source is not None and config.asks_bank:
-            self._retrievers = Retrievers(retriever or config.agent.make_retriever(source), config)
+            self._retrievers = Retrievers(retriever or with_hint_model(config.agent.make_retriever(source)), config)
         self._replays: dict[str, Replay] = {}
         self._type_names: dict[str, frozenset[str]] = {}
 

@@ -27,6 +27,10 @@ from typing import Any
 from exprag.bank import Bank
 from exprag.bank.items import Items
 from exprag.contracts.distiller import Distiller
+from exprag.distillation.config import DistillConfig
+from exprag.distillation.selection import FAILURE, SUCCESS, Verdict, count, judge, select
+from exprag.distillation.student import leaks
+from exprag.distillation.writing import read_calls, write_items
 from exprag.errors import ConfigError, RunError
 from exprag.files import PARTIAL, write_json
 from exprag.plugins import create
@@ -34,10 +38,6 @@ from exprag.runs import RunConfig, RunDirectory, choose_tasks, run
 from exprag.runs.engine import Progress
 from exprag.runs.lock import locked
 from exprag.runs.player import make_environment
-from exprag.training.hints.config import DistillConfig
-from exprag.training.hints.selection import FAILURE, SUCCESS, Verdict, count, judge, select
-from exprag.training.hints.student import leaks
-from exprag.training.hints.writing import read_calls, write_items
 from exprag.trajectory import Task, Trajectory
 
 STAGES = ("base", "hints", "teacher", "rows", "train", "held-out", "report")
@@ -235,7 +235,7 @@ class Distillation:
             self._run(f"held-out/{name}", config.changed(name=name, **self._own_tasks(ids)))
 
     def _report(self) -> None:
-        from exprag.training.hints.outcome import write_report
+        from exprag.distillation.outcome import write_report
 
         for line in write_report(self.out):
             self.say(line)

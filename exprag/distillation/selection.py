@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from exprag.training.hints.config import DistillConfig
+from exprag.distillation.config import DistillConfig
 from exprag.trajectory import Trajectory
 
 SUCCESS, FAILURE, LEFT_OUT = "success", "failure", "left out"

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from exprag import html
+from exprag.distillation.writing import read_calls
 from exprag.errors import ConfigError
 from exprag.evaluation.metrics import measure
 from exprag.evaluation.pairing import pair
@@ -18,7 +19,6 @@ from exprag.evaluation.results import RunResult, load_run
 from exprag.evaluation.statistics import Difference, Paired, paired_rates
 from exprag.files import cannot_write, write_json
 from exprag.prompt.hint_block import RECORD
-from exprag.training.hints.writing import read_calls
 from exprag.trajectory import Trajectory
 
 HEAD = ("arm", "episodes", "success", "score", "steps", "tokens an episode", "of these to choose hints", "difference from base")

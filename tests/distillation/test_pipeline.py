@@ -16,15 +16,15 @@ from hints_material import play, settings
 
 from exprag.bank import Bank
 from exprag.bank.items import Items
+from exprag.distillation.outcome import outcomes
+from exprag.distillation.review import hint_ids, review
+from exprag.distillation.student import leaks
+from exprag.distillation.writing import read_lines
 from exprag.errors import ConfigError, RunError
 from exprag.evaluation import load_run
 from exprag.evaluation.audit import audit
 from exprag.prompt.hint_block import HINTS
 from exprag.training import read_rows
-from exprag.training.hints.outcome import outcomes
-from exprag.training.hints.review import hint_ids, review
-from exprag.training.hints.student import leaks
-from exprag.training.hints.writing import read_lines
 
 
 def test_every_stage_writes_what_the_next_one_reads(distillation: Path) -> None:

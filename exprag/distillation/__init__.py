@@ -2,9 +2,11 @@
 
     config.py     what is chosen: tasks, distiller, thresholds, k, the student's training
     selection.py  stage A: which episodes count as success or failure, and which are left out, with the reason
-    writing.py    stage B: items from failures into the bank, call by call, so that a killed call goes on
+    writing.py    stage B: items from failures, call by call, so that a killed stage goes on
     stages.py     the pipeline: each stage alone, or all in turn
-    student.py    stage D: rows without hints and worked examples, and their check
+    student.py    stage D: the check that rows hold neither hints nor worked examples
     outcome.py    the report: success, score, steps and tokens by arm, and the figure
-    review.py     credit: which hints were read in won and in lost episodes, and what they cost or brought
+    review.py     credit: in which won and lost episodes a hint was read, and what became of the same tasks without it
+
+Uses runs, training and evaluation; of these rooms none uses it.
 """
