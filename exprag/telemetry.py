@@ -9,8 +9,9 @@ Episodes and steps, which span many nodes, are in `exprag.graph.spans`.
 
 from __future__ import annotations
 
+import json
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import lru_cache, wraps
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from langchain_core.messages import BaseMessage
     from opentelemetry.trace import Span, Tracer
 
+    from exprag.contracts import Candidate
     from exprag.retrieval import Retrieval, Retriever
 
 P = ParamSpec("P")
@@ -93,7 +95,7 @@ def spanned_retrieval(
 
     @wraps(retrieve)
     def run(retriever: Retriever, *args: P.args, **kwargs: P.kwargs) -> Retrieval | None:
-        with span("retrieval", lambda: _asked(retriever)) as tell_more:
+        with span("search_memory", lambda: _asked(retriever)) as tell_more:
             retrieval = retrieve(retriever, *args, **kwargs)
             if tell_more:
                 tell_more(_found(retrieval))
@@ -113,8 +115,8 @@ def model_call(model: BaseChatModel) -> Iterator[Callable[[BaseMessage], None]]:
 
 def _asked(retriever: Retriever) -> Attributes:
     return {
-        "gen_ai.operation.name": "retrieval",
-        "gen_ai.data_source.id": str(retriever.bank.uri),
+        "gen_ai.operation.name": "search_memory",
+        "gen_ai.memory.store.id": str(retriever.bank.uri),
         "exprag.strategy": retriever.strategy_name,
         "exprag.selector": retriever.selector_name,
         "exprag.refresh": retriever.refresh,
@@ -128,12 +130,29 @@ def _found(retrieval: Retrieval | None) -> Attributes:
     candidates = retrieval.candidates
     return {
         "exprag.refreshed": True,
+        "gen_ai.memory.record.count": len(candidates),
         "exprag.bank.version": retrieval.bank_version,
         "exprag.recalled.ids": [c.trajectory.id for c in candidates],
         "exprag.recalled.scores": [float(c.score) for c in candidates],
         "exprag.recalled.reasons": [c.reason for c in candidates],
-        "gen_ai.retrieval.query.text": retrieval.query if texts_wanted() else None,
+        "gen_ai.memory.query.text": retrieval.query if texts_wanted() else None,
+        "gen_ai.memory.records": _records(candidates) if texts_wanted() else None,
     }
+
+
+def _records(candidates: Sequence[Candidate]) -> str:
+    """The records that a search gave, as the conventions have them: JSON with content, id, score and metadata of each."""
+    return json.dumps(
+        [
+            {
+                "content": candidate.trajectory.task.instruction,
+                "id": candidate.trajectory.id,
+                "score": float(candidate.score),
+                "metadata": {"environment": candidate.trajectory.task.environment, "reason": candidate.reason},
+            }
+            for candidate in candidates
+        ]
+    )
 
 
 def _request(name: str, about: LangSmithParams) -> Attributes:
@@ -156,4 +175,5 @@ def _reply(reply: BaseMessage) -> Attributes:
         "gen_ai.response.finish_reasons": [str(reason)] if reason else None,
         "gen_ai.usage.input_tokens": usage.get("input_tokens"),
         "gen_ai.usage.output_tokens": usage.get("output_tokens"),
+        "gen_ai.usage.cache_read.input_tokens": (usage.get("input_token_details") or {}).get("cache_read"),
     }

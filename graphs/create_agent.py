@@ -1,6 +1,6 @@
 """An agent of LangChain's `create_agent`, given an experience bank; it plays the environment through a tool.
 
-The bank is one middleware. An agent that you have already needs three lines:
+In Studio's chat mode, say the id of a task. The bank is one middleware. An agent that you have already needs three lines:
 
     from exprag.integrations.middleware import ExperienceMiddleware, memory_in
 
@@ -49,6 +49,8 @@ class Play(AgentMiddleware[Any, Any, Any]):
         self.tools = [play]
 
     def before_agent(self, state: Any, runtime: Any) -> dict[str, Any]:
+        if not state.get("task"):  # a chat: what the person says names the task
+            state = {**state, "task": str(state["messages"][-1].text).strip() if state["messages"] else None}
         episode = self.begin(state)
         episode |= self.observe({**state, **episode, "steps": []}, runtime)  # nothing is pending: a reset
         text = f"{TASK}{episode['task']['instruction']}\n\n{episode['observation']}"

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, fields
 from typing import Any
 
 from langchain_core.language_models import BaseChatModel
+from langchain_core.messages import BaseMessage, SystemMessage
 from langgraph.runtime import Runtime
 from langgraph.types import Overwrite
 
@@ -168,16 +169,22 @@ class Act:
     model: BaseChatModel
     prompt: Prompt
 
-    @spanned
-    def __call__(self, state: State) -> Update:
+    def messages(self, state: State) -> list[BaseMessage]:
+        """The prompt of this moment. Raises PluginError naming the style where that breaks."""
         need(state, "task", "observation")
-        steps = steps_of(state)
+        task, steps = Task.from_dict(state["task"]), steps_of(state)
         memory, hints = MemoryState.of(state.get("memory")), state.get("hints") or ()
-        style, templates = self.prompt.style, self.prompt.templates
+        style = self.prompt.style
         cure = f"Its `write` must give text for any step. {advise('style', style)}"
         with boundary(PluginError, f"The {name_component('style', style)} could not write the prompt", cure=cure):
-            messages = self.prompt.messages(Task.from_dict(state["task"]), steps, state["observation"], memory, hints)
-        reply = ask(self.model, style, messages, templates)
+            return self.prompt.messages(task, steps, state["observation"], memory, hints)
+
+    @spanned
+    def __call__(self, state: State, runtime: Runtime[Context] | None = None) -> Update:
+        messages, steps = self.messages(state), steps_of(state)
+        if instruction := _context(runtime).instruction:
+            messages[0] = SystemMessage(f"{messages[0].text}\n\n{instruction}")
+        reply = ask(self.model, self.prompt.style, messages, self.prompt.templates)
         turn = reply.turn
         if not turn.action and [step.action for step in steps[1 - EMPTY_TURNS :]] == [""] * (EMPTY_TURNS - 1):
             raise ModelError(
@@ -200,6 +207,7 @@ class Finish:
     @spanned
     def __call__(self, state: State, runtime: Runtime[Context] | None = None) -> Update:
         need(state, "task", "episode")
+        context = _context(runtime)
         self.sessions.release(state["episode"])
         memory = MemoryState.of(state.get("memory"))
         ended = state.get("ended") or "error"
@@ -219,12 +227,12 @@ class Finish:
             source="agent",
             fingerprint=fingerprint,
             provenance=Provenance(
-                run=_context(runtime).run,
+                run=context.run,
                 model=self.model_name,
                 created=now(),
                 seed=state.get("seed"),
                 bank_version=memory.bank_version if memory else None,
-                extra=hint_record(memory),
+                extra=hint_record(memory) | ({"instruction": context.instruction} if context.instruction else {}),
             ),
             error=error,
         )

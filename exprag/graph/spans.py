@@ -2,7 +2,7 @@
 
     episode (invoke_agent exprag)
         step                       from one observation to the next: retrieval and model call are its children
-            retrieval
+            search_memory
             chat MODEL
 
 One episode is many node calls, in several threads, so its spans are kept here by the episode's id and made current while a
@@ -198,4 +198,12 @@ def _outcome(trajectory: dict[str, Any]) -> Attributes:
         "exprag.steps": len(trajectory["steps"]),
         "gen_ai.usage.input_tokens": sum(usage["prompt"] for usage in usages) if usages else None,
         "gen_ai.usage.output_tokens": sum(usage["completion"] for usage in usages) if usages else None,
+        "gen_ai.usage.cache_read.input_tokens": _total(usages, "cached"),
+        "exprag.usage.cost_usd": _total(usages, "cost"),
     }
+
+
+def _total(usages: list[dict[str, Any]], name: str) -> Any:
+    """The sum of a count that not every call tells; None where none does."""
+    values = [usage[name] for usage in usages if usage.get(name) is not None]
+    return sum(values) if values else None

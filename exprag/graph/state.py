@@ -47,14 +47,23 @@ class State(InputState, total=False):
     """The finished episode as a Trajectory record."""
 
 
+def _about(description: str, *nodes: str, type: str = "") -> dict[str, Any]:
+    """What Studio shows of a field, at which nodes it may be edited, and as what: a "prompt" has an editor of its own."""
+    more: dict[str, Any] = {"langgraph_nodes": list(nodes), **({"langgraph_type": type} if type else {})}
+    return {"description": description, "json_schema_extra": more}
+
+
 @dataclass
 class Context:
     """What one invocation may set."""
 
-    max_steps: int | None = field(default=None, metadata={"description": "Step limit; default: the environment's own."})
-    memory: bool = field(default=True, metadata={"description": "Whether the bank is asked; off: the agent without memory."})
-    k: int | None = field(default=None, metadata={"description": "Trajectories recalled at a time; default: the agent's own."})
-    run: str = field(default="", metadata={"description": "Name of the run, kept in the trajectory's provenance."})
+    max_steps: int | None = field(default=None, metadata=_about("Step limit; default: the environment's own.", "observe"))
+    memory: bool = field(default=True, metadata=_about("Whether the bank is asked; off: the agent without memory.", "retrieve"))
+    k: int | None = field(default=None, metadata=_about("Trajectories recalled at a time; default: the agent's own.", "retrieve"))
+    instruction: str = field(
+        default="", metadata=_about("Said at the end of the system message; kept in the trajectory.", "act", type="prompt")
+    )
+    run: str = field(default="", metadata=_about("Name of the run, kept in the trajectory's provenance.", "finish"))
 
 
 def need(state: State, *names: str) -> None:

@@ -226,3 +226,19 @@ def test_nodes_work_in_somebody_elses_graph(bank: Bank) -> None:
     assert state["action"]["action"] == "look"
     assert len(state["memory"]["recalled"]) == 1
     assert task.instruction in str(model.prompts[0][0].content)
+
+
+def test_the_prompt_and_the_memory_are_fields_that_studio_edits_at_their_nodes(bank: Bank) -> None:
+    graph = build_agent(Toy, Scripted(turns=["look"]), bank=bank)
+    fields = graph.get_context_jsonschema()["properties"]
+    assert (fields["instruction"]["langgraph_nodes"], fields["instruction"]["langgraph_type"]) == (["act"], "prompt")
+    assert fields["memory"]["langgraph_nodes"] == fields["k"]["langgraph_nodes"] == ["retrieve"]
+    nodes = set(graph.get_graph().nodes)
+    assert all(set(field["langgraph_nodes"]) <= nodes for field in fields.values())
+
+
+def test_an_instruction_stands_in_the_prompt_and_in_the_trajectory(bank: Bank) -> None:
+    model = Scripted(turns=["look"])
+    state = build_agent(Toy, model, max_steps=1).invoke({"task": "test/0"}, context=Context(instruction="Be quick."))
+    assert str(model.prompts[0][0].text).endswith("\n\nBe quick.")
+    assert Trajectory.from_dict(state["trajectory"]).provenance.extra["instruction"] == "Be quick."

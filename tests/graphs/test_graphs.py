@@ -158,6 +158,15 @@ def test_create_agent_has_the_banks_experience_and_plays_one_call_at_a_time() ->
     ]
 
 
+def test_a_chat_names_the_task_in_its_message() -> None:
+    graph = load("create_agent")
+    assert "messages" in graph.get_input_jsonschema()["properties"]  # what Studio's chat mode asks for
+    state = graph.invoke({"messages": [{"role": "user", "content": f" {EASY}\n"}], "seed": 1})
+    assert state["trajectory"]["task"]["id"] == EASY
+    assert state["messages"][0].text.strip() == EASY
+    assert len(state["trajectory"]["steps"]) == sum(message.type == "ai" for message in state["messages"])
+
+
 def test_the_baseline_calls_the_tool_that_takes_an_action_and_nothing_else() -> None:
     def add(a: int, b: int) -> int:
         """Add."""
