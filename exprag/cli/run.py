@@ -10,15 +10,20 @@ from rich.table import Table
 
 from exprag.cli.options import AllowCode, Config, make, options
 from exprag.cli.output import console, say
-from exprag.cli.progress import episodes_bar
-from exprag.cli.words import out, path, plain
-from exprag.runs import RunConfig, RunSummary, choose_tasks
+from exprag.cli.progress import episodes_progress
+from exprag.cli.run_report import error_limit, say_summary
+from exprag.cli.words import out, place
+from exprag.cli.words import plain as as_text
+from exprag.runs import RunConfig, choose_tasks
 from exprag.runs import run as run_episodes
 from exprag.runs.player import make_environment
 
 TASKS = ("environment", "environment_options", "split", "types", "task_ids", "per_type", "limit", "shuffle", "seed")
 MODEL = ("model", "graph", "bank", "bank_version", "learn", "learn_rule", "learn_every", "policy")
 MONEY = ("budget_tokens", "budget_cost", "price_prompt", "price_completion", "price_cached")
+
+STOPPED = 3
+"""Exit code of a run that stopped at its budget."""
 
 if TYPE_CHECKING:
     RunOptions = dict[str, Any] | None
@@ -33,20 +38,34 @@ else:
 
 Out = Annotated[Path, out("Run directory; an interrupted one is continued.")]
 Retry = Annotated[bool, Parameter(name="--retry-errors", help="Play episodes that ended in an error again.")]
+Plain = Annotated[bool, Parameter(name="--plain", help="Progress as lines for a log in place of a bar, as without a terminal.")]
+DryRun = Annotated[bool, Parameter(name="--dry-run", help="Show the first prompt as it would be sent, and an estimate.")]
+FailOn = Annotated[
+    str | None,
+    Parameter(
+        name="--fail-on",
+        metavar="COUNT|SHARE%",
+        help="Exit code 1 only where more episodes than this ended in errors: 3, or 5%. Default: any.",
+    ),
+]
 
 
 def collect(
     *,
     out: Out,
-    bank: Annotated[Path | None, path("Also add the episodes to this bank (made if missing).", "--bank")] = None,
+    bank: Annotated[
+        str | None, Parameter("--bank", help="Also add the episodes to this bank (made if missing).", converter=place, n_tokens=1)
+    ] = None,
     config: Config = None,
     allow_code: AllowCode = False,
     retry_errors: Retry = False,
+    plain: Plain = False,
+    fail_on: FailOn = None,
     values: ExpertOptions = None,
 ) -> int:
     """Play the environment's expert over tasks, and keep the episodes as experience."""
     expert = {"split": "train", **(values or {})} if config is None else values
-    code = play(make(RunConfig, expert, config, allow_code, policy="expert"), out, retry_errors)
+    code = play(make(RunConfig, expert, config, allow_code, policy="expert"), out, retry_errors, plain, fail_on)
     if bank is not None:
         from exprag.bank import Bank
         from exprag.runs import RunDirectory
@@ -57,10 +76,25 @@ def collect(
 
 
 def run(
-    *, out: Out, config: Config = None, allow_code: AllowCode = False, retry_errors: Retry = False, values: RunOptions = None
+    *,
+    out: Out,
+    config: Config = None,
+    allow_code: AllowCode = False,
+    retry_errors: Retry = False,
+    dry_run: DryRun = False,
+    plain: Plain = False,
+    fail_on: FailOn = None,
+    values: RunOptions = None,
 ) -> int:
     """Play one arm (an agent, with or without a bank) over tasks."""
-    return play(make(RunConfig, values, config, allow_code), out, retry_errors)
+    settings = make(RunConfig, values, config, allow_code)
+    if dry_run:
+        from exprag.cli.run_report import show_dry_run
+        from exprag.runs.dry_run import dry_run as look_at
+
+        show_dry_run(look_at(settings, out))
+        return 0
+    return play(settings, out, retry_errors, plain, fail_on)
 
 
 def tasks(*, config: Config = None, allow_code: AllowCode = False, values: TaskOptions = None) -> None:
@@ -75,17 +109,18 @@ def tasks(*, config: Config = None, allow_code: AllowCode = False, values: TaskO
     table.add_column("tasks", justify="right")
     table.add_column("first")
     for type_, count in counts.items():
-        table.add_row(plain(type_), str(count), plain(next(task.id for task in selection if task.type == type_)))
+        table.add_row(as_text(type_), str(count), as_text(next(task.id for task in selection if task.type == type_)))
     table.add_row("all", str(len(selection)), "", style="bold")
     console().print(table)
 
 
-def play(config: RunConfig, out: Path, retry_errors: bool) -> int:
+def play(config: RunConfig, out: Path, retry_errors: bool, plain: bool = False, fail_on: str | None = None) -> int:
     """Play or continue a run with a progress bar and say how it went; returns the exit code."""
-    with episodes_bar(out.name) as progress:
-        summary: RunSummary = run_episodes(config, out, retry_errors=retry_errors, progress=progress)
-    say(f"{summary.path}: {summary.episodes} episodes, {summary.successes} successful")
-    for boundary, count in summary.errors.items():
-        what = f"{count} ended in an error of the {boundary}: see {summary.path / 'log.txt'}; "
-        say(f"{what}fix it and run again with --retry-errors", "yellow")
-    return 1 if summary.errors else 0
+    limit = error_limit(fail_on)
+    with episodes_progress(out, plain=plain) as progress:
+        summary = run_episodes(config, out, retry_errors=retry_errors, progress=progress, announce=say)
+    say_summary(summary)
+    count = sum(summary.errors.values())
+    if count > limit(summary.episodes):
+        return 1
+    return STOPPED if summary.stopped else 0

@@ -76,7 +76,7 @@ class RunDirectory:
                 if leftover.is_file():
                     leftover.unlink()
             if (self.path / "config.json").exists() and self.entries():
-                config = self._continue(config)
+                config = self.check_same(config)
                 line = "continued"
             elif (self.path / "config.json").exists() and self._is_other(config):  # without episodes nothing is lost
                 for name in LEARNED_FILES:
@@ -92,7 +92,7 @@ class RunDirectory:
             self.log(f"cut off a torn line of {torn} bytes")
         return config
 
-    def _continue(self, config: RunConfig) -> RunConfig:
+    def check_same(self, config: RunConfig) -> RunConfig:
         """The configuration in force for a run that has episodes. Raises RunError where it is of another experiment."""
         earlier = self.config(allow_code=True)  # only compared with the one that is asked for
         if config.bank_version is None:

@@ -8,6 +8,7 @@ from contextlib import closing, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from exprag.contracts.environment import TextEnvironment
 from exprag.environments import calls
 from exprag.errors import ConfigError, ExpragError, RunError
 from exprag.logs import logged_in
@@ -15,6 +16,7 @@ from exprag.models.credentials import hide_credentials
 from exprag.runs.config import RunConfig, choose_tasks
 from exprag.runs.directory import RunDirectory
 from exprag.runs.error_series import ErrorSeries
+from exprag.runs.estimate import estimate
 from exprag.runs.learning import Learner
 from exprag.runs.lock import locked
 from exprag.runs.player import make_environment
@@ -26,8 +28,8 @@ from exprag.trajectory import Task, Trajectory
 
 @dataclass(frozen=True)
 class RunSummary:
-    """What a run holds. `errors` counts episodes that broke off, by boundary; `totals` has steps, tokens and seconds. `cost` is in
-    US dollars, None where it is unknown. `stopped` says why a run ended before its last task, with `left` to play."""
+    """What a run holds. `errors` counts episodes that broke off, by boundary; `totals` has steps, tokens and seconds. `cost` is
+    in US dollars, None where it is unknown. `stopped` says why a run ended before its last task, with `left` to play."""
 
     path: Path
     episodes: int
@@ -43,8 +45,16 @@ Progress = Callable[[int, int, Trajectory | None], None]
 """Called with (finished, total, the episode just finished or None at the start)."""
 
 
-def run(config: RunConfig, out: str | Path, *, retry_errors: bool = False, progress: Progress | None = None) -> RunSummary:
-    """Play what is missing of `config` in the run directory `out`. The same call after an interruption completes it.
+def run(
+    config: RunConfig,
+    out: str | Path,
+    *,
+    retry_errors: bool = False,
+    progress: Progress | None = None,
+    announce: Callable[[str], None] | None = None,
+) -> RunSummary:
+    """Play what is missing of `config` in the run directory `out`. The same call after an interruption completes it. `announce`
+    is called once before the first episode, with what is left to play and an estimate of what it will take.
 
     Raises ExpragError before the first episode for anything that would fail them all (plugin, data, bank, model); RunError where
     another process plays there, and where too many episodes in a row end in an error of one kind (`stop_after_errors`): those are
@@ -71,6 +81,7 @@ def run(config: RunConfig, out: str | Path, *, retry_errors: bool = False, progr
         if retry_errors and (count := directory.drop_errors()):
             directory.log(f"{count} episodes that ended in an error are played again")
         try:
+            _announce(config, directory, environment, tasks, announce)
             stopped = _play(config, directory, tasks, budget, progress)
         except (ExpragError, KeyboardInterrupt) as reason:
             with suppress(ExpragError):  # on a full disk: what stopped the run is what is told
@@ -82,6 +93,24 @@ def run(config: RunConfig, out: str | Path, *, retry_errors: bool = False, progr
         return replace(summarise(directory, config), stopped=stopped, left=left)
 
 
+def _announce(
+    config: RunConfig,
+    directory: RunDirectory,
+    environment: TextEnvironment,
+    tasks: list[Task],
+    announce: Callable[[str], None] | None,
+) -> None:
+    """Log what is left to play and what it will take, and tell whoever wants to know."""
+    left = directory.missing(tasks)
+    line = f"{len(tasks)} tasks, {len(tasks) - len(left)} played, {len(left)} to play"
+    if left and config.policy == "agent":
+        limit = config.max_steps or calls.max_steps(environment, left[0])
+        line += f": {estimate(len(left), limit, Totals.of(directory.entries()), Prices.of(config)).text()}"
+    directory.log(line)
+    if announce and left:
+        announce(line)
+
+
 def _play(config: RunConfig, directory: RunDirectory, tasks: list[Task], budget: Budget, progress: Progress | None) -> str:
     """Play the tasks that have no episode yet, round by round where the run learns. Returns why it stopped before the last."""
     play_tasks: Callable[..., Generator[Trajectory]] = play_all
@@ -90,7 +119,6 @@ def _play(config: RunConfig, directory: RunDirectory, tasks: list[Task], budget:
     learner = Learner(config, directory) if config.learn != "none" else None
     rounds = learner.rounds(tasks) if learner else [tasks]
     count = len(tasks) - len(directory.missing(tasks))
-    directory.log(f"{len(tasks)} tasks, {count} played, {len(tasks) - count} to play")
     if progress:
         progress(count, len(tasks), None)
     series = ErrorSeries(config.stop_after_errors, directory.entries())

@@ -53,6 +53,11 @@ class Entry(NamedTuple):
         return self.offset + self.length
 
 
+def entry_of(trajectory: Trajectory) -> Entry:
+    """The entry of an episode that lies nowhere yet."""
+    return Entry._make((*facts_of(trajectory.to_dict()), 0, 0, 0, 0))
+
+
 class EpisodeIndex:
     """The entries of a file of episodes, brought up to date whenever they are asked for."""
 

@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from filelock import FileLock, Timeout
 
@@ -57,11 +58,16 @@ def locked(folder: Path) -> Iterator[None]:
 
 def is_held(folder: str | Path) -> bool:
     """Whether a process plays in a run directory, as far as its note says; on another machine it is taken at its word."""
+    return holder_of(Path(folder)) is not None
+
+
+def holder_of(folder: Path) -> dict[str, Any] | None:
+    """Who plays in the run directory now, {"pid", "host", "since"}; None where nobody does. Only looks, and holds nothing."""
     try:
-        about = json.loads((Path(folder) / HOLDER).read_text(encoding="utf-8"))
-        return bool(about["host"] != socket.gethostname() or _lives(about["pid"]))
+        about = json.loads((folder / HOLDER).read_text(encoding="utf-8"))
+        return about if about["host"] != socket.gethostname() or _lives(about["pid"]) else None
     except (OSError, ValueError, KeyError, TypeError):
-        return False
+        return None
 
 
 def _describe(holder: Path) -> str:
