@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
 from cyclopts import App, Parameter
+from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from exprag.cli.matrix import Retry, matrix_bar
 from exprag.cli.output import console, say, write_result
+from exprag.cli.progress import LateBar
 from exprag.cli.report import Csv, Html, Markdown, one_format
 from exprag.cli.words import Json, listed, name_values
 from exprag.cli.words import Set as Options
@@ -29,6 +33,14 @@ def exprag(
     seeds: Annotated[str, Parameter(help="Seeds, comma-separated; default: 2025.")] = "",
     paper_model: Annotated[str | None, Parameter(help="Whose figures of the paper stand beside ours; default: the same.")] = None,
     set_: Options = None,
+    train: Annotated[
+        bool | None,
+        Parameter(
+            name="--train",
+            negative="--no-train",
+            help="Train the adapters of the tables, which takes hours; default: where the model is a local base (hf:).",
+        ),
+    ] = None,
     workers: Annotated[int, Parameter(help="Worker processes.")] = 2,
     retry_errors: Retry = False,
     dry_run: Annotated[bool, Parameter(name="--dry-run", help="List the runs, and play nothing.")] = False,
@@ -40,7 +52,8 @@ def exprag(
     """The tables of "Retrieval-Augmented LLM Agents: Learning to Learn from Experience" (ExpRAG, arXiv 2603.18272)."""
     one_format(as_json, markdown)
     from exprag.errors import ConfigError
-    from exprag.evaluation.reproduce import make_plan, reproduce
+    from exprag.reproduce import make_plan, reproduce
+    from exprag.reproduce.training import base_of
 
     numbers = listed(seeds)
     if not all(number.isdecimal() for number in numbers):
@@ -57,8 +70,17 @@ def exprag(
         for cell in plan.matrix.cells:
             say(cell.folder)
         return
-    with matrix_bar() as progress:
-        result = reproduce(plan, out, paper_model=paper_model, retry_errors=retry_errors, progress=progress)
+    train = base_of(model) is not None if train is None else train
+    with matrix_bar() as progress, _training_bar() as training:
+        result = reproduce(
+            plan,
+            out,
+            paper_model=paper_model,
+            train=train,
+            retry_errors=retry_errors,
+            progress=progress,
+            training_progress=training,
+        )
     if as_json or markdown:
         write_result(result.to_json() + "\n" if as_json else result.to_markdown())
     else:
@@ -68,3 +90,18 @@ def exprag(
         say(f"Every figure, one a row: {csv}", stderr=True)
     if html is not None:
         say(f"Read every episode step by step: {result.report.to_html(html)}", stderr=True)
+
+
+@contextmanager
+def _training_bar() -> Iterator[Callable[[str, int, int], None]]:
+    """A bar over the optimizer steps of each adapter, with the time that is left."""
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with LateBar(*columns, TimeRemainingColumn(), console=console(stderr=True)) as bar:
+        tasks: dict[str, TaskID] = {}
+
+        def update(kind: str, step: int, total: int) -> None:
+            if kind not in tasks:
+                tasks[kind] = bar.add_task(f"training {kind}")
+            bar.update(tasks[kind], completed=step, total=total)
+
+        yield update

@@ -98,7 +98,7 @@ def audit_lines(report: Report) -> list[str]:
         recalls = sum(each.recalls for each in clean)
         lines.append(
             f"Audit passed: no episode saw its own answer ({sum(each.checked for each in clean)} episodes, {recalls} recalls of "
-            f"{', '.join(each.arm for each in clean)})."
+            f"{', '.join(each.arm for each in clean) if len(clean) <= 4 else f'{len(clean)} arms'})."
         )
     return lines
 

@@ -224,8 +224,9 @@ def _slug(text: str) -> str:
     return slug
 
 
-def differences(stored: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
-    """Why OUT, whose matrix.json is `stored`, holds another matrix than `now`: cells that are no longer there, or are otherwise.
+def differences(stored: Mapping[str, Any], now: Mapping[str, Any], *, part: bool = False) -> list[str]:
+    """Why OUT, whose matrix.json is `stored`, holds another matrix than `now`: cells that are otherwise, and unless `now` is only
+    a part of it those that are no longer there.
 
     A matrix may grow: cells that are new are no difference. Fields that only one of the two has come from another version.
     """
@@ -234,7 +235,7 @@ def differences(stored: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
     for cell in stored["cells"]:
         other = cells.get(cell["folder"])
         if other is None:
-            reasons.append(f"its cell {cell['folder']} is not in this one")
+            reasons += [] if part else [f"its cell {cell['folder']} is not in this one"]
             continue
         mine, others = _flat(cell["config"]), _flat(other["config"])
         fields = [name for name in mine if name in others and mine[name] != others[name] and name not in _FREE]

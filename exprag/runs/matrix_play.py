@@ -56,32 +56,44 @@ Progress = Callable[[MatrixProgress], None]
 
 
 def play_matrix(
-    matrix: Matrix, out: str | Path, *, retry_errors: bool = False, progress: Progress | None = None
+    matrix: Matrix, out: str | Path, *, part: bool = False, retry_errors: bool = False, progress: Progress | None = None
 ) -> list[RunSummary]:
-    """Play what is missing of the matrix in the folder `out`; the summaries of its cells, in their order.
+    """Play what is missing of the matrix in the folder `out`; the summaries of its cells, in their order. `part`: the folder may
+    hold more cells, which stay.
 
     The same call after an interruption completes it. A cell that cannot be played does not keep the others from it: RunError
     names it at the end, with the reason. Raises RunError before the first episode where `out` holds another matrix.
     """
     place = Path(out).expanduser().resolve()
-    check(matrix, place)
+    check(matrix, place, part=part)
     with locked(place):
-        write_json(place / MATRIX, matrix.to_dict() | {"banks": _bank_places(matrix)})
+        write_json(place / MATRIX, _description(matrix, place))
         return _Play(matrix, place, retry_errors, progress).play()
 
 
-def check(matrix: Matrix, place: Path) -> None:
-    """Raises RunError where something else lies at this place, or another matrix."""
+def check(matrix: Matrix, place: Path, *, part: bool = False) -> None:
+    """Raises RunError where something else lies at this place, or another matrix; `part`: one with more cells is no other."""
     if place.exists() and not place.is_dir():
         raise RunError(f"{place} is a file, not a folder.", cure="Choose another --out.")
     if (place / MATRIX).exists():
-        if reasons := differences(read_matrix(place), matrix.to_dict()):
+        if reasons := differences(read_matrix(place), matrix.to_dict(), part=part):
             more = f" (and {len(reasons) - 1} more)" if len(reasons) > 1 else ""
             raise RunError(f"{place} holds another matrix: {reasons[0]}{more}.", cure=CURE)
     elif place.exists():
         own = {LOCK, HOLDER, f"{MATRIX}.partial"}
         if others := sorted({child.name for child in place.iterdir()} - own):
             raise RunError(f"{place} is not empty and not a matrix: {others[0]}.", cure="Choose another --out.")
+
+
+def _description(matrix: Matrix, place: Path) -> dict[str, Any]:
+    """What matrix.json holds from now on: the matrix, and the cells that were there before."""
+    earlier = read_matrix(place) if (place / MATRIX).exists() else {"cells": [], "banks": {}}
+    about = matrix.to_dict()
+    folders = {cell["folder"] for cell in about["cells"]}
+    about["cells"] += [cell for cell in earlier["cells"] if cell["folder"] not in folders]
+    about["baseline"] = about["baseline"] or earlier.get("baseline")
+    banks = {cell.folder: f"{BANKS}/{bank_name(cell)}/bank" for cell in matrix.cells if cell.expert_bank}
+    return about | {"banks": (earlier.get("banks") or {}) | banks}
 
 
 def read_matrix(place: Path) -> dict[str, Any]:
@@ -212,8 +224,3 @@ def bank_name(cell: Cell) -> str:
     from hashlib import sha256
 
     return f"{slug}-{sha256(options.encode()).hexdigest()[:6]}"
-
-
-def _bank_places(matrix: Matrix) -> dict[str, str]:
-    """Of each cell with the bank that the matrix makes: where it lies in OUT."""
-    return {cell.folder: f"{BANKS}/{bank_name(cell)}/bank" for cell in matrix.cells if cell.expert_bank}

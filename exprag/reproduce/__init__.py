@@ -4,7 +4,7 @@ Each table is a TOML file beside this one (exprag/*.toml): its arms, and the pap
 full and at small size stands in exprag/environments.toml.
 """
 
-from exprag.evaluation.reproduce.plan import Plan, make_plan, table_names
-from exprag.evaluation.reproduce.result import Reproduction, reproduce
+from exprag.reproduce.plan import Plan, make_plan, table_names
+from exprag.reproduce.result import Reproduction, reproduce
 
 __all__ = ["Plan", "Reproduction", "make_plan", "reproduce", "table_names"]

@@ -10,7 +10,7 @@ from exprag.text import printable
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from exprag.evaluation.reproduce.result import Cell, FilledTable, Reproduction
+    from exprag.reproduce.result import Cell, FilledTable, Reproduction
 
 PARTS = ("easy", "hard", "all")
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import tomllib
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
 from importlib.resources import files
+from pathlib import Path
 from typing import Any
 
 from exprag.errors import ConfigError, closest
@@ -61,11 +64,26 @@ class Plan:
     model: str
     scale: str
     notes: tuple[str, ...] = ()
+    kinds: tuple[str, ...] = ()
+    """How the adapters that the tables need are trained (`exprag.reproduce.training`)."""
+    training: dict[str, Any] = field(default_factory=dict)
+    """Fields of the recipe at this scale, and `limit`, the episodes that are trained on."""
+    easy_types: tuple[str, ...] = ()
+    with_adapters: Callable[[dict[str, str]], Plan] | None = field(default=None, compare=False, repr=False)
+    """The same plan with the arms that need training, given the specs of the adapters by kind."""
+
+    def bank_in(self, out: Path) -> tuple[Path, Path, int]:
+        """Where the bank and the expert's episodes lie in the folder of the matrix, and the bank's version."""
+        from exprag.runs.matrix_play import BANKS, VERSION, bank_name
+
+        name = next(bank_name(cell) for cell in self.matrix.cells if cell.expert_bank)
+        folder = out / BANKS / name
+        return folder / "bank", folder / "experience", int(json.loads((folder / VERSION).read_text(encoding="utf-8"))["version"])
 
 
 def table_names(paper: str) -> list[str]:
     """The tables of a paper that can be played."""
-    folder = files("exprag.evaluation.reproduce").joinpath(paper)
+    folder = files("exprag.reproduce").joinpath(paper)
     names = [entry.name.removesuffix(".toml") for entry in folder.iterdir() if entry.name.endswith(".toml")]
     order = ["success", "index", "k", "refresh", "formats"]
     return sorted(set(names) - {"environments"}, key=lambda name: (order.index(name) if name in order else len(order), name))
@@ -81,8 +99,11 @@ def make_plan(
     encoder: str = "lexical",
     seeds: Sequence[int] = (),
     run: Mapping[str, Any] | None = None,
+    training: Mapping[str, Any] | None = None,
+    adapters: Mapping[str, str] | None = None,
 ) -> Plan:
-    """The plan for these tables (default: all). `run`: fields of a run on top, for all cells.
+    """The plan for these tables (default: all). `run`: fields of a run on top, for all cells; `training`: of the recipe.
+    `adapters`: specs of adapters by kind, for the arms that need training.
 
     Raises ConfigError for an unknown environment, scale or table, PluginError where the environment cannot be played.
     """
@@ -98,7 +119,7 @@ def make_plan(
     played, notes = _playable(environment, about)
     sizes = about[played][scale]
     data = {name: _read(paper, f"{name}.toml") for name in tables or names}
-    arms = _arms(data)
+    arms = _arms(data, adapters or {})
     halves = sizes.get("types") or about[played]["halves"]
     bank = BankPlan.make(**sizes["bank"], encoder=encoder)
     if not bank.types and "types" in sizes:
@@ -116,33 +137,50 @@ def make_plan(
         notes.append("The scale is small: intervals are wide, and `--scale full` plays as many tasks as the paper.")
     if encoder == "lexical":
         notes.append("The bank is searched by words (lexical); the paper's encoder is Qwen3-Embedding-0.6B (--encoder qwen3).")
-    read = tuple(_table(name, values, environment) for name, values in data.items())
-    return Plan(paper, read, Matrix.of(config), played, model, scale, tuple(notes))
+    again = partial(
+        make_plan, paper, environment, model, scale, tables=tables, encoder=encoder, seeds=seeds, run=run, training=training
+    )
+    kinds = [arm["trained"] for table in data.values() for arm in table["arms"].values() if "trained" in arm]
+    return Plan(
+        paper,
+        tuple(_table(name, values, environment, adapters or {}) for name, values in data.items()),
+        Matrix.of(config),
+        played,
+        model,
+        scale,
+        tuple(notes),
+        tuple(dict.fromkeys(kinds)),
+        {**sizes.get("training", {}), **(training or {})},
+        tuple(halves["easy"]),
+        lambda specs: again(adapters=specs),
+    )
 
 
-def _arms(data: Mapping[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
-    """The arms of all tables that need no training, each once, with the index states of all its rows."""
+def _arms(data: Mapping[str, dict[str, Any]], adapters: Mapping[str, str]) -> dict[str, dict[str, Any]]:
+    """The arms of all tables, each once, with the index states of all its rows; without those whose adapter is not there."""
     arms: dict[str, dict[str, Any]] = {}
-    for name, table in data.items():
+    for table_name, table in data.items():
         for arm, values in table["arms"].items():
-            if "trained" in values:
+            if "trained" in values and values["trained"] not in adapters:
                 continue
-            fields = {field: value for field, value in values.items() if field not in OF_TABLE}
+            fields = {name: value for name, value in values.items() if name not in OF_TABLE}
+            if "trained" in values:
+                fields["model"] = adapters[values["trained"]]
             states = fields.pop("index_states", [])
             earlier = dict(arms.get(arm, fields))
             all_states = list(dict.fromkeys([*earlier.pop("index_states", []), *states]))
             if earlier != fields:
-                raise ConfigError(f"The arm {arm!r} of the table {name!r} is another in an earlier table.")
+                raise ConfigError(f"The arm {arm!r} of the table {table_name!r} is another in an earlier table.")
             arms[arm] = fields | ({"index_states": all_states} if all_states else {})
     return arms
 
 
-def _table(name: str, values: Mapping[str, Any], environment: str) -> Table:
+def _table(name: str, values: Mapping[str, Any], environment: str, adapters: Mapping[str, str]) -> Table:
     rows, left_out = [], []
     paper = values.get("paper", {}).get(environment, {})
     for arm, about in values["arms"].items():
         states = about.get("index_states") or [None]
-        if "trained" in about:
+        if "trained" in about and about["trained"] not in adapters:
             left_out.append(str(about["label"]))
         for state in states:
             label = about["label"] + (f" [{state}]" if len(states) > 1 else "")
@@ -174,7 +212,7 @@ def _is_fallback(name: str, about: Mapping[str, Any]) -> bool:
 
 
 def _read(paper: str, name: str) -> dict[str, Any]:
-    file = files("exprag.evaluation.reproduce").joinpath(paper, name)
+    file = files("exprag.reproduce").joinpath(paper, name)
     try:
         return tomllib.loads(file.read_text(encoding="utf-8"))
     except FileNotFoundError as error:

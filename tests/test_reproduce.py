@@ -8,12 +8,14 @@ from pathlib import Path
 
 import pytest
 from command_line import exprag
+from tiny import make_model
 
 from exprag.errors import ConfigError
-from exprag.evaluation.reproduce import make_plan, reproduce, table_names
-from exprag.evaluation.reproduce.plan import Plan
+from exprag.reproduce import make_plan, reproduce, table_names
+from exprag.reproduce.plan import Plan
 from exprag.runs import choose_tasks
 from exprag.runs.player import make_environment
+from exprag.training import read_rows
 
 TABLES = ["success", "index", "k", "refresh", "formats"]
 
@@ -111,7 +113,7 @@ def test_ours_stands_beside_the_papers(without_games: None, tmp_path: Path) -> N
 
 
 def test_the_model_that_the_paper_has_is_compared_with_itself(without_games: None, tmp_path: Path) -> None:
-    from exprag.evaluation.reproduce.result import _like
+    from exprag.reproduce.result import _like
 
     for spec, model in [
         ("hf:Qwen/Qwen2.5-7B-Instruct-1M", "Qwen2.5-7B-1M"),
@@ -120,3 +122,35 @@ def test_the_model_that_the_paper_has_is_compared_with_itself(without_games: Non
         ("case-based", "Ministral-3-8B"),
     ]:
         assert _like(make_plan("exprag", "alfworld", spec)) == model
+
+
+@pytest.mark.slow
+def test_a_model_that_can_be_trained_fills_the_other_rows(without_games: None, tmp_path: Path) -> None:
+    pytest.importorskip("trl")
+    model = f"hf:{make_model(tmp_path / 'model')}?max_new_tokens=4"
+    short = {"per_type": 1, "limit": 1, "max_steps": 2, "workers": 0, "memory_budget": 300}
+    fields = {"tables": ["success"], "run": short, "training": {"limit": 2, "num_train_epochs": 1}}
+    whole = make_plan("exprag", "alfworld", model, **fields)  # type: ignore[arg-type]
+    assert whole.matrix.bank is not None
+    small_bank = whole.matrix.bank.changed(types=("easy",), per_type=2, limit=4)
+
+    def small(plan: Plan) -> Plan:
+        return replace(plan, matrix=replace(plan.matrix, bank=small_bank))
+
+    made = small(whole)
+    made = replace(made, with_adapters=lambda specs: small(make_plan("exprag", "alfworld", model, adapters=specs, **fields)))  # type: ignore[arg-type]
+    first = reproduce(made, tmp_path / "out")
+    assert first.left_out == ["LoRA", "LoRA + retrieval at test", "ExpRAG-LoRA"]
+    steps: list[tuple[str, int, int]] = []
+    result = reproduce(made, tmp_path / "out", train=True, training_progress=lambda *state: steps.append(state))
+    assert {kind for kind, _, _ in steps} == {"without memory", "with memory"}
+    assert all(row.played for row in result.tables[0].rows)
+    assert result.left_out == []
+    names = {arm.arm for arm in result.report.arms}
+    assert names == {"no-memory", "exprag", "lora", "lora-retrieval", "exprag-lora"}
+    again = reproduce(made, tmp_path / "out")
+    assert again.tables == result.tables, "what was trained is played in any case, and nothing is done twice"
+    for kind, memory in (("without-memory", False), ("with-memory", True)):
+        rows = list(read_rows(tmp_path / "out" / "adapters" / kind / "rows"))
+        assert len(rows) == 2
+        assert all(bool(row["recalled"]) == memory for row in rows)

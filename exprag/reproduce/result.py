@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING, Any
 from exprag.evaluation.matrices import load_matrix
 from exprag.evaluation.measures import Measure, measures_of
 from exprag.evaluation.report import Report
-from exprag.evaluation.reporting import evaluate
-from exprag.evaluation.reproduce.plan import HALVES, Figure, Plan, Table, TableRow
+from exprag.evaluation.reporting import report_on
 from exprag.evaluation.results import RunResult
+from exprag.reproduce.plan import HALVES, Figure, Plan, Table
+from exprag.reproduce.training import finished_adapters, train_adapters
+from exprag.runs.matrix_play import play_matrix
 from exprag.trajectory import Trajectory
 
 if TYPE_CHECKING:
@@ -106,12 +108,12 @@ class Reproduction:
 
     def to_console(self) -> RenderableType:
         """For `rich.console.Console.print`."""
-        from exprag.evaluation.reproduce.render import console
+        from exprag.reproduce.render import console
 
         return console(self)
 
     def to_markdown(self) -> str:
-        from exprag.evaluation.reproduce.render import markdown
+        from exprag.reproduce.render import markdown
 
         return markdown(self)
 
@@ -121,15 +123,25 @@ def reproduce(
     out: str | Path,
     *,
     paper_model: str | None = None,
+    train: bool = False,
     retry_errors: bool = False,
     progress: Callable[[MatrixProgress], None] | None = None,
+    training_progress: Callable[[str, int, int], None] | None = None,
 ) -> Reproduction:
     """Play what is missing of a plan in the folder `out`, and fill its tables.
 
     `paper_model`: whose figures of the paper stand beside ours; default: the model that is played where the paper has it, else
-    the paper's main model. The same call after an interruption completes it.
+    the paper's main model. `train`: also train the adapters that the tables need, and play their arms; those that were trained
+    there before are played in any case. The same call after an interruption completes it.
     """
-    report = evaluate(plan.matrix, out, retry_errors=retry_errors, progress=progress)
+    adapters = finished_adapters(plan, out)
+    if plan.with_adapters is not None and adapters:
+        plan = plan.with_adapters(adapters)
+    play_matrix(plan.matrix, out, part=True, retry_errors=retry_errors, progress=progress)
+    if train and plan.with_adapters is not None and len(adapters) < len(plan.kinds):
+        plan = plan.with_adapters(train_adapters(plan, out, training_progress))
+        play_matrix(plan.matrix, out, part=True, retry_errors=retry_errors, progress=progress)
+    report = report_on([out])
     report = replace(report, notes=(*plan.notes, *report.notes))
     runs, model = load_matrix(out).runs, paper_model or _like(plan)
     return Reproduction(plan, tuple(_filled(table, runs, model) for table in plan.tables), report)
@@ -171,6 +183,3 @@ def _like(plan: Plan) -> str:
 
 def _words(text: str) -> set[str]:
     return set(text.lower().replace("/", "-").replace(":", "-").split("-"))
-
-
-__all__ = ["Cell", "FilledTable", "Reproduction", "Row", "TableRow", "reproduce"]
