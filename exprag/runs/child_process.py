@@ -19,6 +19,7 @@ from typing import Any
 
 from exprag import errors
 from exprag.errors import ExpragError, RunError
+from exprag.runs.memory import watch_memory
 
 HERE = Path(__file__).resolve().parent
 GRACE_SECONDS = 1.0
@@ -69,6 +70,7 @@ class ChildProcess:
         self._words, self._keeper = words, keeper
         self._gone = threading.Event()
         self._ended = False
+        self.oversized = ""
         command = [sys.executable, "-P", str(HERE / "worker.py")]
         with _without_ctrl_c():
             self._process = subprocess.Popen(
@@ -89,6 +91,16 @@ class ChildProcess:
         with contextlib.suppress(OSError, ValueError):  # it is gone, which its reader says
             stdin.write(f"{word} {json.dumps(value)}\n".encode("ascii"))
             stdin.flush()
+
+    def limit_memory(self, gigabytes: float | None) -> None:
+        """Kill it and all that it started when they hold more than this; `oversized` then says so in words. None: never."""
+        if gigabytes is not None:
+            watch_memory(self._process.pid, gigabytes, self._gone, self._end_oversized)
+
+    def _end_oversized(self, why: str) -> None:
+        if not self._ended:
+            self.oversized = why
+            self._signal(getattr(signal, "SIGKILL", signal.SIGTERM))
 
     def leave(self) -> None:
         """Ask it to close its environments and end, when it has nothing to do."""

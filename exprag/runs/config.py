@@ -79,7 +79,7 @@ class RunConfig(AgentSettings):
     max_steps: int | None = Field(None, ge=1)
     """Step limit of an episode; default: the environment's own."""
     workers: int = Field(2, ge=0)
-    """Worker processes; 0 plays in this process, without time limits."""
+    """Worker processes; 0 plays in this process, without limits of time or memory."""
     concurrency: int | None = Field(None, ge=1)
     """Episodes side by side in one process with one model, their environments in the worker processes; 1: each worker plays one
     episode, with a model of its own. Default: 16 for local models (hf:), else 1."""
@@ -95,6 +95,9 @@ class RunConfig(AgentSettings):
     """Seconds that an episode may take, from its first call to its last. None: any time."""
     setup_timeout: float | None = Field(1800.0, gt=0)
     """Seconds that a worker may take to make its model and plugins; then the run stops. None: any time."""
+    worker_memory: float | None = Field(None, gt=0)
+    """GB that a worker may hold with all that it started; then it is ended and its episode recorded. With a concurrency above 1
+    it is a process of environments that may hold this. None: any amount."""
     stop_after_errors: int | None = Field(10, ge=1)
     """The run stops when this many episodes in a row end in an error of one kind; the same command plays them again. None: it
     goes on."""
@@ -113,7 +116,7 @@ class RunConfig(AgentSettings):
 
     def same_experiment(self, other: RunConfig) -> list[str]:
         """The fields in which the two differ ("agent.k" of the agent), not counting those that cannot change a result."""
-        ignored = {"engine", "actors", "actor_gpus"}
+        ignored = {"worker_memory", "engine", "actors", "actor_gpus"}
         ignored |= {"workers", "concurrency", "step_timeout", "episode_timeout", "setup_timeout", "stop_after_errors"}
         ignored |= {name for name in type(self).model_fields if name.startswith(("budget_", "price_"))}
         mine, others = (flat(config) for config in (self, other))

@@ -104,8 +104,9 @@ def _announce(
     left = directory.missing(tasks)
     line = f"{len(tasks)} tasks, {len(tasks) - len(left)} played, {len(left)} to play"
     if left and config.policy == "agent":
-        limit = config.max_steps or calls.max_steps(environment, left[0])
-        line += f": {estimate(len(left), limit, Totals.of(directory.entries()), Prices.of(config)).text()}"
+        with suppress(ExpragError):  # an environment that does not tell its limit: each episode says so
+            limit = config.max_steps or calls.max_steps(environment, left[0])
+            line += f": {estimate(len(left), limit, Totals.of(directory.entries()), Prices.of(config)).text()}"
     directory.log(line)
     if announce and left:
         announce(line)

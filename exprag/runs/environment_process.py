@@ -51,6 +51,7 @@ class _Host:
     def __init__(self, config: RunConfig, folder: str | None, keeper: Keeper) -> None:
         self._setup = {"environment": config.environment, "options": config.environment_options, "folder": folder}
         self._setup_timeout, self._keeper = config.setup_timeout, keeper
+        self._memory = config.worker_memory
         self._process: _Process | None = None
         self._resets = 0
         self.lock = threading.Lock()
@@ -63,6 +64,7 @@ class _Host:
             self.end(ask=True)
         if self._process is None:
             self._process, self._resets = _Process(self._setup, self._keeper), 0
+            self._process.limit_memory(self._memory)
             self.generation += 1
             try:
                 self._answer(self._setup_timeout)
@@ -98,7 +100,10 @@ class _Host:
             self.end()
             raise TimeoutError from None
         if word == "gone":
+            oversized = self._process.oversized
             self.end()
+            if oversized:
+                raise EnvError(f"A process of environments was ended. {oversized}.")
             raise _Died
         if word in ("error", "stop"):
             raise rebuilt(value)

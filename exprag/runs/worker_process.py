@@ -44,6 +44,7 @@ class WorkerProcess(ChildProcess):
         self._call = ""
         setup = {"config": config.model_dump(mode="json"), "folder": folder and str(folder)}
         super().__init__(WORDS, "player", setup, keeper)
+        self.limit_memory(config.worker_memory if self._room == 1 else None)
 
     @property
     def tasks(self) -> list[Task]:

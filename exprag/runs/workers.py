@@ -20,6 +20,7 @@ from exprag.errors import RunError
 from exprag.runs.child_process import LEAVING_SECONDS, Keeper, rebuilt
 from exprag.runs.concurrency import episodes_at_once
 from exprag.runs.config import RunConfig
+from exprag.runs.memory import check_measurable
 from exprag.runs.player import failed, make_player, play
 from exprag.runs.worker_process import Event, WorkerProcess
 from exprag.trajectory import Task, Trajectory
@@ -38,6 +39,8 @@ def play_all(config: RunConfig, tasks: Sequence[Task], folder: Path | None = Non
     """
     if not tasks:
         return
+    if config.worker_memory is not None:
+        check_measurable()
     config = config.model_copy(update={"concurrency": episodes_at_once(config)})
     if config.workers == 0:
         yield from _play_here(config, tasks)
@@ -160,6 +163,9 @@ class Crew:
     def _replace_dead(self, worker: WorkerProcess) -> Generator[Trajectory]:
         """Play its tasks again in a new process; those at which one died before are recorded."""
         self._remove(worker)
+        if worker.oversized:
+            yield from self._record_oversized(worker)
+            return
         lost = []
         for task in reversed(worker.tasks):
             deaths = self._deaths[task.key] = self._deaths.get(task.key, 0) + 1
@@ -176,3 +182,11 @@ class Crew:
         for task in lost:
             message = f"The worker process died {RETRIES + 1} times in this episode (killed, or out of memory)."
             yield failed(self._config, task, "environment", message)
+
+    def _record_oversized(self, worker: WorkerProcess) -> Generator[Trajectory]:
+        """Record what it played: the same again would come to the same."""
+        if not worker.ready:
+            raise RunError(f"A worker was ended before its first episode. {worker.oversized}.", cure="Allow more memory.")
+        self._start()
+        for task in worker.tasks:
+            yield failed(self._config, task, "environment", f"The worker's process was ended. {worker.oversized}.")
