@@ -34,7 +34,7 @@ def contents(folder: Path) -> list[dict[str, Any]]:
 
     def content(episode: Trajectory) -> dict[str, Any]:
         values = episode.to_dict()
-        for name in ("created", "seconds"):
+        for name in ("created", "seconds", "extra"):
             values["provenance"].pop(name)
         for step in values["steps"]:
             step.pop("seconds", None)
