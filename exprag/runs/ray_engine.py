@@ -33,6 +33,8 @@ from exprag.runs.workers import RETRIES, Crew
 from exprag.trajectory import Task, Trajectory
 
 ADDRESS = "RAY_ADDRESS"
+CALLS = 2
+"""Calls to an actor at a time: it waits for its workers in the second while this process writes what the first gave."""
 
 
 class Station:
@@ -87,6 +89,8 @@ class _Seat:
     def __init__(self, actor: Any) -> None:
         self.actor, self.host = actor, ""
         self.tasks: dict[str, Task] = {}
+        """What it has, in the order in which it plays them."""
+        self.calls = 0
 
     @property
     def ready(self) -> bool:
@@ -151,6 +155,8 @@ class _RayCrew:
         self._idle: list[_Seat] = []
         room = config.concurrency or 1
         self._room = room if room > 1 else config.workers
+        self._spare = max(1, self._room // 4)
+        """Tasks that wait in an actor, so that no worker waits for this process."""
         values = {"config": config.model_dump(mode="json"), "folder": os.getcwd(), "path": [p for p in sys.path if p]}
         self._setup = json.dumps(values)
         self._cpus = max(1, config.workers)
@@ -206,12 +212,16 @@ class _RayCrew:
         self._answers[seat.actor.about.remote()] = seat
 
     def _go_on(self, seat: _Seat) -> None:
-        """Give an actor the tasks that it has room for, and await its next episode."""
-        tasks = [self._tasks.popleft() for _ in range(min(self._room - len(seat.tasks), len(self._tasks)))]
+        """Give an actor tasks, and await its next episodes."""
+        count = self._room + self._spare if len(self._tasks) > self._room * len(self._answers) else self._room
+        tasks = [self._tasks.popleft() for _ in range(min(count - len(seat.tasks), len(self._tasks)))]
         seat.tasks |= {task.key: task for task in tasks}
-        if seat.tasks:
-            self._answers[seat.actor.next.remote(json.dumps([task.to_dict() for task in tasks]))] = seat
-        else:
+        text = json.dumps([task.to_dict() for task in tasks])
+        while seat.calls < min(CALLS, len(seat.tasks)):
+            self._answers[seat.actor.next.remote(text)] = seat
+            seat.calls += 1
+            text = "[]"
+        if not seat.calls:
             self._idle.append(seat)
 
     def _hear(self, seat: _Seat, answer: dict[str, Any]) -> Generator[Trajectory]:
@@ -227,6 +237,7 @@ class _RayCrew:
             raise rebuilt(answer["stop"])
         episode = Trajectory.from_json(answer["episode"])
         seat.tasks.pop(episode.task.key, None)
+        seat.calls -= 1
         self._go_on(seat)
         yield episode
 
@@ -236,9 +247,11 @@ class _RayCrew:
             self._lost_at_start += 1
             if self._lost_at_start > RETRIES and not any(other.ready for other in self._answers.values()):
                 raise RunError(f"Actors could not be made: {describe(error)}", cure="ray logs show why.") from error
+        self._answers = {answer: other for answer, other in self._answers.items() if other is not seat}
         lost = []
-        for task in reversed(seat.tasks.values()):
-            deaths = self._deaths[task.key] = self._deaths.get(task.key, 0) + 1
+        for place, task in reversed([*enumerate(seat.tasks.values())]):
+            deaths = self._deaths.get(task.key, 0) + (place < self._room)  # the others had not begun
+            self._deaths[task.key] = deaths
             if deaths <= RETRIES:
                 self._tasks.appendleft(task)
             else:
