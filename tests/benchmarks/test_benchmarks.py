@@ -16,15 +16,18 @@ import pytest
 FOLDER = Path(__file__).resolve().parents[2] / "benchmarks"
 NAMES = [path.stem for path in sorted(FOLDER.glob("[a-z]*.py"))]
 NO_GAMES = (
-    *("bank_latency", "batching", "loop_overhead", "parallel_episodes"),
+    *("bank_latency", "batching", "concurrency", "loop_overhead", "parallel_episodes", "ray_engine", "prefix", "run_overhead"),
     *("report_speed", "resume", "scienceworld_speed", "search_scale", "trainer"),
 )
 PACKAGES = {
-    "batching": "transformers",
+    "batching": "langchain_huggingface",
+    "concurrency": "langchain_openai",
+    "prefix": "langchain_huggingface",
     "alfworld_speed": "alfworld",
     "collect_speed": "alfworld",
     "it_learns": "trl",
     "lexical_quality": "bm25s",
+    "ray_engine": "ray",
     "row_building": "sentence_transformers",
     "row_tokens": "torch",
     "scienceworld_speed": "scienceworld",

@@ -190,30 +190,33 @@ def test_calls_of_several_adapters_are_decoded_together(folder: Path, engine: En
 
 @pytest.mark.slow
 def test_fifty_real_steps_are_those_of_greedy_decoding(small_model: Path) -> None:
-    """A pretrained model in fp32 plays five games side by side; each of its answers is what transformers gives by itself."""
+    """A pretrained model in fp32 reads five real games side by side; each of its answers is what transformers gives by itself."""
     pytest.importorskip("langchain_huggingface")
-    from exprag.graph import build_agent
+    from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, SystemMessage
+
+    from exprag.environments.expert import play_expert
     from exprag.models.load import load_model
-
-    model: Any = load_model(f"hf:{small_model}?dtype=float32&max_new_tokens=8")
-    calls: list[tuple[list[int], Generated]] = []
-    generate = model.engine.generate
-
-    def recorded(prompt: list[int], **options: Any) -> Generated:
-        answer = generate(prompt, **options)
-        calls.append((prompt, answer))
-        return answer
-
-    model.engine.generate = recorded
-    agent = build_agent("alfworld-generated", model, max_steps=10)
     from exprag.plugins import create
 
-    tasks = [task for task, _ in zip(create("environment", "alfworld-generated").tasks("train"), range(5), strict=False)]
+    model: Any = load_model(f"hf:{small_model}?dtype=float32")
+    environment = create("environment", "alfworld-generated")
+    episodes = [play_expert(environment, task) for task, _ in zip(environment.tasks("train"), range(8), strict=False)]
+    episodes = sorted(episodes, key=lambda episode: -len(episode.steps))[:5]
+
+    def play(episode: Any) -> list[tuple[list[int], Generated]]:
+        messages: list[BaseMessage] = [SystemMessage(f"You act in a household. {episode.task.instruction}")]
+        answers = []
+        for step in [*episode.steps, *episode.steps][:10]:
+            messages.append(HumanMessage(step.observation))
+            prompt = model.tokenizer(model._to_chat_prompt(messages), add_special_tokens=False)["input_ids"]
+            answers.append((prompt, model.engine.generate(prompt, stop=model.stops, max_new_tokens=8)))
+            messages.append(AIMessage(step.action))
+        return answers
+
     with ThreadPoolExecutor(5) as threads:
-        list(threads.map(lambda task: agent.invoke({"task": task.to_dict()}), tasks))
+        calls = [call for answers in threads.map(play, episodes) for call in answers]
     assert len(calls) == 50
     reference = load(small_model)
     for prompt, answer in calls:
-        expected = alone(reference, prompt, len(answer.tokens) or 1)
-        assert list(answer.tokens) == expected[: len(answer.tokens)]
-    assert sum(answer.read for _, answer in calls) < 0.5 * sum(len(prompt) for prompt, _ in calls)
+        assert [*answer.tokens, *model.stops[:1]][: answer.written] == alone(reference, prompt, answer.written)
+    assert sum(answer.read for _, answer in calls) < 0.4 * sum(len(prompt) for prompt, _ in calls)

@@ -31,6 +31,15 @@ _REASONING = ("reasoning_content", "reasoning")
 class ServerChat(ChatOpenAI):
     """A chat model behind an OpenAI-compatible server; reasoning goes to `additional_kwargs["reasoning_content"]`."""
 
+    def _get_request_payload(self, input_: Any, *, stop: list[str] | None = None, **kwargs: Any) -> dict[str, Any]:
+        """The fields of a request. Messages go by `extra_body`, which openai sends as it is: it walks through other fields, part
+        by part with their types, which takes longer than all the rest of a call where a history is long."""
+        payload: dict[str, Any] = super()._get_request_payload(input_, stop=stop, **kwargs)
+        if isinstance(payload.get("messages"), list):
+            payload["extra_body"] = {**(payload.get("extra_body") or {}), "messages": payload["messages"]}
+            payload["messages"] = []
+        return payload
+
     def _create_chat_result(self, response: Any, generation_info: dict[str, Any] | None = None) -> ChatResult:
         answer = response if isinstance(response, dict) else _plain(response)
         choices = answer.get("choices") if isinstance(answer, dict) else None
