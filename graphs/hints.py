@@ -1,47 +1,48 @@
-"""Hints: short rules that failures taught, fetched once by the type of the task (hint distillation, arXiv 2510.01375, stage C).
+"""Hints: short rules from the bank for the type of the task, found once, right after the task (arXiv 2510.01375, stage C).
 
-EXPRAG_HINTS names a JSON file: task type → list of rules. A node between `begin` and `observe` puts them into the state, where
-the prompt finds them; there is no other memory.
+EXPRAG_BANK names a bank with hints: `exprag distill` writes one, OUT/bank. The bank in the cache folder has none at first: then
+the routines of its own successful runs are written into it. There is no other memory.
 """
 
-import json
-import os
-from pathlib import Path
 from typing import Any
 
 from langgraph.graph import END, START, StateGraph
 from langgraph.graph.state import CompiledStateGraph
 
-from exprag.errors import ConfigError
+from exprag.bank import Bank
+from exprag.bank.items import Items
 from exprag.graph import Context, InputState, State, guarded, make_nodes, unless_over
 from exprag.graph.starter import Starter
+from exprag.plugins import create
 
 K = 3  # more of them hurt
 
 
-def fetch_hints(state: State) -> dict[str, Any]:
-    """The rules for the task's type. Raises ConfigError where the file cannot be read."""
-    path = Path(os.environ.get("EXPRAG_HINTS") or Path(__file__).with_name("hints.json"))
-    try:
-        by_type = json.loads(path.read_text(encoding="utf-8"))
-        return {"hints": [str(hint) for hint in by_type.get(state["task"]["type"], ())][:K]}
-    except (OSError, ValueError, AttributeError) as error:
-        raise ConfigError(f"No hints can be read from {path}: {error}.", cure="It is JSON: task type → rules.") from error
+def with_items(bank: Bank) -> Bank:
+    """The bank; one without any items gets the routines of its successes."""
+    items = Items(bank)
+    if not len(items):
+        successes = [episode for episode in bank.trajectories() if episode.success]
+        items.add(create("distiller", "workflows").distill(successes).items)
+    return bank
 
 
 def make(**settings: Any) -> CompiledStateGraph:
-    world = Starter(**settings)
-    nodes = make_nodes(world.sessions, world.model, style="react")
+    world = Starter(**settings, copy="hints")
+    nodes = make_nodes(world.sessions, world.model, bank=lambda: with_items(world.open_bank()), k=0, hint_k=K, style="react")
     graph = StateGraph(State, context_schema=Context, input_schema=InputState)
     graph.add_node("begin", nodes.begin)
-    graph.add_node("fetch_hints", guarded(fetch_hints))
     graph.add_node("observe", guarded(nodes.observe))
+    graph.add_node("fetch_hints", guarded(nodes.retrieve))
     graph.add_node("act", guarded(nodes.act))
     graph.add_node("finish", nodes.finish)
     graph.add_edge(START, "begin")
-    graph.add_edge("begin", "fetch_hints")  # the task is resolved now: its type is known
-    graph.add_conditional_edges("fetch_hints", unless_over("observe"), ["observe", "finish"])
-    graph.add_conditional_edges("observe", unless_over("act"), ["act", "finish"])
+    graph.add_edge("begin", "observe")
+    # Hints are found once, at the first observation; then the node is passed by.
+    due = nodes.retrieve.due
+    on = unless_over(lambda state: "fetch_hints" if due(state) else "act")
+    graph.add_conditional_edges("observe", on, ["fetch_hints", "act", "finish"])
+    graph.add_conditional_edges("fetch_hints", unless_over("act"), ["act", "finish"])
     graph.add_conditional_edges("act", unless_over("observe"), ["observe", "finish"])
     graph.add_edge("finish", END)
     return graph.compile(name="hints")

@@ -11,7 +11,8 @@ from exprag.items import ANSWER, INSTANCE
 from exprag.plugins import create
 from exprag.testing import DistillerConformance, check_distiller
 from exprag.trajectory import Step, Task, Trajectory
-from exprag_distillers.chat import Chat, read_rules
+from exprag_distillers.asking import read_object
+from exprag_distillers.chat import Chat, check, rules
 from exprag_distillers.expert import Expert, course_of, parting
 from exprag_distillers.feedback import Feedback
 from exprag_distillers.rules import make_items
@@ -120,8 +121,9 @@ def test_what_gives_an_episode_away_is_flagged(text: str, flags: tuple[str, ...]
     ],
 )
 def test_answers_are_read_or_said_to_be_wrong(answer: str, texts: list[str], problem: str) -> None:
-    rules, why = read_rules(answer)
-    assert rules == texts
+    fields, why = read_object(answer)
+    why = why or check(fields)
+    assert rules(fields) == texts
     assert problem in why
     assert bool(problem) == bool(why)
 
@@ -151,6 +153,59 @@ def test_an_answer_in_prose_is_sent_back_once_and_then_refused() -> None:
     assert len(stubborn.prompts) == 2
 
 
-def test_the_chat_distiller_passes_the_kit() -> None:
-    results = list(check_distiller(lambda: create("distiller", "chat", model=Scripted(turns=['{"hints": ["Look first."]}']))))
+ANSWERS = {
+    "chat": '{"hints": ["Look first."]}',
+    "insights": '{"operations": [{"operation": "add", "text": "Look before you go."}]}',
+    "strategies": '{"items": [{"title": "Look", "description": "Looking helps.", "content": "Look before you go."}]}',
+    "playbook": '{"helpful": [1], "harmful": [], "add": ["Look before you go."]}',
+    "cheat_sheet": '{"sheet": "Look before you go."}',
+}
+
+
+@pytest.mark.parametrize("name", ANSWERS)
+@pytest.mark.parametrize("prose", [False, True])
+def test_those_that_ask_a_model_pass_the_kit_whatever_it_says(name: str, prose: bool) -> None:
+    turns = ["I would look first."] if prose else [ANSWERS[name]]
+    results = list(check_distiller(lambda: create("distiller", name, model=Scripted(turns=turns))))
     assert [f"{result.name}: {result.detail}" for result in results if result.passed is False] == []
+    written = next(result.detail for result in results if result.name == "gives items or says why not")
+    assert written.startswith("0 items") == prose
+
+
+def test_workflows_are_the_routines_of_won_runs_the_commonest_first() -> None:
+    runs = [won(), won("t1", "book", "bed"), won("t2", "pen", "sofa")]
+    (item,) = create("distiller", "workflows").distill(runs).items
+    assert item.text == "Do in order: take {object} from {any receptacle}; move {object} to shelf."
+    assert (item.kind, len(item.sources), item.type) == ("workflow", 3, "pick")
+
+
+def test_insights_are_edited_by_operations_and_go_where_they_are_taken_out() -> None:
+    first = '{"operations": [{"operation": "add", "text": "Look first."}, {"operation": "add", "text": "Wait."}]}'
+    edits = '{"operation": "edit", "number": 1, "text": "Look round first."}, {"operation": "remove", "number": 2}'
+    second = f'{{"operations": [{edits}]}}'
+    third = '{"operations": [{"operation": "remove", "number": 2}, {"operation": "agree", "number": 9}]}'
+    failures = [LOST, LOST.model_copy(update={"id": "e2"}), LOST.model_copy(update={"id": "e3"})]
+    model = Scripted(turns=[first, second, third])
+    (item,) = create("distiller", "insights", model=model).distill([*failures, won()]).items
+    assert item.text == "Look round first."
+    assert [source.episode for source in item.sources] == [LOST.id, "e2"]
+    assert "The run succeeded" in str(model.prompts[0][1].content)
+
+
+def test_a_playbook_joins_what_is_alike_and_drops_what_harms() -> None:
+    turns = [
+        '{"add": ["Look round before you go.", "Wait for help."]}',
+        '{"add": ["Look around before you go."], "harmful": [2], "helpful": [1]}',
+    ]
+    items = create("distiller", "playbook", model=Scripted(turns=turns)).distill([LOST, won()]).items
+    assert [item.text for item in items] == ["Look round before you go."]
+    assert len(items[0].sources) == 2
+
+
+def test_a_cheat_sheet_is_one_text_and_keeps_the_last_good_one() -> None:
+    model = Scripted(turns=['{"sheet": "Look."}', '{"sheet": "Look, then go."}', '{"sheet": ""}'])
+    failures = [LOST, LOST.model_copy(update={"id": "e2"}), LOST.model_copy(update={"id": "e3"})]
+    distillate = create("distiller", "cheat_sheet", model=model).distill(failures)
+    assert [item.text for item in distillate.items] == ["Look, then go."]
+    assert [source.episode for source in distillate.items[0].sources] == [LOST.id, "e2"]
+    assert distillate.refusals[0].episodes == ("e3",)

@@ -60,8 +60,10 @@ def test_each_plays_an_episode(name: str) -> None:
     assert graph.checkpointer is None
     played = episode(graph, max_steps=8)
     assert (played.source, played.provenance.run, played.task.id) == ("agent", "r", EASY)
-    if name in ("hints", "hierarchical", "dynamic_exprag"):  # these do not lead the baseline to the goal
+    if name in ("hierarchical", "dynamic_exprag"):  # these do not lead the baseline to the goal
         assert (played.ended, len(played.steps)) == ("truncated", 8)
+    elif name == "hints":  # no case to adapt, but a routine to follow
+        assert (played.ended, played.success, len(played.steps)) == ("terminated", True, 6)
     else:
         assert (played.ended, played.success, len(played.steps)) == ("terminated", True, 5)
     assert all(bool(step.recalled) == (name != "hints") for step in played.steps)
@@ -87,7 +89,7 @@ def test_memory_and_k_are_of_the_invocation() -> None:
 def test_hints_stand_in_the_prompt() -> None:
     model = Scripted(turns=["Thought: a\nAction: look"])
     episode(load("hints", model=model), max_steps=1)
-    assert "go to the desklamp and use it" in str(model.prompts[0][0].content)
+    assert "- Do in order: take {object} from {any receptacle}; use " in str(model.prompts[0][0].content)
     assert not read_block(str(model.prompts[0][0].content))
 
 

@@ -118,7 +118,8 @@ class Guided:
         where = next((part for part in form.parts if part.slot == slot), None)
         thing, place = "", ""
         if things:
-            thing = self.held if self.held and form.verb not in TAKING else self._thing(things[0])
+            in_hand = self.held and form.verb not in TAKING and f"{self.held}@{self.here}" not in self.refused
+            thing = self.held if in_hand else self._thing(things[0])
             if not thing:
                 return self._search(things[0])
             place = self.here if thing == self.held else self._where(thing)

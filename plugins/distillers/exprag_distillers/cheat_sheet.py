@@ -1,0 +1,61 @@
+"""`cheat_sheet`: one short text for each type of task, which a chat model writes again after every run.
+
+Dynamic Cheatsheet (arXiv 2504.07952, section 2, the cumulative variant): a curator reads the sheet and one more run, and gives
+the sheet as it should stand now: what is reusable stays, what is wrong or too special goes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from exprag.contracts.distiller import Distillate, Distiller, Refusal
+from exprag.items import Item
+from exprag.trajectory import Trajectory
+from exprag_distillers.asking import DATA, Asker, record
+from exprag_distillers.rules import make_items
+
+if TYPE_CHECKING:
+    from langchain_core.language_models import BaseChatModel
+
+INSTRUCTION = (
+    "You keep a cheat sheet for an agent: the reusable strategies, facts and warnings for tasks of this type, in at most {limit} "
+    "characters. Below are the sheet and the record of one more run. Give the sheet as it should stand now. "
+    + DATA
+    + 'Answer with JSON alone: {{"sheet": "…"}}.'
+)
+
+
+class CheatSheet(Distiller):
+    """`model` as for `chat`; `limit`: characters of a sheet; the last `steps` of each run are read."""
+
+    kind = "cheat_sheet"
+    reads = "all"
+    together = True
+
+    def __init__(self, model: str | BaseChatModel, limit: int = 1200, steps: int = 30) -> None:
+        self.asker = Asker(model)
+        self.limit, self.steps = limit, steps
+
+    def distill(
+        self, episodes: Sequence[Trajectory], others: Sequence[Trajectory] = (), items: Sequence[Item] = ()
+    ) -> Distillate:
+        sheet, sources, refusals = "", [], []
+
+        def check(fields: Any) -> str:
+            text = fields.get("sheet")
+            if not isinstance(text, str) or not text.strip():
+                return 'it has no text under "sheet"'
+            return f"the sheet is longer than {self.limit} characters" if len(text) > self.limit else ""
+
+        for episode in episodes:
+            records = f"Sheet:\n{sheet or '(empty)'}\n\n{record(episode, self.steps)}"
+            fields, problem = self.asker.ask(INSTRUCTION.format(limit=self.limit), records, check)
+            if problem:
+                refusals.append(Refusal((episode.id,), problem))
+            else:
+                sheet = " ".join(fields["sheet"].split())
+                sources.append(episode)
+        name = self.asker.name
+        rows = make_items([sheet], sources, distiller="cheat_sheet", kind=self.kind, model=name, longest=self.limit + 1)
+        return Distillate(rows, tuple(refusals), self.asker.usage())
