@@ -17,9 +17,9 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
-from exprag import plugins
 from exprag.contracts.environment import Info, TextEnvironment, answering
 from exprag.environments import calls
+from exprag.environments.episodes import Episodes
 from exprag.errors import ConfigError, PluginError
 from exprag.trajectory import Task
 
@@ -97,14 +97,10 @@ class TextGym(gymnasium.Env[str, str]):
     ) -> None:
         if not environment:
             raise ConfigError("No environment is named.", cure='gymnasium.make("exprag/Environment-v0", environment="NAME")')
-        self.environment: TextEnvironment = (
-            plugins.create("environment", environment, **(options or {})) if isinstance(environment, str) else environment
-        )
-        self.split = split or self.environment.splits[0]
+        self._source = Episodes(environment, options=options, split=split, types=types, tasks=tasks)
+        self.environment = self._source.environment
         self.render_mode = render_mode
-        self._types, self._names = types, None if tasks is None else list(tasks)
         self._max_steps, self._with_actions = max_steps, admissible_actions
-        self._tasks: list[Task] = []
         self._steps, self._limit, self._text = 0, 0, ""
         self.observation_space = AnyText(("",))
         self.action_space = AnyText(self.environment.action_templates or ("look",))
@@ -113,7 +109,11 @@ class TextGym(gymnasium.Env[str, str]):
         super().reset(seed=seed)
         rest = dict(options or {})
         task = rest.pop("task", None)
-        record = self._draw() if task is None else calls.find_task(self.environment, task)
+        if task is None:
+            tasks = self._source.tasks()
+            record = tasks[int(self.np_random.integers(len(tasks)))]
+        else:
+            record = calls.find_task(self.environment, task)
         inner_seed = int(self.np_random.integers(2**31)) if seed is None else seed
         with answering(self.environment, "reset"):
             self._text, info = self.environment.reset(seed=inner_seed, options={**rest, "task": record})
@@ -133,17 +133,6 @@ class TextGym(gymnasium.Env[str, str]):
 
     def close(self) -> None:
         self.environment.close()
-
-    def _draw(self) -> Task:
-        if not self._tasks:
-            with answering(self.environment, "tasks"):
-                if self._names is not None:
-                    self._tasks = [self.environment.task(name) for name in self._names]
-                else:
-                    self._tasks = list(self.environment.tasks(self.split, self._types))
-        if not self._tasks:
-            raise ConfigError(f"Environment {self.environment.name!r} has no task in split {self.split!r} of these types.")
-        return self._tasks[int(self.np_random.integers(len(self._tasks)))]
 
     def _info(self, info: Mapping[str, Any]) -> Info:
         actions = calls.admissible_actions(self.environment) if self._with_actions else None

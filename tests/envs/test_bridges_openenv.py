@@ -131,8 +131,18 @@ def test_the_task_provider_of_a_class_becomes_the_splits_and_the_kit_is_passed()
     assert play_expert(toy, toy.task("test/0")).success
 
 
-def test_a_server_that_dies_is_an_error_of_the_episode(tmp_path: Path) -> None:
-    process, address = serve("toy:Toy")
+def test_alfworld_is_served_and_a_server_that_dies_is_an_error_of_the_episode(alfworld_data: Path) -> None:
+    process, address = serve("alfworld", "--split", "valid_unseen", "--set", f"data={alfworld_data}")
+    with create("environment", "alfworld", data=str(alfworld_data)) as local:
+        task = next(local.tasks("valid_unseen"))
+        expected = play_expert(local, task)
+    with GenericEnvClient(base_url=address).sync() as env:
+        result = env.reset(task=task.id)
+        assert result.observation["instruction"] == expected.task.instruction
+        for step in expected.steps:
+            assert result.observation["text"] == step.observation
+            result = env.step({"action": step.action})
+        assert (result.done, result.observation["success"]) == (True, True)
     environment = create("environment", "openenv", url=address, timeout=20)
     environment.reset(options={"task": "train/0"})
     process.kill()
