@@ -40,9 +40,11 @@ def report(
     """Compare runs: success, score, steps and tokens by task type, and paired differences with 95 % intervals."""
     one_format(as_json, markdown)
     from exprag.evaluation import report_on
+    from exprag.evaluation.collection import without_collection
 
-    result = report_on(runs, baseline, common_tasks=common_tasks, audited=audit, banks=tuple(bank or ()))
-    show(result, html=html, csv=csv, banks=tuple(bank or ()), as_json=as_json, markdown=markdown)
+    with without_collection():
+        result = report_on(runs, baseline, common_tasks=common_tasks, audited=audit, banks=tuple(bank or ()))
+        show(result, html=html, csv=csv, banks=tuple(bank or ()), as_json=as_json, markdown=markdown)
 
 
 def one_format(as_json: bool, markdown: bool) -> None:

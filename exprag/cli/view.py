@@ -76,13 +76,15 @@ def _write(
 ) -> int:
     """Write the page; returns how many episodes it holds."""
     from exprag.evaluation import report_on, write_page
+    from exprag.evaluation.collection import without_collection
     from exprag.evaluation.recalled import read_recalled
 
-    report = report_on(runs, baseline, audited=False)
-    recalled, problems = read_recalled([part for run in report.runs for part in (run.parts or (run,))], banks)
-    for problem in () if quiet else problems:
-        say(f"Recalled trajectories are shown without their text: {problem}", "yellow")
-    write_page(target, report.runs, recalled, report=report, prompts=prompts, tokenizer=tokenizer, live=live)
+    with without_collection():
+        report = report_on(runs, baseline, audited=False)
+        recalled, problems = read_recalled([part for run in report.runs for part in (run.parts or (run,))], banks)
+        for problem in () if quiet else problems:
+            say(f"Recalled trajectories are shown without their text: {problem}", "yellow")
+        write_page(target, report.runs, recalled, report=report, prompts=prompts, tokenizer=tokenizer, live=live)
     return sum(len(run.episodes) for run in report.runs)
 
 

@@ -5,16 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from exprag.evaluation.metrics import measure
+from exprag.evaluation.metrics import Metrics, measure
 from exprag.evaluation.results import RunResult
 
 if TYPE_CHECKING:
     from exprag.evaluation.contrasts import Comparison
 
 
-def notes_on(runs: Sequence[RunResult], comparisons: Sequence[Comparison]) -> list[str]:
-    """A sentence for each fact, the arms' own first."""
-    notes = [note for run in runs for note in _on_run(run)]
+def notes_on(
+    runs: Sequence[RunResult], comparisons: Sequence[Comparison], totals: Sequence[Metrics] | None = None
+) -> list[str]:
+    """A sentence for each fact, the arms' own first. `totals`: the metrics of the runs, where they are known already."""
+    totals = totals or [measure(run.episodes) for run in runs]
+    notes = [note for run, total in zip(runs, totals, strict=True) for note in _on_run(run, total)]
     notes += [note for comparison in comparisons for note in _on_comparison(comparison)]
     notes += _on_repetitions(comparisons)
     fingerprints = {episode.fingerprint for run in runs for episode in run.episodes if episode.fingerprint}
@@ -28,8 +31,7 @@ def notes_on(runs: Sequence[RunResult], comparisons: Sequence[Comparison]) -> li
     return notes
 
 
-def _on_run(run: RunResult) -> Iterator[str]:
-    total = measure(run.episodes)
+def _on_run(run: RunResult, total: Metrics) -> Iterator[str]:
     if not total.n:
         yield f"{run.name} has no finished episode."
     if run.repeated:

@@ -24,6 +24,7 @@ from exprag.evaluation.redaction import redacted
 from exprag.evaluation.refusals import why_not_paired
 from exprag.evaluation.results import RunResult, distinct
 from exprag.evaluation.statistics import holm
+from exprag.trajectory import Trajectory
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -173,12 +174,13 @@ def compare(
         adjusted = holm([each.total.p_value for each in comparisons])
         comparisons = [replace(each, p_holm=p) for each, p in zip(comparisons, adjusted, strict=True)]
     tasks = [episode.task for run in named for episode in run.episodes]
+    arms = tuple(_arm(run) for run in named)
     return Report(
-        arms=tuple(_arm(run) for run in named),
+        arms=arms,
         baseline=_shared_name(bases),
         types=tuple(sorted({task.type for task in tasks})),
         comparisons=tuple(comparisons),
-        notes=(*notes, *map(str, refusals), *notes_on(named, comparisons)),
+        notes=(*notes, *map(str, refusals), *notes_on(named, comparisons, [arm.total for arm in arms])),
         losses=tuple(losses_of(named)),
         credit=tuple(credit_of(named)),
         groups=tuple(group_names(tasks)),
@@ -195,19 +197,24 @@ def _arm(run: RunResult) -> Arm:
     splits: dict[str, Any] = {}
     for episode in run.episodes:
         splits.setdefault(episode.task.split, []).append(episode)
+    total = measure(run.episodes)
+
+    def part(episodes: Sequence[Trajectory]) -> Metrics:
+        return total if len(episodes) == len(run.episodes) else measure(episodes)  # its intervals take a while
+
     return Arm(
         run.name,
         redacted(run.config),
         run.versions,
-        measure(run.episodes),
-        {type_: measure(group) for type_, group in by_type(run.episodes).items()},
+        total,
+        {type_: part(group) for type_, group in by_type(run.episodes).items()},
         refresh_of(run),
         run.arm or run.name,
         run.scope,
         run.index_state,
         run.seeds,
-        {name: measure(group) for name, group in groups.items()},
-        {name: measure(splits[name]) for name in sorted(splits)},
+        {name: part(group) for name, group in groups.items()},
+        {name: part(splits[name]) for name in sorted(splits)},
     )
 
 
