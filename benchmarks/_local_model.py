@@ -11,13 +11,20 @@ from pathlib import Path
 from typing import Any
 
 from _alfworld_rows import make_tokenizer
+from langchain_core.language_models import BaseChatModel
+from langchain_core.messages import AIMessage, BaseMessage
+from langchain_core.outputs import ChatGeneration, ChatResult
 
 from exprag.bank import Bank
 from exprag.environments.expert import play_expert
+from exprag.environments.sessions import Sessions
+from exprag.graph import build_agent
+from exprag.models import load_model
 from exprag.models.kv_cache import PrefixCache
 from exprag.plugins import create
 from exprag.runs import RunConfig, choose_tasks
-from exprag.runs.player import AgentPlayer, make_environment
+from exprag.runs.environment_process import EnvironmentHosts
+from exprag.runs.player import make_environment
 from exprag.trajectory import Task, Trajectory
 
 ENVIRONMENT = "alfworld-generated"
@@ -59,20 +66,38 @@ class Calls:
     by_task: dict[str, list[tuple[list[int], Any]]] = field(default_factory=dict)
 
 
+class Talkative(BaseChatModel):
+    """A model whose answers always hold an action, so that games go on for as many steps on every side: the first line of the
+    answer, and "look" where there is none. A small model is at a loss as often as not."""
+
+    inner: Any
+    _llm_type = "talkative"
+
+    def _generate(self, messages: list[BaseMessage], *args: Any, **kwargs: Any) -> ChatResult:
+        text = str(self.inner.invoke(messages).content)
+        line = next((line.strip() for line in text.splitlines() if line.strip()), "look")
+        return ChatResult(generations=[ChatGeneration(message=AIMessage(line))])
+
+
 class Games:
-    """A player of a configuration over tasks, in threads where it plays several at once."""
+    """The agent of a configuration over tasks, in threads where it plays several at once; environments in their own process."""
 
     def __init__(self, model: str, bank: Path, **values: Any) -> None:
         about = {"environment": ENVIRONMENT, "split": "test", "bank": str(bank), "k": 1, "workers": 1}
         self.config = RunConfig.make(**{**about, "model": model, **values})
-        self.tasks = choose_tasks(make_environment(self.config), self.config)
-        self._player = AgentPlayer(self.config)
+        describe = make_environment(self.config)
+        self.tasks = choose_tasks(describe, self.config)
+        self._hosts = EnvironmentHosts(self.config, describe)
+        sessions = Sessions(self._hosts.make, capacity=self.config.concurrency or 1)
+        chat = Talkative(inner=load_model(model))
+        self._agent = build_agent(sessions, chat, bank=bank, config=self.config.agent, max_steps=self.config.max_steps)
         self._current: contextvars.ContextVar[str] = contextvars.ContextVar("task")
 
     def play(self, tasks: list[Task]) -> list[Trajectory]:
         def play(task: Task) -> Trajectory:
             self._current.set(task.key)
-            return self._player.play(task)
+            state = self._agent.invoke({"task": task.to_dict(), "seed": self.config.seed})
+            return Trajectory.from_dict(state["trajectory"])
 
         with ThreadPoolExecutor(self.config.concurrency or 1) as threads:
             return list(threads.map(play, tasks))
@@ -94,7 +119,7 @@ class Games:
             del engine.generate
 
     def close(self) -> None:
-        self._player.close()
+        self._hosts.close()
 
 
 def forget(engine: Any) -> None:

@@ -36,7 +36,7 @@ def rate(games: Games, tasks: list[Task]) -> float:
     broken = [trajectory.error for trajectory in trajectories if trajectory.error]
     if broken:
         raise SystemExit(f"{len(broken)} episodes ended in an error: {broken[0]}")
-    return sum(len(trajectory.steps) + 1 for trajectory in trajectories) / seconds
+    return sum(len(trajectory.steps) for trajectory in trajectories) / seconds
 
 
 def measure(folder: Path, bank: Path, number: int, steps: int, pairs: int) -> dict[str, Any]:

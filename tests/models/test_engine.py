@@ -209,7 +209,7 @@ def test_fifty_real_steps_are_those_of_greedy_decoding(small_model: Path) -> Non
         for step in [*episode.steps, *episode.steps][:10]:
             messages.append(HumanMessage(step.observation))
             prompt = model.tokenizer(model._to_chat_prompt(messages), add_special_tokens=False)["input_ids"]
-            answers.append((prompt, model.engine.generate(prompt, stop=model.stops, max_new_tokens=8)))
+            answers.append((prompt, model.engine.generate(prompt, stop=model.stops, max_new_tokens=4)))
             messages.append(AIMessage(step.action))
         return answers
 
