@@ -41,6 +41,7 @@ COMMANDS = {
     "validate": ("validate:app", "Check a plugin against the contract that the rest of exprag relies on."),
     "train": ("train:train", "Train a LoRA adapter with TRL and PEFT."),
     "distill": ("distill:distill", "Hint distillation: failures become hints, a teacher acts, a student learns."),
+    "compare-memories": ("compare_memories:compare_memories", "Compare what several papers write from experience."),
     "hints": ("hints:app", "The hints of a bank: list them, see what they brought, retire those that harm."),
     "select": ("select:select", "Play each checkpoint on sets of tasks and keep the most successful."),
     "curve": ("select:curve", "Draw loss and success against epochs."),

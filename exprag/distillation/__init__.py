@@ -6,6 +6,7 @@
     stages.py     the pipeline: each stage alone, or all in turn
     student.py    stage D: the check that rows hold neither hints nor worked examples
     outcome.py    the report: success, score, steps and tokens by arm, and the figure
+    memories.py   several kinds of memory from the same episodes, compared at an equal token budget
     review.py     credit: in which won and lost episodes a hint was read, and what became of the same tasks without it
 
 Uses runs, training and evaluation; of these rooms none uses it.

@@ -28,6 +28,8 @@ class DistillConfig(Settings):
     """Options of the distiller, NAME=VALUE."""
     expert: str | None = None
     """The expert that plays failed tasks, for a distiller that needs it; default: the environment's first."""
+    expert_successes: bool = False
+    """Whether what the expert won on the same tasks counts as successes to write from, for a distiller that reads those."""
     threshold: float | None = Field(None, ge=-1, le=1)
     """Score from which an episode may be learnt from (WebShop in the paper: 0.67); default: where it succeeded."""
     max_invalid: int = Field(2, ge=0)

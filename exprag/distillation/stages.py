@@ -117,11 +117,15 @@ class Distillation:
         base, verdicts = self.episodes("base"), self._verdicts("selection.json")
         outcomes = {"failures": (FAILURE,), "successes": (SUCCESS,), "all": (FAILURE, SUCCESS)}[distiller.reads]
         episodes = [episode for episode in base if verdicts[episode.id].outcome in outcomes]
+        if self.config.expert_successes and SUCCESS in outcomes:
+            won = {episode.task.key for episode in episodes if episode.success}
+            tasks = [episode.task.id for episode in base if episode.task.key not in won]
+            episodes += [episode for episode in self._expert(tasks) if episode.success]
         if not episodes:
             self.say(f"hints: stage A has no {distiller.reads} to write from; the teacher will have no hints")
         others = [episode for episode in base if verdicts[episode.id].outcome == SUCCESS]
         if distiller.needs_expert and episodes:
-            others += self._expert([episode.task.id for episode in episodes])
+            others += self._expert(list(dict.fromkeys(episode.task.id for episode in episodes)))
         path = self.out / "distilled.jsonl"
         calls = write_items(distiller, episodes, others, path)
         items = Items(self._bank())
@@ -233,6 +237,16 @@ class Distillation:
                 arms[arm] = student.changed(model=spec, agent=self.config.student(), **memory)
         for name, config in arms.items():
             self._run(f"held-out/{name}", config.changed(name=name, **self._own_tasks(ids)))
+
+    def play_arm(self, name: str, hints: int, out: Path | None = None) -> None:
+        """Play one arm on the held-out tasks, in OUT/held-out/NAME of this distillation or of another folder."""
+        ids = self.tasks["held_out"]
+        if not ids:
+            raise ConfigError("No task is left to compare on.", cure="Take fewer tasks to write from, or a larger split.")
+        config = self._arm(hints).changed(name=name, **self._own_tasks(ids))
+        folder = (out or self.out) / "held-out" / name
+        with self.bars(name) if self.bars else nullcontext() as progress:
+            run(config, folder, progress=progress)
 
     def _report(self) -> None:
         from exprag.distillation.outcome import write_report
