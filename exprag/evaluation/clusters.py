@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     import numpy as np
 
 RESAMPLES = 10_000
+MANY, RESAMPLES_OF_MANY = 1_000, 2_000
+"""Beyond this many tasks so many resamples: the interval is narrow, and its limits vary little."""
 SEED = 2025
 _BATCH = 2_000_000  # numbers drawn at once: bounds the memory
 _KEPT = 1_000_000  # the largest table of draws that is remembered: numbers
@@ -92,16 +94,17 @@ def sign_test(differences: Sequence[int], tasks: Sequence[Hashable]) -> float:
 
 
 def _resample(size: int, sums: np.ndarray, counts: np.ndarray) -> np.ndarray:
-    """float [RESAMPLES, m]: the mean of each column over tasks drawn with replacement; NaN where none of them has a value."""
+    """float [resamples, m]: the mean of each column over tasks drawn with replacement; NaN where none of them has a value."""
     import numpy as np
 
     parts = []
-    if size * RESAMPLES <= _KEPT:
+    count = RESAMPLES if size <= MANY else RESAMPLES_OF_MANY
+    if size * count <= _KEPT:
         tables = [_draws(size)]
     else:
         rng = np.random.default_rng(SEED)
         rows = max(1, _BATCH // size)
-        tables = (_table(rng, min(rows, RESAMPLES - start), size) for start in range(0, RESAMPLES, rows))  # type: ignore[assignment]
+        tables = (_table(rng, min(rows, count - start), size) for start in range(0, count, rows))  # type: ignore[assignment]
     with np.errstate(invalid="ignore", divide="ignore"):
         for table in tables:
             parts.append((table @ sums) / (table @ counts))

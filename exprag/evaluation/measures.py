@@ -22,7 +22,7 @@ UNITS = {
     "prompt_tokens": "tokens of an episode that the model read",
     "completion_tokens": "tokens of an episode that the model wrote",
     "cached_tokens": "tokens of an episode that the model read from its cache",
-    "retrieval_tokens": "tokens of an episode that were read of recalled experience",
+    "retrieval_tokens": "tokens that models took while the bank was asked",
     "tokens": "prompt and completion together",
     "seconds": "wall time of an episode",
     "cost": "money of an episode, in the currency of the prices given",
@@ -49,13 +49,14 @@ def values_of(episode: Trajectory) -> dict[str, float]:
     if any(step.valid is not None for step in steps):
         values["invalid_actions"] = float(sum(step.valid is False for step in steps))
     values["repeated_actions"] = float(len(steps) - len({(step.observation, step.action) for step in steps}))
-    if usage := [step.usage.model_dump() for step in steps if step.usage is not None]:
-        for name in ("prompt", "completion", "cached", "retrieval"):
-            if any(call.get(name) is not None for call in usage):
-                values[f"{name}_tokens"] = float(sum(call.get(name) or 0 for call in usage))
+    if usage := [step.usage for step in steps if step.usage is not None]:
+        values["prompt_tokens"] = float(sum(call.prompt for call in usage))
+        values["completion_tokens"] = float(sum(call.completion for call in usage))
         values["tokens"] = values["prompt_tokens"] + values["completion_tokens"]
-        if any(call.get("cost") is not None for call in usage):
-            values["cost"] = float(sum(call.get("cost") or 0 for call in usage))
+        if cached := [call.cached for call in usage if call.cached is not None]:
+            values["cached_tokens"] = float(sum(cached))
+        if costs := [call.cost for call in usage if call.cost is not None]:
+            values["cost"] = float(sum(costs))
     if episode.provenance.seconds is not None:
         values["seconds"] = episode.provenance.seconds
     return values | dict(_recorded(episode))
