@@ -92,6 +92,15 @@ class Drifting(Toy):
         return f"{'A long corridor. ' * 20}{super()._look()} Door {self._number} is open."
 
 
+class Unled(Drifting):
+    """Drifts only where something is understood, and has no expert to show it."""
+
+    experts = ()
+
+    def admissible_actions(self) -> list[str] | None:
+        return ["look", "go to desk"]
+
+
 class Endless(Toy):
     def step(self, action: str) -> tuple[str, float, bool, bool, dict[str, Any]]:
         text, _, *rest = super().step(action)
@@ -123,6 +132,7 @@ class Clipped(Toy):
         (Moody, "replays", "does not agree"),
         (Drifting, "is deterministic", "in another object: observation 1, from character"),
         (Drifting, "replays", "now it is …"),
+        (Unled, "is deterministic", "in another object: observation 1, from character"),
         (Misspelt, "templates cover the actions", "0 of "),
         (Misspelt, "templates cover the actions", "These fit none: 'go to "),
         (Spaced, "describes itself", "a slot of the template 'go to {desk or shelf}' is not one word"),
