@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -17,6 +18,7 @@ from exprag.cli.words import plain as as_text
 from exprag.runs import RunConfig, choose_tasks
 from exprag.runs import run as run_episodes
 from exprag.runs.player import make_environment
+from exprag.tracking import tracked
 
 TASKS = ("environment", "environment_options", "split", "types", "task_ids", "per_type", "limit", "shuffle", "seed")
 MODEL = ("model", "graph", "bank", "bank_version", "learn", "learn_rule", "learn_every", "policy")
@@ -40,6 +42,10 @@ Out = Annotated[Path, out("Run directory; an interrupted one is continued.")]
 Retry = Annotated[bool, Parameter(name="--retry-errors", help="Play episodes that ended in an error again.")]
 Plain = Annotated[bool, Parameter(name="--plain", help="Progress as lines for a log in place of a bar, as without a terminal.")]
 DryRun = Annotated[bool, Parameter(name="--dry-run", help="Show the first prompt as it would be sent, and an estimate.")]
+Track = Annotated[
+    list[str] | None,
+    Parameter(name="--track", help="Also send the figures of episodes to a tracker: tensorboard, wandb, trackio. Repeatable."),
+]
 FailOn = Annotated[
     str | None,
     Parameter(
@@ -84,6 +90,7 @@ def run(
     dry_run: DryRun = False,
     plain: Plain = False,
     fail_on: FailOn = None,
+    track: Track = None,
     values: RunOptions = None,
 ) -> int:
     """Play one arm (an agent, with or without a bank) over tasks."""
@@ -94,7 +101,7 @@ def run(
 
         show_dry_run(look_at(settings, out))
         return 0
-    return play(settings, out, retry_errors, plain, fail_on)
+    return play(settings, out, retry_errors, plain, fail_on, track or ())
 
 
 def tasks(*, config: Config = None, allow_code: AllowCode = False, values: TaskOptions = None) -> None:
@@ -114,11 +121,18 @@ def tasks(*, config: Config = None, allow_code: AllowCode = False, values: TaskO
     console().print(table)
 
 
-def play(config: RunConfig, out: Path, retry_errors: bool, plain: bool = False, fail_on: str | None = None) -> int:
+def play(
+    config: RunConfig,
+    out: Path,
+    retry_errors: bool,
+    plain: bool = False,
+    fail_on: str | None = None,
+    trackers: Sequence[str] = (),
+) -> int:
     """Play or continue a run with a progress bar and say how it went; returns the exit code."""
     limit = error_limit(fail_on)
-    with episodes_progress(out, plain=plain) as progress:
-        summary = run_episodes(config, out, retry_errors=retry_errors, progress=progress, announce=say)
+    with episodes_progress(out, plain=plain) as progress, tracked(trackers, config, out, progress) as update:
+        summary = run_episodes(config, out, retry_errors=retry_errors, progress=update, announce=say)
     say_summary(summary)
     count = sum(summary.errors.values())
     if count > limit(summary.episodes):
