@@ -61,8 +61,8 @@ class GymnasiumEnvironment(SeededEnvironment):
                 )
         self._setup, self._kwargs, self._instruction = setup, dict(kwargs or {}), instruction
         self._success, self._scale, self._limit = success, scale, max_steps
-        known = KNOWN.get(self.games[0], ((), "")) if len(self.games) == 1 else ((), "")
-        self._actions = tuple(actions) or known[0]
+        usual = KNOWN.get(self.games[0], ((), ""))[0] if len(self.games) == 1 else ()
+        self._actions = tuple(actions) or usual
         self.action_templates = tuple(action_templates) or self._actions
         self._shared = global_random
         self._chance = GlobalChance()
