@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any, ClassVar, Literal, Self
+from urllib.parse import urlencode
 
 from pydantic import Field, model_validator
 
@@ -56,6 +57,8 @@ class DistillConfig(Settings):
     """The recipe of both trainings."""
     recipe_options: dict[str, Any] = Field(default_factory=dict)
     """Fields of the recipe that are changed."""
+    student_options: Options = Field(default_factory=dict)
+    """Options of the students as chat models (max_new_tokens), NAME=VALUE; default: those of the run's model, if it is hf:."""
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -76,6 +79,12 @@ class DistillConfig(Settings):
         """The model that students are trained from; "" where none can be."""
         kind, _, name = self.run.model.partition(":")
         return self.base_model or (name.partition("?")[0] if kind == "hf" else "")
+
+    def student_spec(self, adapter: str) -> str:
+        """The spec of a trained adapter as a chat model."""
+        kind, _, rest = self.run.model.partition(":")
+        options = urlencode(self.student_options) or (rest.partition("?")[2] if kind == "hf" else "")
+        return f"hf:{adapter}?{options}" if options else f"hf:{adapter}"
 
     def agent(self, hints: int = 0) -> AgentConfig:
         """The base agent, reading this many hints."""

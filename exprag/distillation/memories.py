@@ -18,12 +18,11 @@ from typing import Any
 
 from exprag.distillation.config import DistillConfig
 from exprag.distillation.outcome import ArmOutcome, outcomes
-from exprag.distillation.review import hint_ids
 from exprag.distillation.stages import Bars, Distillation
 from exprag.distillation.writing import read_calls
 from exprag.evaluation.results import load_run
 from exprag.files import PARTIAL, write_json
-from exprag.prompt.hint_block import RECORD
+from exprag.prompt.hint_block import RECORD, hint_ids
 
 HEAD = ("memory", "success", "tokens an episode", "of these memory, a step", "tokens of writing", "items", "difference from none")
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from exprag.evaluation.statistics import Interval, Paired, paired_rates, wilson
 from exprag.items import Item
-from exprag.prompt.hint_block import RECORD
+from exprag.prompt.hint_block import RECORD, hint_ids
 from exprag.trajectory import Trajectory
 
 
@@ -39,13 +39,6 @@ class HintCredit:
         if not self.paired or self.interval is None:
             return "unpaired"
         return "helps" if self.interval.low > 0 else "harms" if self.interval.high < 0 else "unclear"
-
-
-def hint_ids(episode: Trajectory) -> list[str]:
-    """The hints that stood in an episode's prompts."""
-    record = episode.provenance.extra.get(RECORD)
-    ids = record.get("ids") if isinstance(record, dict) else None
-    return [str(id) for id in ids] if isinstance(ids, list) else []
 
 
 def review(items: Iterable[Item], episodes: Sequence[Trajectory]) -> list[HintCredit]:

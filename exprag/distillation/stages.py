@@ -77,7 +77,7 @@ class Distillation:
         path, settings = self.out / "distill.json", self.config.model_dump(mode="json")
         if path.exists():
             before = json.loads(path.read_text(encoding="utf-8"))
-            free = {"ablation", "held_out", "train", "base_model", "recipe", "recipe_options"}
+            free = {"ablation", "held_out", "train", "base_model", "recipe", "recipe_options", "student_options"}
             different = [name for name, value in settings.items() if name not in free and before.get(name) != value]
             if different:
                 raise RunError(f"{self.out} holds another distillation: {', '.join(different)}.", cure="Choose another --out.")
@@ -230,11 +230,9 @@ class Distillation:
         for name, arm in (("control", "sft"), ("distill", "distilled")):
             if (note := self.out / "students" / f"{name}.json").exists():
                 adapter = json.loads(note.read_text(encoding="utf-8"))["adapter"]
-                student = self._arm(0)
                 memory = {} if self.config.student_memory else {"bank": None}
-                options = self.config.run.model.partition("?")[2]
-                spec = f"hf:{adapter}" + (f"?{options}" if options else "")
-                arms[arm] = student.changed(model=spec, agent=self.config.student(), **memory)
+                spec = self.config.student_spec(adapter)
+                arms[arm] = self._arm(0).changed(model=spec, agent=self.config.student(), **memory)
         for name, config in arms.items():
             self._run(f"held-out/{name}", config.changed(name=name, **self._own_tasks(ids)))
 

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 from exprag.bank.exclusion import Exclusion
 from exprag.errors import ConfigError
 from exprag.evaluation.recalled import is_remote
+from exprag.prompt.hint_block import hint_ids
 from exprag.text import redact
 from exprag.trajectory import Task, Trajectory
 
@@ -70,6 +71,10 @@ class _Context:
     recalled: tuple[str, ...]
     version: int | None
     repeated: bool = False
+    hints: tuple[str, ...] = ()
+    """The hints that it read, by id."""
+    about: Task | None = None
+    """Its task, where it read hints."""
     blocks: tuple[str, ...] = ()
     """What of a teacher's prompt stands in a row of a student that is to do without."""
 
@@ -107,6 +112,8 @@ def _run(path: Path) -> tuple[Iterator[_Context], str | None]:
                 tuple(dict.fromkeys(recalled)),
                 episode.provenance.bank_version,
                 repeated=key in keys,
+                hints=hint_ids(episode),
+                about=episode.task,
             )
             keys.add(key)
 
@@ -145,9 +152,9 @@ def _check(contexts: Iterator[_Context], open_bank: Callable[[int | None], Bank]
     for context in contexts:
         checked += not context.repeated
         repeated += context.repeated
-        recalls += len(context.recalled)
+        recalls += len(context.recalled) + len(context.hints)
         offences += [Offence(context.where, context.task, block, "the rows' configuration has none") for block in context.blocks]
-        if context.recalled:
+        if context.recalled or context.hints:
             waiting[context.version].append(context)
             if len(waiting[context.version]) == _BATCH:
                 offences += _offences(waiting.pop(context.version), open_bank(context.version))
@@ -172,9 +179,28 @@ def _offences(contexts: list[_Context], bank: Bank) -> Iterator[Offence]:
     from exprag.bank import Filter
 
     ids = tuple({id for context in contexts for id in context.recalled})
-    stored: dict[str, Trajectory] = {t.id: t for t in bank.trajectories(Filter(ids=ids))}
+    stored: dict[str, Trajectory] = {t.id: t for t in bank.trajectories(Filter(ids=ids))} if ids else {}
+    yield from _hint_offences([context for context in contexts if context.hints], bank)
     for context in contexts:
         for id in context.recalled:
             missing = f"not in the bank {bank.uri} at version {bank.version}"
             if why := context.exclusion.why(stored[id]) if id in stored else missing:
                 yield Offence(context.where, context.task, id, why)
+
+
+def _hint_offences(contexts: list[_Context], bank: Bank) -> Iterator[Offence]:
+    """Hints every origin of which is the task itself or its group, and those of which nothing is known. Hints are looked up as
+    they are now: they are added to and retired, never deleted."""
+    if not contexts:
+        return
+    from exprag.bank.items import Items
+    from exprag.retrieval.hints import is_allowed
+
+    items = {item.id: item for item in Items(bank)}
+    for context in contexts:
+        assert context.about is not None
+        for id in context.hints:
+            if id not in items:
+                yield Offence(context.where, context.task, id, f"no such hint in the bank {bank.uri}")
+            elif not is_allowed(items[id], context.about, [context.where]):
+                yield Offence(context.where, context.task, id, "the hint comes from the task itself or its group alone")

@@ -7,6 +7,7 @@ from typing import Any
 
 from exprag.memory import MemoryState, ShownHint
 from exprag.prompt.block import approximate_tokens
+from exprag.trajectory import Trajectory
 
 HINTS = (
     "Rules that earlier failures taught. Apply them silently, never quote them, and trust the observation where they disagree:"
@@ -31,6 +32,13 @@ def within_budget(
         if count_tokens(hint_block([*(each.text for each in kept), hint.text], str)) <= budget:
             kept.append(hint)
     return tuple(kept)
+
+
+def hint_ids(episode: Trajectory) -> tuple[str, ...]:
+    """The hints that stood in the prompts of an episode, by id."""
+    record = episode.provenance.extra.get(RECORD)
+    ids = record.get("ids") if isinstance(record, dict) else None
+    return tuple(str(id) for id in ids) if isinstance(ids, list) else ()
 
 
 def hint_record(memory: MemoryState | None) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -15,15 +16,18 @@ from command_line import call
 from hints_material import play, settings
 
 from exprag.bank import Bank
-from exprag.bank.items import Items
+from exprag.bank.items import Items, to_document
 from exprag.distillation.outcome import outcomes
-from exprag.distillation.review import hint_ids, review
+from exprag.distillation.review import review
 from exprag.distillation.student import leaks
 from exprag.distillation.writing import read_lines
+from exprag.environments.expert import play_expert
 from exprag.errors import ConfigError, RunError
 from exprag.evaluation import load_run
 from exprag.evaluation.audit import audit
-from exprag.prompt.hint_block import HINTS
+from exprag.items import Item, ItemSource
+from exprag.plugins import create
+from exprag.prompt.hint_block import HINTS, hint_ids
 from exprag.training import read_rows
 
 
@@ -93,6 +97,20 @@ def test_the_audit_sees_a_hint_block_in_rows_that_should_have_none(distillation:
     assert not result.passed
     assert "a hint block" in str(result.offences[0])
     assert leaks(lines, ["look   first."]) == [f"{lines[0]['id']}: a hint block"]
+
+
+def test_the_audit_proves_that_no_hint_came_from_the_task_alone(distillation: Path, tmp_path: Path) -> None:
+    result = audit(distillation / "teacher")
+    assert result.passed
+    assert result.recalls >= 6
+    shutil.copytree(distillation / "bank", tmp_path / "bank")
+    items = Items(Bank.open(tmp_path / "bank"))
+    episode = load_run(distillation / "teacher").episodes[0]
+    item = next(item for item in items if item.id == hint_ids(episode)[0])
+    own = ItemSource(episode="e", task=episode.task.key)
+    items.documents.add([to_document(item.model_copy(update={"sources": (own,)}))])
+    offences = [str(offence) for offence in audit(distillation / "teacher", tmp_path / "bank").offences]
+    assert any(episode.id in offence and "comes from the task itself" in offence for offence in offences)
 
 
 def test_review_pairs_each_hint_with_the_same_tasks_without_it(distillation: Path) -> None:
@@ -180,8 +198,6 @@ def test_killed_in_the_middle_of_stage_b_the_same_command_goes_on(tmp_path: Path
 
 
 def test_the_commands_list_review_and_retire_hints(tmp_path: Path) -> None:
-    from exprag.items import Item
-
     bank = Bank.create(tmp_path / "bank")
     Items(bank).add([Item(text="Look first.", environment="toy", type="fetch")])
     (item,) = Items(bank)
@@ -191,3 +207,25 @@ def test_the_commands_list_review_and_retire_hints(tmp_path: Path) -> None:
     (retired,) = Items(bank)
     assert retired.retired == "it harms"
     assert not retired.usable
+
+
+@pytest.mark.slow
+def test_a_teacher_with_memory_and_hints_and_a_student_without_both(tmp_path: Path) -> None:
+    """The run's own bank stays as it was: hints go into a copy. Trajectories and hints stand in one prompt."""
+    environment = create("environment", "alfworld-generated")
+    tasks = list(environment.tasks("train", ["pick_and_place_simple"]))[20:24]
+    bank = Bank.create(tmp_path / "bank")
+    bank.add([play_expert(environment, task, seed=1, run="bank") for task in tasks])
+    agent = {"k": 1, "memory_budget": 600}
+    run = {"bank": bank.uri, "agent": agent, "max_steps": 8}
+    config = settings(extract=3, held_out=0, threshold=-1.0, max_invalid=99, distiller="workflows", run=run)
+    play(config, tmp_path / "out", "A", "B", "C", "D")
+    assert len(Items(Bank.open(tmp_path / "bank"))) == 0
+    for episode in load_run(tmp_path / "out" / "teacher").episodes:
+        assert hint_ids(episode)
+        assert episode.steps[0].recalled
+    for row in read_rows(tmp_path / "out" / "rows" / "distill.jsonl"):
+        system = row["messages"][0]["content"]
+        assert "<experience" not in system
+        assert HINTS not in system
+    assert audit(tmp_path / "out" / "teacher").passed
