@@ -160,7 +160,7 @@ _TYPES = {str: "string", bool: "boolean", int: "integer", float: "number", list:
 
 def _tools(dataset: str | Path) -> list[Row]:
     """The definitions of all tools that the dataset's turns call, their arguments as they were seen."""
-    found: dict[str, dict[str, set[str]]] = {}
+    argument_types: dict[str, dict[str, set[str]]] = {}
     required: dict[str, set[str]] = {}
     acts = False
     for row in read_rows(dataset):
@@ -168,11 +168,11 @@ def _tools(dataset: str | Path) -> list[Row]:
         acts = acts or not _is_talk(chat)
         for message in chat:
             for name, arguments in _calls(split_turn(message["content"])[1]) if message["role"] == "assistant" else ():
-                places = found.setdefault(name, {})
+                places = argument_types.setdefault(name, {})
                 for key, value in arguments.items():
                     places.setdefault(key, set()).add(_TYPES.get(type(value), "string"))
                 required[name] = required.get(name, set(arguments)) & set(arguments)
-    tools = [_tool(name, "", places, required[name]) for name, places in sorted(found.items())]
+    tools = [_tool(name, "", places, required[name]) for name, places in sorted(argument_types.items())]
     return [*([_tool(ACT, "Act in the environment.", {"action": {"string"}}, {"action"})] if acts else []), *tools]
 
 
