@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
+import random
 import signal
+import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -206,3 +209,40 @@ def test_how_many_is_what_the_user_says_or_what_suits_the_model() -> None:
         assert episodes_at_once(config(concurrency=None, model="hf:somewhere", **values)) == 1
         with pytest.raises(ConfigError, match="concurrency=4: "):
             episodes_at_once(config(**values))
+
+
+MANY = """
+from exprag.runs import RunConfig, run
+if __name__ == "__main__":
+    values = {"environment_options": {"size": 30, "slow": 0.02}, "max_steps": 4, "workers": 2, "concurrency": 6}
+    run(RunConfig.make(environment="toy:Toy", **values), "r")
+"""
+
+
+@pytest.mark.slow
+def test_twenty_kills_at_random_moments_lose_and_repeat_nothing(tmp_path: Path) -> None:
+    whole = tmp_path / "whole"
+    whole.mkdir()
+    began = time.monotonic()
+    assert start(MANY, whole).wait(PATIENCE) == 0
+    seconds = time.monotonic() - began
+    draw = random.Random(20)
+    children: dict[int, psutil.Process] = {}
+    lines = tmp_path / "r" / "episodes.jsonl"
+    for _ in range(20):
+        process = start(MANY, tmp_path)
+        before = lines.read_bytes() if lines.exists() else b""
+        deadline = time.monotonic() + draw.uniform(0, seconds)
+        while time.monotonic() < deadline and process.poll() is None:
+            with suppress(psutil.Error):
+                children |= {child.pid: child for child in psutil.Process(process.pid).children(recursive=True)}
+            time.sleep(0.05)
+        process.kill()
+        process.communicate(timeout=PATIENCE)
+        if lines.exists():
+            assert lines.read_bytes().startswith(before[: before.rfind(b"\n") + 1])
+    _, alive = psutil.wait_procs(list(children.values()), timeout=PATIENCE)
+    assert not alive
+    assert start(MANY, tmp_path).wait(PATIENCE) == 0
+    assert [len(RunDirectory(folder / "r").episodes()) for folder in (tmp_path, whole)] == [30, 30]
+    assert contents(tmp_path / "r") == contents(whole / "r")
