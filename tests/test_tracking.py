@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -101,7 +102,10 @@ def test_wandb_writes_offline(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.delenv("WANDB_MODE", raising=False)
     play("wandb", tmp_path / "run")
     (log,) = (tmp_path / "run" / "wandb").glob("offline-run-*/*.wandb")
-    assert b"episode/success_rate" in log.read_bytes()
+    until = time.monotonic() + 60  # its own process writes
+    while b"episode/success_rate" not in log.read_bytes():
+        assert time.monotonic() < until
+        time.sleep(0.1)
 
 
 def test_trackio_keeps_the_figures_in_its_database(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
