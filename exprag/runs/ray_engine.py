@@ -1,7 +1,7 @@
 """A run on a Ray cluster: actors that play episodes, while this process alone writes the run directory and the bank.
 
 Each actor has its own workers, model and warm environments, all as on one machine (`exprag.runs.workers`): time limits, retries
-and the end of what an environment started are the same. Between this process and the actors go JSON texts, no other objects.
+and the end of what an environment started are the same. Between this process and the actors go texts, and no other objects.
 
 An actor that is lost, with its machine or alone, costs its episodes one retry each; what it had handed over stays.
 """
@@ -28,13 +28,14 @@ from exprag.logs import LOG
 from exprag.runs.child_process import LEAVING_SECONDS, Keeper, rebuilt
 from exprag.runs.concurrency import episodes_at_once
 from exprag.runs.config import RunConfig
+from exprag.runs.memory import check_measurable
 from exprag.runs.player import failed
 from exprag.runs.workers import RETRIES, Crew
 from exprag.trajectory import Task, Trajectory
 
 ADDRESS = "RAY_ADDRESS"
-CALLS = 2
-"""Calls to an actor at a time: it waits for its workers in the second while this process writes what the first gave."""
+CALLS = 4
+"""Calls to an actor at a time: it waits for its workers in the next while this process writes what the first gave."""
 
 
 class Station:
@@ -47,25 +48,26 @@ class Station:
         sys.path += [place for place in values["path"] if place not in sys.path and os.path.isdir(place)]
         self._folder = Path(tempfile.mkdtemp(prefix="exprag-"))
         self._crew = Crew(RunConfig.make(**values["config"]), [], self._folder, Keeper(detached=True))
-        self._episodes = self._crew.play()
+        self._episodes = self._crew.episodes()
         self._logged = 0
 
-    def about(self) -> str:
-        """Where it is: {host, pid, exprag}."""
-        return json.dumps({"host": socket.gethostname(), "pid": os.getpid(), "exprag": version("exprag")})
+    def about(self) -> tuple[str, str, str]:
+        """("ready", name of its machine, version of exprag there)."""
+        return "ready", socket.gethostname(), version("exprag")
 
-    def next(self, tasks: str) -> str:
-        """Take tasks (JSON) and wait for the next episode of any: {episode, log}, or {stop, log} for what fails every episode."""
+    def next(self, tasks: str) -> tuple[str, str, str]:
+        """Take tasks (JSON) and wait for the next episode of any. Gives ("episode", its JSON, log), or ("stop", {type, message,
+        cure} as JSON, log) for what fails every episode; the log is what was logged since the last time."""
         try:
             self._crew.add([Task.from_dict(task) for task in json.loads(tasks)])
             episode = next(self._episodes, None)
             if episode is None:  # it had ended, when there was nothing to play
-                self._episodes = self._crew.play()
+                self._episodes = self._crew.episodes()
                 episode = next(self._episodes)
-            answer: dict[str, Any] = {"episode": episode.to_json()}
+            return "episode", episode if isinstance(episode, str) else episode.to_json(), self._log()
         except ExpragError as error:
-            answer = {"stop": {"type": type(error).__name__, "message": error.message, "cure": error.cure}}
-        return json.dumps({**answer, "log": self._log()})
+            stop = {"type": type(error).__name__, "message": error.message, "cure": error.cure}
+            return "stop", json.dumps(stop), self._log()
 
     def leave(self) -> None:
         """End the workers, after they have closed their environments."""
@@ -74,7 +76,6 @@ class Station:
         shutil.rmtree(self._folder, ignore_errors=True)
 
     def _log(self) -> str:
-        """What was logged since the last time."""
         with contextlib.suppress(OSError), open(self._folder / LOG, "rb") as lines:
             lines.seek(self._logged)
             text = lines.read()
@@ -105,6 +106,8 @@ def play_on_ray(config: RunConfig, tasks: Sequence[Task], folder: Path) -> Gener
     """
     if not tasks:
         return
+    if config.worker_memory is not None:
+        check_measurable()
     config = config.model_copy(update={"concurrency": episodes_at_once(config)})
     _check(config)
     crew = _RayCrew(connect(), config, tasks, folder)
@@ -155,7 +158,7 @@ class _RayCrew:
         self._idle: list[_Seat] = []
         room = config.concurrency or 1
         self._room = room if room > 1 else config.workers
-        self._spare = max(1, self._room // 4)
+        self._spare = max(2, self._room // 4)
         """Tasks that wait in an actor, so that no worker waits for this process."""
         values = {"config": config.model_dump(mode="json"), "folder": os.getcwd(), "path": [p for p in sys.path if p]}
         self._setup = json.dumps(values)
@@ -174,11 +177,11 @@ class _RayCrew:
                 raise RunError(f"No actor was ready after {timeout:g} s (setup_timeout).", cure="ray status shows why.")
             seat = self._answers.pop(answers[0])
             try:
-                answer = json.loads(self._ray.get(answers[0]))
+                answer = self._ray.get(answers[0])
             except self._ray.exceptions.RayError as error:
                 yield from self._replace(seat, error)
             else:
-                yield from self._hear(seat, answer)
+                yield from self._hear(seat, *answer)
 
     def leave(self) -> None:
         """Let the actors end their workers in peace."""
@@ -224,18 +227,19 @@ class _RayCrew:
         if not seat.calls:
             self._idle.append(seat)
 
-    def _hear(self, seat: _Seat, answer: dict[str, Any]) -> Generator[Trajectory]:
-        if "host" in answer:
-            if answer["exprag"] != version("exprag"):
-                reason = f"{answer['host']} has exprag {answer['exprag']}, this machine {version('exprag')}."
+    def _hear(self, seat: _Seat, word: str, text: str, more: str) -> Generator[Trajectory]:
+        """Take what an actor said: see `Station`."""
+        if word == "ready":
+            if more != version("exprag"):
+                reason = f"{text} has exprag {more}, this machine {version('exprag')}."
                 raise RunError(reason, cure="Install the same version on all machines.")
-            seat.host = answer["host"]
+            seat.host = text
             self._go_on(seat)
             return
-        self._note(answer["log"])
-        if "stop" in answer:
-            raise rebuilt(answer["stop"])
-        episode = Trajectory.from_json(answer["episode"])
+        self._note(more)
+        if word == "stop":
+            raise rebuilt(json.loads(text))
+        episode = Trajectory.from_json(text)
         seat.tasks.pop(episode.task.key, None)
         seat.calls -= 1
         self._go_on(seat)

@@ -77,6 +77,12 @@ class Crew:
         self._keeper = keeper or Keeper()
 
     def play(self) -> Generator[Trajectory]:
+        """Trajectories as they finish."""
+        for episode in self.episodes():
+            yield Trajectory.from_json(episode) if isinstance(episode, str) else episode
+
+    def episodes(self) -> Generator[str | Trajectory]:
+        """The same, unread: JSON as a worker gave it, or what was recorded here in place of a worker."""
         self._spread()
         while any(worker.tasks for worker in self._workers):
             limits = [left for worker in self._workers if (left := worker.seconds_left()) is not None]
@@ -91,7 +97,7 @@ class Crew:
             if word == "episode":
                 self._go_on(worker)
             if episode is not None:
-                yield Trajectory.from_json(episode)
+                yield episode
             elif word == "gone" and worker.tasks and worker in self._workers:
                 yield from self._replace_dead(worker)
 
