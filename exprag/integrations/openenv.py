@@ -176,6 +176,7 @@ def environment_factory(
             Episodes(inner, options=options, split=split, types=types, max_steps=max_steps), admissible_actions
         )
 
+    make.__name__ = environment.rpartition(":")[2] if isinstance(environment, str) else "environment"  # in the routes of tasks
     return make
 
 

@@ -41,6 +41,16 @@ class Served(TextServerEnvironment):
         return super().step(action, timeout_s)
 
 
+class Preview(Served):
+    """Lists the first two tasks of a split, and counts them all; tells what may be done."""
+
+    def list_tasks(self, split: str) -> list[dict[str, Any]]:
+        return super().list_tasks(split)[:2]
+
+    def step(self, action: TextAction, timeout_s: float | None = None, **others: Any) -> Any:
+        return super().step(action, timeout_s).model_copy(update={"actions": ["look", "look", "go to desk"]})
+
+
 def serve(*arguments: str) -> tuple[subprocess.Popen[str], str]:
     command = [sys.executable, "-m", "exprag", "serve-env", *arguments, "--port", "0"]
     environment = os.environ | {"PYTHONPATH": str(TESTS), "COLUMNS": "200"}
@@ -156,6 +166,18 @@ def test_alfworld_is_served_and_a_server_that_dies_is_an_error_of_the_episode(al
     environment.close()
     assert process.stdout is not None
     process.stdout.close()
+
+
+def test_tasks_that_are_counted_but_not_listed_can_be_played() -> None:
+    environment = create("environment", "openenv", environment=f"{HERE}:Preview")
+    tasks = list(environment.tasks("train"))
+    assert [(task.id, task.type) for task in tasks[1:3]] == [("train/1", "carry"), ("train/2", "")]
+    assert len(tasks) == 8
+    _, info = environment.reset(options={"task": "train/7"})
+    assert info["task"].instruction == Toy().task("train/7").instruction
+    assert environment.admissible_actions() is None
+    environment.step("look")
+    assert environment.admissible_actions() == ["look", "go to desk"]
 
 
 def test_one_that_breaks_is_a_recorded_outcome(tmp_path: Path) -> None:

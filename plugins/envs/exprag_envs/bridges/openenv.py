@@ -10,6 +10,7 @@ from exprag.components import is_import_path
 from exprag.contracts.environment import Info, TextEnvironment, make_fingerprint
 from exprag.errors import ConfigError, EnvError, closest
 from exprag.trajectory import Task
+from exprag_envs.bridges.gym_text import ACTION_LISTS
 from exprag_envs.bridges.openenv_link import Link, ProcessLink, RefusedAction, ServerLink
 from exprag_envs.bridges.seeds import FIRST_SEED, OVER
 
@@ -67,6 +68,7 @@ class OpenEnv(TextEnvironment):
         self._fields: dict[str, bool] = {}
         self._started = self._over = self._won = False
         self._return, self._score = 0.0, 0.0
+        self._observation: Mapping[str, Any] = {}
 
     @property
     def splits(self) -> tuple[str, ...]:  # type: ignore[override]
@@ -97,6 +99,7 @@ class OpenEnv(TextEnvironment):
         arguments = {"split": task.split, "index": number} if self._provided else {"seed": FIRST_SEED[task.split] + number}
         self._started = False
         observation, _, _ = self._link.reset(arguments)
+        self._observation = observation
         if not self._fields:
             self._fields = self._link.action_fields()
         self._started, self._over, self._won, self._return, self._score = True, False, False, 0.0, 0.0
@@ -112,22 +115,30 @@ class OpenEnv(TextEnvironment):
             return OVER, 0.0, True, False, {**self._info(), "valid": False}
         try:
             self._started = False  # until the step went through
-            observation, reward, done = self._link.step(self._action(action))
+            observation, reward, over = self._link.step(self._action(action))
         except RefusedAction:
             self._started = True
             fields = ", ".join(self._fields) or "none"
             text = f"That action was not understood. Its fields: {fields}."
             return text, 0.0, False, False, {**self._info(), "valid": False}
-        self._started, self._over = True, done
+        self._started, self._over, self._observation = True, over, observation
         self._return += reward
         success = observation.get("success")
-        self._won = success if isinstance(success, bool) else done and self._return >= self._success
+        self._won = success if isinstance(success, bool) else over and self._return >= self._success
         score = observation.get("score", self._return)
         self._score = min(1.0, max(-1.0, float(score))) if isinstance(score, int | float) else float(self._won)
-        truncated = done and observation.get("truncated") is True
+        truncated = over and observation.get("truncated") is True
         valid = observation.get("valid")
         info = self._info() if not isinstance(valid, bool) else {**self._info(), "valid": valid}
-        return self._text(observation), reward, done and not truncated, truncated, info
+        return self._text(observation), reward, over and not truncated, truncated, info
+
+    def admissible_actions(self) -> list[str] | None:
+        """A list of texts that the observation holds under a usual name."""
+        if self._over:
+            return []
+        names = ("actions", "legal_actions", *ACTION_LISTS)
+        lists = [value for name in names if isinstance(value := self._observation.get(name), list)]
+        return next((list(dict.fromkeys(value)) for value in lists if all(isinstance(text, str) for text in value)), None)
 
     def max_steps(self, task: Task) -> int:
         return self._limit

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol, get_type_hints
 
 from exprag.components import resolve
@@ -12,7 +12,7 @@ from exprag.errors import EnvError, boundary
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")  # OpenEnv imports Gradio, which would report home
 REFUSED = "VALIDATION_ERROR"  # OpenEnv's word for an action that does not fit its schema
 Reply = tuple[dict[str, Any], float, bool]
-"""Observation, reward, done."""
+"""Observation, reward, and whether the episode is over."""
 
 
 class RefusedAction(Exception):
@@ -29,7 +29,7 @@ class Link(Protocol):
         """The splits of its task provider; empty where it has none."""
 
     def tasks(self, split: str) -> list[Any]:
-        """What the task provider says of the tasks of a split."""
+        """What the task provider says of each task of a split; {} for those that it counts but does not list."""
 
     def reset(self, arguments: Mapping[str, Any]) -> Reply: ...
 
@@ -57,7 +57,9 @@ class ServerLink:
         return [_name_of(split) for split in self._ask("GET", f"/{self._name}/splits") or []]
 
     def tasks(self, split: str) -> list[Any]:
-        return list(self._ask("POST", f"/{self._name}/tasks", {"split": split}) or [])
+        answer = self._ask("POST", f"/{self._name}/tasks", {"split": split}) or {}
+        count = self._ask("POST", f"/{self._name}/num_tasks", {"split": split}) or {}
+        return _padded(answer.get("tasks") or [], count.get("num_tasks", 0))
 
     def reset(self, arguments: Mapping[str, Any]) -> Reply:
         from openenv.core import GenericEnvClient
@@ -122,7 +124,7 @@ class ProcessLink:
         return [_name_of(split) for split in environment.list_splits()] if hasattr(environment, "list_splits") else []
 
     def tasks(self, split: str) -> list[Any]:
-        return list(self._made().list_tasks(split))
+        return _padded(self._made().list_tasks(split), self._made().num_tasks(split))
 
     def reset(self, arguments: Mapping[str, Any]) -> Reply:
         return _reply(self._made().reset(**arguments))
@@ -152,6 +154,10 @@ class ProcessLink:
             return get_type_hints(type(self._made()).step)["action"]
 
 
+def _padded(tasks: Sequence[Any], count: int) -> list[Any]:
+    return [*tasks, *({} for _ in range(count - len(tasks)))]
+
+
 def _drop(client: Any) -> None:
     try:
         client.close()
@@ -161,8 +167,8 @@ def _drop(client: Any) -> None:
 
 def _reply(observation: Any) -> Reply:
     record = observation.model_dump(mode="json")
-    reward, done = record.pop("reward", None), record.pop("done", False)
-    return _observation(record), float(reward or 0.0), bool(done)
+    reward, over = record.pop("reward", None), record.pop("done", False)
+    return _observation(record), float(reward or 0.0), bool(over)
 
 
 def _observation(value: Any) -> dict[str, Any]:

@@ -69,19 +69,19 @@ class TextArena(SeededEnvironment):
         errors = getattr(self._env.state, "error_count", 0)
         with self._chance.playing():
             try:
-                done, _ = self._env.step(move)
+                over, _ = self._env.step(move)
                 messages = self._env.get_observation()[1]
-                rewards, about = self._env.close() if done else (None, {})
+                rewards, about = self._env.close() if over else (None, {})
             except Exception as error:  # noqa: BLE001 - games read actions carelessly; what an agent says must not end a run
                 self._over = True
                 text = f"The game broke off on this action: {describe(error)}"
                 return text, 0.0, True, False, {**self._info(), "valid": False}
-        self._over = bool(done)
+        self._over = bool(over)
         self._reward = _reward(rewards)
         invalid = getattr(self._env.state, "error_count", 0) > errors or bool(about.get(0, {}).get("invalid_move"))
         text = _text(messages)
         reason = str(about.get(0, {}).get("reason") or "")
-        if done and reason not in text:
+        if over and reason not in text:
             text = f"{text}\n{reason}".strip()
         return text, self._reward, self._over, False, {**self._info(), "valid": not invalid}
 
@@ -141,8 +141,8 @@ def _offline(game: str) -> Iterator[None]:
 
 def _text(messages: Sequence[tuple[int, str, Any]]) -> str:
     """What the game says, without the echo of the player's own action."""
-    kept = [_parts(text, kind) for _, text, kind in messages]
-    return "\n".join(text.strip("\n") for text, kind in kept if kind != "PLAYER_ACTION").strip()
+    parts = [_parts(text, kind) for _, text, kind in messages]
+    return "\n".join(text.strip("\n") for text, kind in parts if kind != "PLAYER_ACTION").strip()
 
 
 def _parts(text: Any, kind: Any) -> tuple[str, str]:
