@@ -72,8 +72,8 @@ def encode(writer: PromptWriter, trajectory: Trajectory, pool: Pool) -> Encoded:
         if memory is not before and memory is not None and not writer.options.growing:
             system = writer.prompt.messages(trajectory.task, (), steps[0].observation, memory)[0]
         before = memory
-        known = memory is not None and (tail is not None or not writer.options.growing)
-        encoded.put_system(number, system if known else None)
+        complete = memory is not None and (tail is not None or not writer.options.growing)
+        encoded.put_system(number, system if complete else None)
     encoded.put_turns(whole)
     for place in sorted(places):
         encoded.put_user(place, place, str(whole[1 + 2 * place].text))
