@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,6 +16,7 @@ from exprag.bank.versions import check_out
 from exprag.errors import BankError
 from exprag.files import PARTIAL, write_jsonl
 from exprag.traces import AUTO, ENVIRONMENT, RowResult, read_file
+from exprag.traces.rewrite import rewriter
 from exprag.trajectory import Trajectory
 
 if TYPE_CHECKING:
@@ -26,17 +27,25 @@ _NAMED = 5
 
 
 def import_file(
-    bank: Bank, path: str | Path, *, format: str = AUTO, environment: str = ENVIRONMENT, trust: bool | None = False
+    bank: Bank,
+    path: str | Path,
+    *,
+    format: str = AUTO,
+    environment: str = ENVIRONMENT,
+    trust: bool | None = False,
+    rewrite: Sequence[str] = (),
 ) -> ImportReport:
     """Add the trajectories of a file in the trace format of this name, or auto: each row is recognised by itself.
 
-    `environment` names the environment that rows of other formats are of. They are quarantined unless `trust` says otherwise.
+    `environment` names the environment that rows of other formats are of; `rewrite` puts their actions in its wording, see
+    `exprag.traces.rewrite`. They are quarantined unless `trust` says otherwise.
     What does not fit is reported with its number (of the line, the element or the entry, from 1) and the reason, and the rest
     goes in. Raises ConfigError where there is no such file or format, or the file cannot be read.
     """
     bad: list[BadRow] = []
     left_out: Counter[str] = Counter()
-    report = bank.add(_valid(read_file(path, format, environment), bad, left_out), trust=trust)
+    change = rewriter(rewrite)
+    report = bank.add(map(change, _valid(read_file(path, format, environment), bad, left_out)), trust=trust)
     notes = tuple(f"left out of {count}: {phrase}" for phrase, count in left_out.most_common(_NAMED))
     return ImportReport(report.added, report.skipped_existing, tuple(bad), report.quarantined, report.notes + notes)
 

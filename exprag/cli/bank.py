@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -26,6 +27,10 @@ Version = Annotated[str | None, Parameter(help="The bank as it was at this versi
 Trust = Annotated[
     bool | None,
     Parameter(name="--trust", negative="--quarantine", help="Default: run directories by outcome, files quarantined."),
+]
+Rewrite = Annotated[
+    list[str] | None,
+    texts("Rewrite actions that a regular expression fits as a whole; repeatable.", "--rewrite", metavar="PATTERN=>TEXT"),
 ]
 Strategies = Annotated[list[str] | None, texts("Query strategy whose keys it holds; repeatable; default: task.", "--strategy")]
 Env = Annotated[str | None, Parameter(name=("--environment", "--env", "-e"), help="Only this environment.")]
@@ -59,12 +64,19 @@ def add(bank: Place, files: Files, /, *, trust: Trust = None) -> None:
 
 @app.command(name="import")
 def import_(
-    bank: Place, files: Files, /, *, format: TraceFormat = AUTO, environment: TraceEnv = ENVIRONMENT, trust: Trust = None
+    bank: Place,
+    files: Files,
+    /,
+    *,
+    format: TraceFormat = AUTO,
+    environment: TraceEnv = ENVIRONMENT,
+    trust: Trust = None,
+    rewrite: Rewrite = None,
 ) -> None:
     """Add trajectories of files, yours or others', to an existing bank. Rows that do not fit are named and left out."""
     from exprag.bank import Bank
 
-    _import(Bank.open(bank), _sources(files), trust, format, environment)
+    _import(Bank.open(bank), _sources(files), trust, format, environment, rewrite or [])
 
 
 @app.command
@@ -128,7 +140,12 @@ def _sources(files: list[Path]) -> list[tuple[Path, bool]]:
 
 
 def _import(
-    bank: Bank, sources: list[tuple[Path, bool]], trust: bool | None, format: str = AUTO, environment: str = ENVIRONMENT
+    bank: Bank,
+    sources: list[tuple[Path, bool]],
+    trust: bool | None,
+    format: str = AUTO,
+    environment: str = ENVIRONMENT,
+    rewrite: Sequence[str] = (),
 ) -> None:
     from exprag.cli.progress import embedding_bar
     from exprag.integrations.files import import_file
@@ -137,7 +154,7 @@ def _import(
     for file, own in sources:
         with embedding_bar(bank):
             vouched = None if own and trust is None else bool(trust)
-            report = import_file(bank, file, trust=vouched, format=format, environment=environment)
+            report = import_file(bank, file, trust=vouched, format=format, environment=environment, rewrite=rewrite)
         bad += len(report.bad)
         quarantined += report.quarantined
         say(f"{file}: {report}")

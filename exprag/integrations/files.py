@@ -8,7 +8,7 @@ rest goes in; imported rows are quarantined unless trusted, as a JSONL file's ar
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from importlib import import_module
 from itertools import islice
 from pathlib import Path
@@ -46,15 +46,23 @@ def export_bank(bank: Bank, path: str | Path, format: str = "", where: Filter | 
 
 
 def import_file(
-    bank: Bank, path: str | Path, *, trust: bool | None = False, format: str = AUTO, environment: str = ENVIRONMENT
+    bank: Bank,
+    path: str | Path,
+    *,
+    trust: bool | None = False,
+    format: str = AUTO,
+    environment: str = ENVIRONMENT,
+    rewrite: Sequence[str] = (),
 ) -> ImportReport:
     """Add the trajectories of a Parquet file or a dataset folder that an export made, or else of a file as `Bank.import_file`
     reads it, in the format of this name."""
+    if rewrite and (Path(path).is_dir() or Path(path).suffix == ".parquet"):
+        raise ConfigError(f"{path} holds our own records, whose actions are not rewritten.", cure="Leave out --rewrite.")
     if Path(path).is_dir():
         return import_dataset(bank, path, trust=trust)
     if Path(path).suffix == ".parquet":
         return import_parquet(bank, path, trust=trust)
-    return bank.import_file(path, format=format, environment=environment, trust=trust)
+    return bank.import_file(path, format=format, environment=environment, trust=trust, rewrite=rewrite)
 
 
 def export_parquet(bank: Bank, path: str | Path, where: Filter | None = None) -> int:
