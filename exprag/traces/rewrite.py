@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from exprag.errors import ConfigError
 from exprag.trajectory import Trajectory
@@ -29,7 +30,7 @@ def rewriter(rules: Sequence[str]) -> Callable[[Trajectory], Trajectory]:
         if not changed:
             return trajectory
         origin = trajectory.provenance
-        extra = {**origin.extra, "rewritten": {"rules": list(rules), "actions": changed}}
+        extra: dict[str, Any] = {**origin.extra, "rewritten": {"rules": list(rules), "actions": changed}}
         fields = {"id": "", "steps": [step.to_dict() for step in steps], "provenance": {**origin.to_dict(), "extra": extra}}
         return Trajectory.from_dict({**trajectory.to_dict(), **fields})
 
