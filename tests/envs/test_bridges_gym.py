@@ -180,6 +180,15 @@ def test_babyai_is_told_in_words_and_its_bot_wins() -> None:
         create("environment", "babyai", id="BabyAI-Nowhere-v0").reset(options={"task": "BabyAI-Nowhere-v0/train/0"})
 
 
+def test_what_minigrid_prints_stays_out_of_the_output(capsys: pytest.CaptureFixture[str]) -> None:
+    with create("environment", "babyai", id="BabyAI-Pickup-v0") as environment:
+        for number in range(4):
+            environment.reset(options={"task": f"BabyAI-Pickup-v0/train/{number}"})
+    output = capsys.readouterr()
+    assert "Sampling rejected" in output.err
+    assert output.out == ""
+
+
 @pytest.mark.parametrize("id", ["FrozenLake-v1", "CliffWalking-v1", "Blackjack-v1", "Taxi-v4"])
 def test_runs_go_through(id: str, tmp_path: Path) -> None:
     config = RunConfig.make(

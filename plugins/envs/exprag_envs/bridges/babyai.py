@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import redirect_stdout
 from importlib.metadata import version
 from typing import Any
 
@@ -41,7 +43,8 @@ class BabyAI(SeededEnvironment):
         if game != self._game or self._env is None:
             self.close()
             self._env, self._game = _make(game), game
-        observation, _ = self._env.reset(seed=number)
+        with redirect_stdout(sys.stderr):  # MiniGrid prints the layouts that it threw away
+            observation, _ = self._env.reset(seed=number)
         self._over, self._won, self._last = False, False, -1
         instruction = observation["mission"]
         text = f"Your task: {instruction}.\n{self._describe(observation)}"

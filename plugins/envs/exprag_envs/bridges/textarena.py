@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 import re
+import sys
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from importlib.metadata import version
 from typing import Any
 
@@ -50,7 +51,7 @@ class TextArena(SeededEnvironment):
         task, game, number = self.start_of(options)
         self._env = None
         self._chance = GlobalChance(number)
-        with self._chance.playing(), _offline(game):
+        with self._chance.playing(), _offline(game), redirect_stdout(sys.stderr):  # some games print how they are made
             environment = _make(game)
             with boundary(EnvError, f"TextArena could not start {game!r}", cure="It must be a game for one player."):
                 environment.reset(num_players=1, seed=number)
