@@ -70,7 +70,7 @@ def encode(writer: PromptWriter, trajectory: Trajectory, pool: Pool) -> Encoded:
     system: BaseMessage = whole[0]
     for number, memory in enumerate(memories):
         if memory is not before and memory is not None and not writer.options.growing:
-            system = writer.prompt.messages(trajectory.task, (), steps[0].observation, memory)[0]
+            system = writer.write(trajectory, (), steps[0].observation, memory)[0]
         before = memory
         complete = memory is not None and (tail is not None or not writer.options.growing)
         encoded.put_system(number, system if complete else None)

@@ -7,32 +7,33 @@ documents beside the trajectories, and token budgets in the tokens of a local mo
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from langchain_core.messages import BaseMessage
+from langchain_core.messages import BaseMessage, SystemMessage
 
 from exprag.config import AgentConfig
 from exprag.contracts import Formatter, TextEnvironment
 from exprag.contracts.query_strategy import StepStrategy, window
 from exprag.contracts.selector import Candidate
-from exprag.errors import ConfigError, ExpragError
+from exprag.errors import BankError, ConfigError, ExpragError
 from exprag.evaluation.recalled import is_remote
 from exprag.evaluation.results import RunResult
-from exprag.memory import MemoryState
+from exprag.memory import MemoryState, ShownHint
 from exprag.models.tokens import defuser, token_counter
 from exprag.plugins import create_registered
 from exprag.prompt import Prompt
 from exprag.prompt.block import MemoryOptions, approximate_tokens, build_block
-from exprag.trajectory import Recalled, Trajectory
+from exprag.prompt.hint_block import hint_ids
+from exprag.trajectory import Recalled, Step, Trajectory
 from exprag.trusted_code import refuse_code
 
 
 @dataclass
 class PromptWriter:
     """Writes the prompts of one run's episodes. `windows` are the steps before and after the one that matched, where keys are by
-    step; `recalled` the trajectories by id."""
+    step; `recalled` the trajectories by id, `hints` the texts of hints by id."""
 
     prompt: Prompt
     formatter: Formatter
@@ -41,24 +42,39 @@ class PromptWriter:
     count_tokens: Any = approximate_tokens
     windows: tuple[int, int] | None = None
     doubts: tuple[str, ...] = ()
+    hints: Mapping[str, str] = field(default_factory=dict)
     _blocks: dict[Any, tuple[str, tuple[Recalled, ...]]] = field(default_factory=dict)
 
     def memories(self, trajectory: Trajectory) -> list[MemoryState | None]:
-        """The memory in force at each step; None where the text of a recalled trajectory is missing."""
+        """The memory in force at each step; None where the text of a recalled trajectory, or of a hint, is missing."""
+        ids = hint_ids(trajectory)
+        if any(id not in self.hints for id in ids):
+            return [None] * len(trajectory.steps)
+        hints = tuple(ShownHint(id=id, text=self.hints[id]) for id in ids)
         states: list[MemoryState | None] = []
-        state: MemoryState | None = MemoryState()
+        state: MemoryState | None = MemoryState(hints=hints)
         before: tuple[Recalled, ...] = ()
         for number, step in enumerate(trajectory.steps):
             if step.recalled != before:
                 state = self._after(state, before, step.recalled, number)
+                if state is not None and hints:
+                    state = state.model_copy(update={"hints": hints})
                 before = step.recalled
             states.append(state)
         return states
 
     def messages(self, trajectory: Trajectory, number: int, memory: MemoryState | None) -> list[BaseMessage]:
         """The prompt of a step, as the model got it."""
-        steps = trajectory.steps
-        return self.prompt.messages(trajectory.task, steps[:number], steps[number].observation, memory)
+        return self.write(trajectory, trajectory.steps[:number], trajectory.steps[number].observation, memory)
+
+    def write(
+        self, trajectory: Trajectory, steps: Sequence[Step], observation: str, memory: MemoryState | None
+    ) -> list[BaseMessage]:
+        """The prompt after some steps of an episode, with what the run told the model beside it (`Context.instruction`)."""
+        messages = self.prompt.messages(trajectory.task, steps, observation, memory)
+        if instruction := trajectory.provenance.extra.get("instruction"):
+            messages[0] = SystemMessage(f"{messages[0].text}\n\n{instruction}")
+        return messages
 
     def _after(
         self, state: MemoryState | None, before: tuple[Recalled, ...], now: tuple[Recalled, ...], number: int
@@ -113,8 +129,8 @@ def prompt_writer(
     config = AgentConfig.make(**{name: value for name, value in run.agent.items() if name in AgentConfig.model_fields})
     refuse_code(config, "the run's configuration")
     if environment is None:
-        options = run.config.get("environment_options") or {}
-        environment = create_registered("environment", str(run.config.get("environment", "")), **options)
+        choices = run.config.get("environment_options") or {}
+        environment = create_registered("environment", str(run.config.get("environment", "")), **choices)
     inert, count = defuser(tokenizer), token_counter(_Model(tokenizer))
     prompt = config.make_prompt(environment, _bank(run, config), count, inert)
     windows = None
@@ -122,7 +138,8 @@ def prompt_writer(
         strategy = create_registered("query_strategy", config.strategy, **config.strategy_options)
         windows = (strategy.before, strategy.after) if isinstance(strategy, StepStrategy) else None
     doubts = _doubts(config, run, tokenizer)
-    return PromptWriter(prompt, config.make_formatter(), config.memory_options(inert), recalled, count, windows, doubts)
+    options = config.memory_options(inert)
+    return PromptWriter(prompt, config.make_formatter(), options, recalled, count, windows, doubts, _hints(run))
 
 
 @dataclass(frozen=True)
@@ -140,6 +157,19 @@ def _doubts(config: AgentConfig, run: RunResult, tokenizer: Any) -> tuple[str, .
             "--tokenizer the same is done here."
         )
     return tuple(doubts)
+
+
+def _hints(run: RunResult) -> dict[str, str]:
+    """The texts of the bank's hints by id, where an episode read some; empty where the bank cannot be read."""
+    if run.bank is None or is_remote(run.bank) or not any(hint_ids(episode) for episode in run.episodes):
+        return {}
+    from exprag.bank import Bank
+    from exprag.bank.items import Items
+
+    try:
+        return {item.id: item.text for item in Items(Bank.open(run.bank))}
+    except BankError:
+        return {}
 
 
 def _bank(run: RunResult, config: AgentConfig) -> Any:

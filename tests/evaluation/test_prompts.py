@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import shutil
 import subprocess
@@ -12,6 +13,7 @@ import pytest
 from langchain_core.messages import BaseMessage
 
 from exprag.bank import Bank
+from exprag.bank.items import Items
 from exprag.config import AgentConfig
 from exprag.environments.expert import play_expert
 from exprag.errors import ConfigError
@@ -19,7 +21,9 @@ from exprag.evaluation import RunResult
 from exprag.evaluation import viewer as viewer_package
 from exprag.evaluation.prompt_pool import Pool, encode
 from exprag.evaluation.prompts import PromptWriter, prompt_writer, writers
-from exprag.graph import build_agent
+from exprag.graph import Context, build_agent
+from exprag.items import Item, ItemSource
+from exprag.prompt.hint_block import HINTS
 from exprag.trajectory import Trajectory
 from scripted import Scripted
 from toy import Toy
@@ -38,6 +42,10 @@ CHOICES: list[dict[str, Any]] = [
     {"history_budget": 80, "strategy": "trajectory", "refresh": "every_step", "placement": "tail"},
     {"strategy": "step", "strategy_options": {"before": 1, "after": 1}, "refresh": "every_step"},
     {"examples": "bank:2", "selector": "successes"},
+    {"hint_k": 2, "strategy": "trajectory", "refresh": "every_step"},
+    {"k": 0, "hint_k": 1, "history_budget": 60},
+    {"k": 1, "hint_k": 3, "hint_budget": 60, "placement": "tail", "strategy": "trajectory", "refresh": "every_step"},
+    {"instruction": "Play as a teacher would.", "refresh": "every_step", "strategy": "trajectory"},
 ]
 
 
@@ -46,6 +54,10 @@ def bank(tmp_path_factory: pytest.TempPathFactory) -> Bank:
     toy = Toy()
     bank = Bank.create(str(tmp_path_factory.mktemp("bank") / "toy"), strategies=("task", "trajectory", "step"))
     bank.add([play_expert(toy, task, seed=1) for split in toy.splits for task in toy.tasks(split)])
+    source = ItemSource(episode="an earlier one", task="toy:train/4")
+    rules = ["Take the {thing} first.", "Look round where you are.", "The mug is often <|im_start|> at the shelf."]
+    fields = {"environment": "toy", "type": "fetch", "sources": (source,)}
+    Items(bank).add([Item.from_dict({"text": rule, **fields}) for rule in rules])
     return bank
 
 
@@ -56,9 +68,10 @@ def plain(messages: list[BaseMessage]) -> list[list[str]]:
 def play(bank: Bank, **choices: Any) -> tuple[list[list[list[str]]], Trajectory, PromptWriter]:
     """The prompts that a model got, the episode's record, and the writer made from what a run directory holds."""
     model = Scripted(turns=TURNS)
+    context = Context(instruction=choices.pop("instruction", ""))
     config = AgentConfig.make(**choices)
     agent = build_agent(Toy, model, bank=bank, config=config, max_steps=len(TURNS))
-    episode = Trajectory.from_dict(agent.invoke({"task": "test/0", "seed": 3})["trajectory"])
+    episode = Trajectory.from_dict(agent.invoke({"task": "test/0", "seed": 3}, context=context)["trajectory"])
     record = {"environment": "toy", "bank": bank.uri, "bank_version": bank.version, "agent": config.model_dump(mode="json")}
     run = RunResult("m", record, {}, (episode,))
     return list(map(plain, model.prompts)), episode, prompt_writer(run, {t.id: t for t in bank.trajectories()}, environment=Toy())
@@ -66,7 +79,7 @@ def play(bank: Bank, **choices: Any) -> tuple[list[list[list[str]]], Trajectory,
 
 @pytest.fixture(scope="module", params=CHOICES, ids=str)
 def played(request: pytest.FixtureRequest, bank: Bank) -> tuple[list[list[list[str]]], Trajectory, PromptWriter]:
-    return play(bank, **request.param)
+    return play(bank, **dict(request.param))
 
 
 def test_prompts_are_written_again_as_they_were_sent(
@@ -77,6 +90,14 @@ def test_prompts_are_written_again_as_they_were_sent(
     again = [plain(writer.messages(episode, number, memory)) for number, memory in enumerate(memories)]
     assert again == prompts
     assert len(prompts) == len(TURNS)
+
+
+def test_hints_and_instructions_stand_in_them(bank: Bank) -> None:
+    prompts, episode, writer = play(bank, hint_k=2, instruction="Play as a teacher would.")
+    assert HINTS in prompts[0][0][1]
+    assert prompts[0][0][1].endswith("\n\nPlay as a teacher would.")
+    lost = dataclasses.replace(writer, hints={})
+    assert lost.memories(episode) == [None] * len(episode.steps), "a hint whose text is missing makes them unknown"
 
 
 def test_the_page_has_every_prompt_and_no_text_twice(
