@@ -139,11 +139,12 @@ class TextGym(gymnasium.Env[str, str]):
         return dict(info) if actions is None else {**info, "admissible_actions": actions}
 
 
-def _register() -> None:
+def register_ids() -> None:
+    """Register the ids of `IDS`, once; importing this module does it."""
     for id, name in IDS.items():
         if id not in gymnasium.registry:
             kwargs = {"environment": name} if name else {}
             gymnasium.register(id, entry_point="exprag.gymnasium:TextGym", kwargs=kwargs)
 
 
-_register()
+register_ids()

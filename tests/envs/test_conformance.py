@@ -88,6 +88,19 @@ class TestGymnasium(BuiltIn):
     options = {"id": "FrozenLake-v1"}
 
 
+class TestThereAndBack(BuiltIn):
+    """Our own environment as Gymnasium's, and that as ours."""
+
+    environment = "gymnasium"
+    options = {
+        "id": "exprag/ALFWorldGenerated-v0",
+        "setup": "exprag.gymnasium:register_ids",
+        "kwargs": {"admissible_actions": True},
+        "success": "success",
+    }
+    tasks = 1
+
+
 class TestBabyAI(BuiltIn):
     environment = "babyai"
 

@@ -68,7 +68,7 @@ class TextArena(SeededEnvironment):
             return OVER, 0.0, True, False, {**self._info(), "valid": False}
         move = action if "[" in action or "]" in action else f"[{action}]"
         errors = getattr(self._env.state, "error_count", 0)
-        with self._chance.playing():
+        with self._chance.playing(), redirect_stdout(sys.stderr):
             try:
                 over, _ = self._env.step(move)
                 messages = self._env.get_observation()[1]
