@@ -24,7 +24,7 @@ def say_summary(summary: RunSummary) -> None:
         what = f"{count} ended in an error of the {boundary}: see {summary.path / 'log.txt'}; "
         say(f"{what}fix it and run again with --retry-errors", "yellow")
     if summary.stopped:
-        say(f"stopped: {summary.stopped}; {summary.left} tasks are left. The same command with more continues.", "yellow")
+        say(f"stopped: {summary.stopped}, tasks left: {summary.left}. The same command with more continues.", "yellow")
 
 
 def totals_lines(totals: Totals, cost: float | None) -> list[str]:

@@ -36,7 +36,7 @@ def test_a_budget_ends_with_a_code_of_its_own(play: Callable[..., Result], tmp_p
     assert "8 tasks, 0 played, 8 to play: at most 24 steps" in stopped.stdout
     assert re.search(r"agent: [\d,]+ tokens read, [\d,]+ written in 3 calls", stopped.stdout)
     assert re.search(r"cost: \$0\.\d+", stopped.stdout)
-    assert re.search(r"stopped: the budget of 1 tokens is spent \(\d+\); 7 tasks are left", stopped.stdout)
+    assert re.search(r"stopped: the budget of 1 tokens is spent \(\d+\), tasks left: 7\.", stopped.stdout)
     whole = play()
     assert whole.exit_code == 0
     assert re.search(r"8 tasks, 1 played, 7 to play: about \d+ steps", whole.stdout)

@@ -27,16 +27,16 @@ def spent(folder: Path) -> int:
 @pytest.mark.parametrize("workers", [0, 2])
 def test_it_stops_at_the_budget_and_goes_on_with_more(workers: int, tmp_path: Path) -> None:
     run(config(), tmp_path / "whole")
-    half = spent(tmp_path / "whole") // 2
-    first = run(config(budget_tokens=half, workers=workers), tmp_path / "r")
+    third = spent(tmp_path / "whole") // 3
+    first = run(config(budget_tokens=third, workers=workers), tmp_path / "r")
     assert 0 < first.episodes < 8
     assert first.left == 8 - first.episodes
-    assert spent(tmp_path / "r") >= half
-    assert first.stopped == f"the budget of {half:,} tokens is spent ({spent(tmp_path / 'r'):,})"
+    assert spent(tmp_path / "r") >= third
+    assert first.stopped == f"the budget of {third:,} tokens is spent ({spent(tmp_path / 'r'):,})"
     assert f"stopped with {first.left} of 8 to play: the budget of" in (tmp_path / "r" / "log.txt").read_text()
-    again = run(config(budget_tokens=half), tmp_path / "r")  # of the same budget nothing is left
+    again = run(config(budget_tokens=third), tmp_path / "r")  # of the same budget nothing is left
     assert (again.episodes, again.stopped) == (first.episodes, first.stopped)
-    last = run(config(budget_tokens=10 * half), tmp_path / "r")
+    last = run(config(budget_tokens=10 * third), tmp_path / "r")
     assert (last.episodes, last.left, last.stopped) == (8, 0, "")
     assert len({entry.key for entry in RunDirectory(tmp_path / "r").entries()}) == 8
 
