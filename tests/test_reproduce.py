@@ -12,6 +12,7 @@ from tiny import make_model
 
 from exprag.errors import ConfigError
 from exprag.reproduce import make_plan, reproduce, table_names
+from exprag.reproduce.hint_tables import reproduce_hints
 from exprag.reproduce.plan import Plan
 from exprag.runs import choose_tasks
 from exprag.runs.player import make_environment
@@ -104,7 +105,7 @@ def test_ours_stands_beside_the_papers(without_games: None, tmp_path: Path) -> N
     assert all(each.checked and not each.offences for each in result.report.audits)
     text = result.to_markdown()
     assert "LoRA (not played)" in text
-    assert "Not played, because it needs training: LoRA, LoRA + retrieval at test, ExpRAG-LoRA." in text
+    assert "Not played, because it needs training: LoRA; LoRA + retrieval at test; ExpRAG-LoRA." in text
     assert "paper: Ministral-3-8B" in text
     data = json.loads(result.to_json())
     assert data["different"] == result.different
@@ -113,7 +114,7 @@ def test_ours_stands_beside_the_papers(without_games: None, tmp_path: Path) -> N
 
 
 def test_the_model_that_the_paper_has_is_compared_with_itself(without_games: None, tmp_path: Path) -> None:
-    from exprag.reproduce.result import _like
+    from exprag.reproduce.result import like
 
     for spec, model in [
         ("hf:Qwen/Qwen2.5-7B-Instruct-1M", "Qwen2.5-7B-1M"),
@@ -121,7 +122,26 @@ def test_the_model_that_the_paper_has_is_compared_with_itself(without_games: Non
         ("openai:google/gemma-3-4b-it", "Gemma-3-4B"),
         ("case-based", "Ministral-3-8B"),
     ]:
-        assert _like(make_plan("exprag", "alfworld", spec)) == model
+        assert like(make_plan("exprag", "alfworld", spec)) == model
+
+
+def test_hint_distillation_stands_beside_its_paper(without_games: None, tmp_path: Path) -> None:
+    lines: list[str] = []
+    run = {"types": ["pick_and_place_simple"], "max_steps": 12, "workers": 0}
+    sizes = {"extract": 4, "held_out": 2}
+    result = reproduce_hints("alfworld", "case-based", "small", tmp_path / "out", run=run, sizes=sizes, say=lines.append)
+    (table,) = result.tables
+    rows = {row.label: row for row in table.rows}
+    assert (rows["base"].cells["all"].ours.n, rows["base"].cells["all"].paper) == (2, pytest.approx(0.265))
+    assert rows["+ hints (k = 3)"].played
+    assert result.left_out == ["SFT on the base agent's successes", "distilled: SFT on the teacher's, without hints"]
+    assert "Hints were written by expert." in result.report.notes
+    assert [arm.name for arm in result.report.arms] == ["base", "hints-3"]
+    assert "easy" not in result.to_markdown().splitlines()[2], "this paper has no halves"
+    with pytest.raises(ConfigError, match="not played with the environment 'scienceworld'"):
+        reproduce_hints("scienceworld", "case-based", "small", tmp_path / "other")
+    with pytest.raises(ConfigError, match="cannot be trained"):
+        reproduce_hints("alfworld", "case-based", "small", tmp_path / "other", train=True)
 
 
 @pytest.mark.slow

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import App, Parameter
 from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
@@ -17,6 +17,18 @@ from exprag.cli.report import Csv, Html, Markdown, one_format
 from exprag.cli.words import Json, listed, name_values
 from exprag.cli.words import Set as Options
 from exprag.cli.words import out as out_option
+
+if TYPE_CHECKING:
+    from exprag.reproduce import Reproduction
+
+Train = Annotated[
+    bool | None,
+    Parameter(
+        name="--train",
+        negative="--no-train",
+        help="Train the adapters of the tables, which takes hours; default: where the model is a local base (hf:).",
+    ),
+]
 
 app = App(name="reproduce", help="Play a paper's tables again, and print ours beside the paper's.")
 
@@ -33,14 +45,7 @@ def exprag(
     seeds: Annotated[str, Parameter(help="Seeds, comma-separated; default: 2025.")] = "",
     paper_model: Annotated[str | None, Parameter(help="Whose figures of the paper stand beside ours; default: the same.")] = None,
     set_: Options = None,
-    train: Annotated[
-        bool | None,
-        Parameter(
-            name="--train",
-            negative="--no-train",
-            help="Train the adapters of the tables, which takes hours; default: where the model is a local base (hf:).",
-        ),
-    ] = None,
+    train: Train = None,
     workers: Annotated[int, Parameter(help="Worker processes.")] = 2,
     retry_errors: Retry = False,
     dry_run: Annotated[bool, Parameter(name="--dry-run", help="List the runs, and play nothing.")] = False,
@@ -81,6 +86,48 @@ def exprag(
             progress=progress,
             training_progress=training,
         )
+    _show(result, html, csv, as_json, markdown)
+
+
+@app.command
+def hints(
+    *,
+    out: Annotated[Path, out_option("Folder of the distillation; an interrupted one is continued.")],
+    environment: Annotated[str, Parameter(name=("--environment", "--env", "-e"), help="alfworld.")] = "alfworld",
+    model: Annotated[str, Parameter(help="Chat model spec of the base agent.")] = "case-based",
+    scale: Annotated[str, Parameter(help="small or full, as in the paper.")] = "small",
+    distiller: Annotated[str | None, Parameter(help="What writes the hints; default: the model, or the expert's hints.")] = None,
+    paper_model: Annotated[str | None, Parameter(help="Whose figures of the paper stand beside ours.")] = None,
+    train: Train = None,
+    workers: Annotated[int, Parameter(help="Worker processes.")] = 2,
+    html: Html = None,
+    csv: Csv = None,
+    as_json: Json = False,
+    markdown: Markdown = False,
+) -> None:
+    """The table of "Fine-tuning with RAG for Improving LLM Learning of New Skills" (hint distillation, arXiv 2510.01375)."""
+    one_format(as_json, markdown)
+    from exprag.cli.progress import episodes_bar
+    from exprag.reproduce.hint_tables import reproduce_hints
+    from exprag.reproduce.training import base_of
+
+    result = reproduce_hints(
+        environment,
+        model,
+        scale,
+        out,
+        distiller=distiller,
+        train=base_of(model) is not None if train is None else train,
+        run={"workers": workers},
+        paper_model=paper_model,
+        say=lambda text: say(text, stderr=True),
+        bars=episodes_bar,
+    )
+    _show(result, html, csv, as_json, markdown)
+
+
+def _show(result: Reproduction, html: Path | None, csv: Path | None, as_json: bool, markdown: bool) -> None:
+    """Print the tables and write the files."""
     if as_json or markdown:
         write_result(result.to_json() + "\n" if as_json else result.to_markdown())
     else:

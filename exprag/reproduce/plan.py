@@ -107,7 +107,7 @@ def make_plan(
 
     Raises ConfigError for an unknown environment, scale or table, PluginError where the environment cannot be played.
     """
-    about = _read(paper, ENVIRONMENTS)
+    about = read_file(paper, ENVIRONMENTS)
     environments = [name for name in about if not _is_fallback(name, about)]
     for what, name, names in (("environment", environment, environments), ("scale", scale, list(SCALES))):
         if name not in names:
@@ -116,9 +116,9 @@ def make_plan(
     for name in tables:
         if name not in names:
             raise ConfigError(f"{paper} has no table {name!r}.", cure=closest(name, names))
-    played, notes = _playable(environment, about)
+    played, notes = playable(environment, about)
     sizes = about[played][scale]
-    data = {name: _read(paper, f"{name}.toml") for name in tables or names}
+    data = {name: read_file(paper, f"{name}.toml") for name in tables or names}
     arms = _arms(data, adapters or {})
     halves = sizes.get("types") or about[played]["halves"]
     bank = BankPlan.make(**sizes["bank"], encoder=encoder)
@@ -185,16 +185,17 @@ def _table(name: str, values: Mapping[str, Any], environment: str, adapters: Map
         for state in states:
             label = about["label"] + (f" [{state}]" if len(states) > 1 else "")
             figures = paper.get(f"{arm} [{state}]" if len(states) > 1 else arm, [])
-            rows.append(TableRow(label, arm, state, tuple(_figure(figure) for figure in figures)))
+            rows.append(TableRow(label, arm, state, tuple(read_figure(figure) for figure in figures)))
     return Table(name, values["title"], values["source"], tuple(rows), tuple(left_out))
 
 
-def _figure(values: Mapping[str, Any]) -> Figure:
+def read_figure(values: Mapping[str, Any]) -> Figure:
+    """A figure of the paper as the file has it."""
     numbers = {part: float(values[part]) for part in (*HALVES, "all") if part in values}
     return Figure(values["model"], numbers, bool(values.get("about")))
 
 
-def _playable(environment: str, about: Mapping[str, Any]) -> tuple[str, list[str]]:
+def playable(environment: str, about: Mapping[str, Any]) -> tuple[str, list[str]]:
     """The environment, or what is played in its place where its own data is not there, and a note that says so."""
     from exprag.plugins import registry
 
@@ -211,7 +212,8 @@ def _is_fallback(name: str, about: Mapping[str, Any]) -> bool:
     return any(values.get("fallback") == name for values in about.values())
 
 
-def _read(paper: str, name: str) -> dict[str, Any]:
+def read_file(paper: str, name: str) -> dict[str, Any]:
+    """A file of the paper. Raises ConfigError where there is none."""
     file = files("exprag.reproduce").joinpath(paper, name)
     try:
         return tomllib.loads(file.read_text(encoding="utf-8"))

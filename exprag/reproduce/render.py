@@ -44,16 +44,20 @@ def markdown(result: Reproduction) -> str:
 
 def _head(table: FilledTable) -> list[str]:
     head = [""]
-    for part in PARTS:
-        head += [part, f"paper: {table.model}" if part == PARTS[0] else "paper"]
+    for index, part in enumerate(_parts(table)):
+        head += [part, "paper" if index else f"paper: {table.model}"]
     return head + (["score"] if _scored(table) else [])
+
+
+def _parts(table: FilledTable) -> list[str]:
+    return [part for part in PARTS if any(part in row.cells for row in table.rows)]
 
 
 def _rows(table: FilledTable) -> list[list[str]]:
     rows = []
     for row in table.rows:
         cells = [row.label if row.played else f"{row.label} (not played)"]
-        for part in PARTS:
+        for part in _parts(table):
             cell = row.cells.get(part)
             cells += [NONE, NONE] if cell is None else [_ours(cell), _paper(cell)]
         if _scored(table):
@@ -86,7 +90,7 @@ def _lines(result: Reproduction) -> list[str]:
     lines = [f"Played: {plan.environment} with {plan.model}, scale {plan.scale}. Success in per cent, 95 % interval in brackets."]
     lines += [f"Outside our interval (≠): {line}" for line in result.different]
     if result.left_out:
-        lines.append(f"Not played, because it needs training: {', '.join(result.left_out)}.")
+        lines.append(f"Not played, because it needs training: {'; '.join(result.left_out)}.")
     return [*lines, *audit_lines(result.report), *(f"Note. {note}" for note in result.report.notes)]
 
 

@@ -143,11 +143,12 @@ def reproduce(
         play_matrix(plan.matrix, out, part=True, retry_errors=retry_errors, progress=progress)
     report = report_on([out])
     report = replace(report, notes=(*plan.notes, *report.notes))
-    runs, model = load_matrix(out).runs, paper_model or _like(plan)
-    return Reproduction(plan, tuple(_filled(table, runs, model) for table in plan.tables), report)
+    runs, model = load_matrix(out).runs, paper_model or like(plan)
+    return Reproduction(plan, tuple(fill(table, runs, model) for table in plan.tables), report)
 
 
-def _filled(table: Table, runs: Sequence[RunResult], model: str) -> FilledTable:
+def fill(table: Table, runs: Sequence[RunResult], model: str) -> FilledTable:
+    """The table with the figures of these runs, and those of this model in the paper."""
     rows = []
     for row in table.rows:
         of_row = [run for run in runs if (run.arm, run.index_state) == (row.arm, row.index_state) and run.episodes]
@@ -173,12 +174,12 @@ def _cell(episodes: Sequence[Trajectory], figure: Figure | None, part: str) -> C
     )
 
 
-def _like(plan: Plan) -> str:
+def like(plan: Plan, main: str = MAIN_MODEL) -> str:
     """The model of the paper that the played one is, by its name; else the main one."""
     spec = plan.model.lower()
     models = {figure.model for table in plan.tables for row in table.rows for figure in row.figures}
     matches = [model for model in models if _words(model) <= _words(spec)]
-    return max(matches, key=len, default=MAIN_MODEL)
+    return max(matches, key=len, default=main)
 
 
 def _words(text: str) -> set[str]:
