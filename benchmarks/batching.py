@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from _local_model import Games, fill_bank, forget, make_model
-from _output import Figures, make_parser, sized, start
+from _output import Figures, make_parser, note, sized, start
 
 from exprag.models import load_model
 from exprag.trajectory import Task
@@ -59,6 +59,7 @@ def measure(folder: Path, bank: Path, number: int, steps: int, pairs: int) -> di
             alone.append(rate(together, tasks[:1]) / slow)
             forget(engine)
             ratios.append(rate(together, tasks) / slow)
+            note(f"pair {pair + 1}: {ratios[-1]:.2f}, alone {alone[-1]:.2f}, {slow:.3f} steps a second one by one")
     finally:
         together.close()
         peer.close()

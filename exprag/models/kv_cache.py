@@ -13,6 +13,7 @@ from typing import Any
 
 import torch
 
+_TAIL = 32  # tokens at the end of a sequence that its own continuation may replace: an answer that is written otherwise
 _ROOM = 256  # tokens by which a buffer grows
 
 
@@ -62,12 +63,11 @@ class PrefixCache:
         The last token is always read again: its output is what is asked for. A sequence that others read on, or may go on with,
         is copied as far as it is shared.
         """
-        limit = len(tokens) - 1
         source, length = self._longest(tokens, adapter)
         if source is None:
             source = CachedSequence(adapter=adapter)
             self._sequences.append(source)
-        elif source.busy or (length < len(source.tokens) // 2 and length < limit // 2):
+        elif source.busy or len(source.tokens) - length > max(_TAIL, len(source.tokens) // 10):
             source = self._copy(source, length)
         del source.tokens[length:]
         source.busy = True

@@ -166,6 +166,16 @@ def test_a_sequence_that_is_read_on_is_copied() -> None:
     assert cache.longest(list(range(55)), adapter="another") == 0
 
 
+def test_another_episode_takes_nothing_from_one_that_waits_for_its_environment() -> None:
+    cache = PrefixCache(10**9)
+    first = cache.take(list(range(1000)))
+    first.tokens += range(1000)
+    cache.give_back(first)
+    second = cache.take([*range(800), *range(5000, 5200)])  # the same system message and memory
+    assert (second is not first, len(first.tokens), len(second.tokens)) == (True, 1000, 800)
+    assert cache.take([*range(990), 7, 8]) is first  # its own next step, with the answer in other tokens
+
+
 def test_calls_of_several_adapters_are_decoded_together(folder: Path, engine: Engine, tmp_path: Path) -> None:
     """Each as by its own copy of the weights with its adapter in them; the base stays what it was."""
     peft = pytest.importorskip("peft")
