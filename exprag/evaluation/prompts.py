@@ -12,8 +12,9 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from langchain_core.messages import BaseMessage, SystemMessage
+from pydantic import Field
 
-from exprag.config import AgentConfig
+from exprag.config import AgentConfig, Settings
 from exprag.contracts import Formatter, TextEnvironment
 from exprag.contracts.query_strategy import StepStrategy, window
 from exprag.contracts.selector import Candidate
@@ -27,7 +28,7 @@ from exprag.prompt import Prompt
 from exprag.prompt.block import MemoryOptions, approximate_tokens, build_block
 from exprag.prompt.hint_block import hint_ids
 from exprag.trajectory import Recalled, Step, Trajectory
-from exprag.trusted_code import refuse_code
+from exprag.trusted_code import Options, PluginName, refuse_code
 
 
 @dataclass
@@ -129,8 +130,10 @@ def prompt_writer(
     config = AgentConfig.make(**{name: value for name, value in run.agent.items() if name in AgentConfig.model_fields})
     refuse_code(config, "the run's configuration")
     if environment is None:
-        choices = run.config.get("environment_options") or {}
-        environment = create_registered("environment", str(run.config.get("environment", "")), **choices)
+        names = {name: value for name, value in run.config.items() if name in _Environment.model_fields}
+        about = _Environment.make(**names)
+        refuse_code(about, "the run's configuration")
+        environment = create_registered("environment", about.environment, **about.environment_options)
     inert, count = defuser(tokenizer), token_counter(_Model(tokenizer))
     prompt = config.make_prompt(environment, _bank(run, config), count, inert)
     windows = None
@@ -140,6 +143,13 @@ def prompt_writer(
     doubts = _doubts(config, run, tokenizer)
     options = config.memory_options(inert)
     return PromptWriter(prompt, config.make_formatter(), options, recalled, count, windows, doubts, _hints(run))
+
+
+class _Environment(Settings):
+    """What a run's configuration says of its environment."""
+
+    environment: PluginName = ""
+    environment_options: Options = Field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -152,6 +152,7 @@ def test_memory_whose_text_is_missing_makes_the_prompt_unknown(bank: Bank, tmp_p
         ({"graph": "x.py:graph"}, "graph of the user's own"),
         ({"agent": {"style": "os:system"}}, "names code"),
         ({"environment": "os:system"}, "names code"),
+        ({"environment_options": {"made_by": "os.path:join"}}, "names code"),
         ({"environment": "nothing-like-it"}, "nothing-like-it"),
         ({"agent": {"k": "many"}}, "AgentConfig"),
     ],
