@@ -24,6 +24,7 @@ from _output import Figures, make_parser, sized, start
 
 from exprag.runs import RunConfig, choose_tasks
 from exprag.runs.player import AgentPlayer, make_environment
+from exprag.runs.worker import SWITCH_SECONDS
 
 SECONDS = 0.2
 
@@ -40,6 +41,7 @@ def measure(url: str, episodes: int, at_once: int, steps: int) -> dict[str, Any]
     )
     tasks = choose_tasks(make_environment(config), config)
     player = AgentPlayer(config)
+    sys.setswitchinterval(SWITCH_SECONDS)  # as in the process of a run
     try:
         player.play(tasks[0])
         began, computed = time.perf_counter(), time.process_time()

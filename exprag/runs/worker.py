@@ -24,6 +24,8 @@ from queue import SimpleQueue
 from typing import Any, BinaryIO
 
 Answer = Callable[[str, Any], None]
+SWITCH_SECONDS = 0.0005
+"""After which Python lets another thread go on: most episodes wait for a model or an environment, and go on the sooner."""
 
 
 def main() -> None:
@@ -87,7 +89,9 @@ def _serve(setup: dict[str, Any], inbox: SimpleQueue[tuple[str, Any]], answer: A
             player = make_player(config, setup["folder"])
             answer("ready", None)
             side_by_side = (config.concurrency or 1) > 1
-            if not side_by_side:
+            if side_by_side:
+                sys.setswitchinterval(SWITCH_SECONDS)
+            else:
                 watch_calls(lambda call: answer("call", call))
 
             def finish(task: Task) -> None:
