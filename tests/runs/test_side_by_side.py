@@ -56,11 +56,11 @@ def test_a_step_that_hangs_ends_its_episode_and_no_other(what: str, tmp_path: Pa
     """The others have their environments in the process that is ended: they are brought back by replay."""
     sign = tmp_path / "sign"
     stuck = {"environment": "stuck:Stuck", "environment_options": {"what": what, "sign": str(sign)}}
-    summary = run(config(**stuck, limit=4, step_timeout=2), tmp_path / "r")
+    summary = run(config(**stuck, limit=4, step_timeout=5), tmp_path / "r")
     assert (summary.episodes, summary.errors) == (4, {"environment": 1})
     error = episodes(tmp_path / "r")["test/1"].error
     assert error is not None
-    assert "'step' took longer than 2 s (step_timeout): its process was ended" in error.message
+    assert "'step' took longer than 5 s (step_timeout): its process was ended" in error.message
     assert gone(int(sign.read_text()))
     run(config(workers=0, concurrency=None, limit=4), tmp_path / "undisturbed")
     expected = contents(tmp_path / "undisturbed")
@@ -71,9 +71,9 @@ def test_a_step_that_hangs_ends_its_episode_and_no_other(what: str, tmp_path: Pa
 
 def test_an_episode_has_a_limit_too(tmp_path: Path) -> None:
     stuck = {"environment": "stuck:Stuck", "environment_options": {"what": "hang"}}
-    summary = run(config(**stuck, limit=2, concurrency=2, workers=2, step_timeout=None, episode_timeout=4), tmp_path / "r")
+    summary = run(config(**stuck, limit=2, concurrency=2, workers=2, step_timeout=None, episode_timeout=12), tmp_path / "r")
     assert (summary.episodes, summary.errors) == (2, {"environment": 1})
-    assert "longer than 4 s (episode_timeout)" in str(episodes(tmp_path / "r")["test/1"].error)
+    assert "longer than 12 s (episode_timeout)" in str(episodes(tmp_path / "r")["test/1"].error)
 
 
 def test_a_process_that_dies_costs_nothing_once_and_an_episode_twice(tmp_path: Path) -> None:
