@@ -16,6 +16,7 @@ import shutil
 import socket
 import sys
 import tempfile
+import warnings
 from collections import deque
 from collections.abc import Generator, Sequence
 from importlib.metadata import version
@@ -133,7 +134,9 @@ def connect() -> Any:
         address = os.environ.get(ADDRESS)
         place: dict[str, Any] = {} if address else {"include_dashboard": False, "_node_ip_address": "127.0.0.1"}
         cure = f"{ADDRESS} names the cluster; without it a Ray of this machine is started."
-        with boundary(RunError, f"Ray could not be reached at {address}" if address else "Ray could not be started", cure=cure):
+        what = f"Ray could not be reached at {address}" if address else "Ray could not be started"
+        with boundary(RunError, what, cure=cure), warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "lancedb fork support", RuntimeWarning)  # Ray starts programs, and nothing else
             ray.init(address=address, logging_level=logging.ERROR, **place)
     return ray
 
