@@ -28,7 +28,7 @@ def console(result: Reproduction) -> RenderableType:
             table.add_column(Text(label), justify="right" if index else "left")
         for row in _rows(filled):
             table.add_row(*(Text(printable(cell)) for cell in row))
-        parts += [table, Text(filled.source, "dim"), Text()]
+        parts += [table, Text(_source(filled), "dim"), Text()]
     return Group(*parts, *(Text(printable(line)) for line in _lines(result)))
 
 
@@ -38,32 +38,42 @@ def markdown(result: Reproduction) -> str:
     for filled in result.tables:
         head = _head(filled)
         lines += [f"**{filled.title}**", "", _line(head), "|---|" + "---:|" * (len(head) - 1), *map(_line, _rows(filled))]
-        lines += ["", f"{filled.source}.", ""]
+        lines += ["", _source(filled), ""]
     return "\n".join([*lines, *(f"* {printable(line)}" for line in _lines(result))]) + "\n"
 
 
+def _columns(table: FilledTable) -> list[tuple[str, bool]]:
+    """The columns that hold something: a part of the tasks, and whether it is the paper's figure."""
+    columns = []
+    for part in PARTS:
+        cells = [row.cells[part] for row in table.rows if part in row.cells]
+        columns += [(part, False)] if any(cell.ours.n for cell in cells) else []
+        columns += [(part, True)] if any(cell.paper is not None for cell in cells) else []
+    return columns
+
+
 def _head(table: FilledTable) -> list[str]:
-    head = [""]
-    for index, part in enumerate(_parts(table)):
-        head += [part, "paper" if index else f"paper: {table.model}"]
-    return head + (["score"] if _scored(table) else [])
-
-
-def _parts(table: FilledTable) -> list[str]:
-    return [part for part in PARTS if any(part in row.cells for row in table.rows)]
+    names = [f"{part}, paper" if paper else part for part, paper in _columns(table)]
+    return ["", *names, *(["score"] if _scored(table) else [])]
 
 
 def _rows(table: FilledTable) -> list[list[str]]:
     rows = []
     for row in table.rows:
         cells = [row.label if row.played else f"{row.label} (not played)"]
-        for part in _parts(table):
+        for part, paper in _columns(table):
             cell = row.cells.get(part)
-            cells += [NONE, NONE] if cell is None else [_ours(cell), _paper(cell)]
+            cells.append(NONE if cell is None else _paper(cell) if paper else _ours(cell))
         if _scored(table):
             cells.append(number(row.cells["all"].score.mean, 3) if "all" in row.cells else NONE)
         rows.append(cells)
     return rows
+
+
+def _source(table: FilledTable) -> str:
+    """Where the paper's figures are from, and whose they are."""
+    shown = any(paper for _, paper in _columns(table))
+    return f"{table.source}{f' (paper: {table.model})' if shown else ''}."
 
 
 def _ours(cell: Cell) -> str:
