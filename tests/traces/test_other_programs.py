@@ -108,7 +108,8 @@ def test_a_damaged_checkpoint_is_one_bad_row_and_another_database_is_named(tmp_p
         saver.setup()
     with sqlite3.connect(tmp_path / "threads.sqlite") as file:
         file.execute(
-            "INSERT INTO checkpoints (thread_id, checkpoint_ns, checkpoint_id, type, checkpoint) VALUES ('t', '', '1', 'msgpack', x'c1')"
+            "INSERT INTO checkpoints (thread_id, checkpoint_ns, checkpoint_id, type, checkpoint) "
+            "VALUES ('t', '', '1', 'msgpack', x'c1')"
         )
     (result,) = read_file(tmp_path / "threads.sqlite")
     assert "cannot be read" in result.fault
