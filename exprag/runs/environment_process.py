@@ -171,9 +171,7 @@ class RemoteEnvironment(TextEnvironment):
 
     def reset(self, *, seed: int | None = None, options: Mapping[str, Any] | None = None) -> tuple[str, Info]:
         task = self._describe.task((options or {})["task"])
-        limit = self._config.episode_timeout
         self._begin, self._actions, self._deaths = None, [], 0
-        self._end = None if limit is None else time.monotonic() + limit
         begin = {"task": task.to_dict(), "seed": seed}
         outcome = self._call("reset", begin)
         self._begin, self._observation = begin, outcome["observation"]
@@ -204,6 +202,8 @@ class RemoteEnvironment(TextEnvironment):
             while True:
                 try:
                     self._host.begin(name)
+                    if name == "reset" and self._config.episode_timeout is not None:  # the start of the process does not count
+                        self._end = time.monotonic() + self._config.episode_timeout
                     if self._generation != self._host.generation:
                         self._generation = self._host.generation
                         self._replay()

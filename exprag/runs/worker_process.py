@@ -16,7 +16,7 @@ WORDS = ("ready", "call", "episode", "stop")
 """What a worker says (`exprag.runs.worker`)."""
 Event = tuple["WorkerProcess", str, Any]
 """A worker, what it says and its JSON; "gone" where its process ended."""
-_OWN_SECONDS = 5.0  # after which an episode that was to end at its limit by itself counts as one that hangs
+_OWN_SECONDS = 60.0  # more than its limit: then an episode that was to end there by itself counts as one that hangs
 
 
 @dataclass

@@ -98,3 +98,12 @@ class Interrupting(Act):
         if task.id == "test/1":
             raise KeyboardInterrupt
         return super().write_episode(task, steps)
+
+
+class Sleeping(Act):
+    """A style that never comes to an end in the second task."""
+
+    def write_episode(self, task: Task, steps: Sequence[Step]) -> list[str]:
+        if task.id == "test/1":
+            time.sleep(3600)
+        return super().write_episode(task, steps)

@@ -76,6 +76,15 @@ def test_an_episode_has_a_limit_too(tmp_path: Path) -> None:
     assert "longer than 12 s (episode_timeout)" in str(episodes(tmp_path / "r")["test/1"].error)
 
 
+@pytest.mark.slow
+def test_an_episode_that_hangs_beside_the_model_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its thread cannot be ended: it is left alone, and the others go on in the same process."""
+    monkeypatch.setattr("exprag.runs.worker_process._OWN_SECONDS", 0)
+    summary = run(config(style="stuck:Sleeping", limit=4, concurrency=2, episode_timeout=12), tmp_path / "r")
+    assert (summary.episodes, summary.errors) == (4, {"environment": 1})
+    assert "longer than 12 s (episode_timeout): its thread was left alone" in str(episodes(tmp_path / "r")["test/1"].error)
+
+
 def test_a_process_that_dies_costs_nothing_once_and_an_episode_twice(tmp_path: Path) -> None:
     flag = tmp_path / "flag"
     flag.touch()
