@@ -68,7 +68,10 @@ def episodes_bar(name: str, out: Path | None = None) -> Iterator[Progress]:
 
         def update(done: int, total: int, trajectory: Trajectory | None) -> None:
             standing = count.add(done, total, trajectory)
-            bar.update(task, completed=done, total=total, note=standing.text() or "starting" if done < total else standing.text())
+            note = standing.text() or ("starting" if done < total else "")
+            if trajectory is None and done >= total:
+                note = ", ".join(part for part in ("nothing left to do", note) if part)
+            bar.update(task, completed=done, total=total, note=note)
 
         yield update
 

@@ -71,7 +71,7 @@ def serves(adapter: Path) -> None:
     parameters = dict(model.llm.pipeline.model.named_parameters())
     weights = load_file(adapter / "adapter_model.safetensors")
     for name, weight in weights.items():
-        place = name.removeprefix("base_model.model.").replace(".weight", ".default.weight")
+        place = name.removeprefix("base_model.model.").replace(".weight", ".adapter-0.weight")
         assert torch.equal(parameters[place].float(), weight.float())
 
 
