@@ -28,7 +28,8 @@ DEMO = ["--types", "easy", "--train-per-type", "3", "--test-per-type", "3"]
 CORE = ["graph/test_graph.py", "graph/test_time_travel.py", "retrieval", "prompt/test_prompt.py", "prompt/test_block.py"]
 CORE += ["bank/test_bank.py", "bank/test_filters.py", "bank/test_exclusion.py", "environments", "formatters"]
 CORE += ["runs/test_runs.py", "test_trajectory.py"]
-CORE_TOOLS = ["pytest", "pytest-asyncio", "pytest-socket", "hypothesis", "psutil", "gymnasium", "langgraph-checkpoint-sqlite"]
+CORE_TOOLS = ["pytest", "pytest-asyncio", "pytest-socket", "hypothesis", "psutil", "gymnasium", "rapidfuzz"]
+CORE_TOOLS += ["langgraph-checkpoint-sqlite"]
 # One release of torch for the tests, so that every machine tests the same. Users are not bound to it.
 PINS = ["torch==2.13.0"]
 

@@ -87,7 +87,7 @@ class Vocabulary:
         compounds that the texts have of its neighbouring words ("soap bar", "bar of soap": soapbar). Then guesses: the parts of
         a compound, where the texts have both as words, and for a word that no text has the compounds that begin or end with it
         ("counter": countertop)."""
-        query_words = _WORD.findall(text.lower())
+        query_words = [word for word in _WORD.findall(text.lower()) if len(word) <= _LONGEST]  # the index has no longer ones
         certain = [_OTHER_FORM[word] for word in query_words if word in _OTHER_FORM] + self._joined(query_words)
         names = [word for word in query_words if word not in _STOP and len(word) >= _PART and not is_unspaced(word)]
         guesses = [guess for word in names for guess in (*self._parts(word), *self._completions(word))]
