@@ -116,11 +116,8 @@ class RunConfig(AgentSettings):
 
     def same_experiment(self, other: RunConfig) -> list[str]:
         """The fields in which the two differ ("agent.k" of the agent), not counting those that cannot change a result."""
-        ignored = {"worker_memory", "engine", "actors", "actor_gpus"}
-        ignored |= {"workers", "concurrency", "step_timeout", "episode_timeout", "setup_timeout", "stop_after_errors"}
-        ignored |= {name for name in type(self).model_fields if name.startswith(("budget_", "price_"))}
-        mine, others = (flat(config) for config in (self, other))
-        return [name for name in mine if name not in ignored and mine[name] != others.get(name)]
+        mine, others = (flat(config.model_dump()) for config in (self, other))
+        return [name for name in mine if not changes_no_result(name) and mine[name] != others.get(name)]
 
 
 def choose_tasks(environment: TextEnvironment, config: RunConfig) -> list[Task]:
@@ -151,8 +148,16 @@ def _once(tasks: Iterable[Task]) -> list[Task]:
     return list(by_key.values())
 
 
-def flat(config: RunConfig) -> dict[str, Any]:
-    """The fields by name, those of the agent as "agent.NAME"."""
-    values = config.model_dump()
-    agent = {f"agent.{name}": value for name, value in values.pop("agent").items()}
-    return values | agent
+_FREE = {"workers", "concurrency", "engine", "actors", "actor_gpus", "worker_memory"}
+_FREE |= {"step_timeout", "episode_timeout", "setup_timeout", "stop_after_errors"}
+
+
+def changes_no_result(name: str) -> bool:
+    """Whether a field only says how a run is played, not what comes out."""
+    return name in _FREE or name.startswith(("budget_", "price_"))
+
+
+def flat(values: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields of a dumped configuration by name, those of the agent as "agent.NAME"."""
+    fields = {name: value for name, value in values.items() if name != "agent"}
+    return fields | {f"agent.{name}": value for name, value in (values.get("agent") or {}).items()}

@@ -98,7 +98,7 @@ class RunDirectory:
         if config.bank_version is None:
             config = config.model_copy(update={"bank_version": earlier.bank_version})
         if different := config.same_experiment(earlier):
-            then, now_ = flat(earlier), flat(config)
+            then, now_ = flat(earlier.model_dump()), flat(config.model_dump())
             differences = ", ".join(f"{name} ({then.get(name)!r} there, {now_[name]!r} now)" for name in different)
             raise RunError(f"{self.path} holds another run: {differences}.", cure="Choose another --out, or the same settings.")
         return config

@@ -37,7 +37,7 @@ from pydantic import Field
 
 from exprag.config import Settings, merged, read_settings
 from exprag.errors import ConfigError
-from exprag.runs.config import RunConfig
+from exprag.runs.config import RunConfig, changes_no_result, flat
 from exprag.trusted_code import refuse_code
 
 EXPERT = "expert"
@@ -237,21 +237,12 @@ def differences(stored: Mapping[str, Any], now: Mapping[str, Any], *, part: bool
         if other is None:
             reasons += [] if part else [f"its cell {cell['folder']} is not in this one"]
             continue
-        mine, others = _flat(cell["config"]), _flat(other["config"])
-        fields = [name for name in mine if name in others and mine[name] != others[name] and name not in _FREE]
+        mine, others = flat(cell["config"]), flat(other["config"])
+        # the bank is made by the matrix, or compared by the cell's own folder
+        names = [name for name in mine if name in others and name not in ("bank", "bank_version") and not changes_no_result(name)]
+        fields = [name for name in names if mine[name] != others[name]]
         both = [f"{name} ({json.dumps(mine[name])} there, {json.dumps(others[name])} now)" for name in fields]
         reasons += [f"{cell['folder']}: {words}" for words in both]
     if stored.get("bank") != now.get("bank"):
         reasons.append("its bank is made otherwise")
     return reasons
-
-
-_FREE = {"workers", "concurrency", "step_timeout", "episode_timeout", "setup_timeout", "stop_after_errors"}
-_FREE |= {"bank", "bank_version"}
-"""Fields that change no result, or that the cell's own folder compares."""
-
-
-def _flat(config: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in config.items() if name != "agent"} | {
-        f"agent.{name}": value for name, value in (config.get("agent") or {}).items()
-    }

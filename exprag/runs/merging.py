@@ -100,7 +100,7 @@ def _check(shards: Sequence[_Shard]) -> None:
         if shard.part.total != first.part.total:
             raise RunError(f"{where}: one is of {first.part.total} shards, the other of {shard.part.total}.")
         if names := [name for name in shard.config.same_experiment(first.config) if name != "shard"]:
-            one, other = flat(first.config), flat(shard.config)
+            one, other = flat(first.config.model_dump()), flat(shard.config.model_dump())
             differences = ", ".join(f"{name} ({one[name]!r}, {other[name]!r})" for name in names)
             raise RunError(f"{where}: they differ in {differences}.", cure="Play them with the same settings.")
         if shard.share["digest"] != first.share["digest"]:

@@ -57,6 +57,14 @@ def file(tmp_path: Path) -> Path:
     return path
 
 
+def test_what_changes_no_result_is_no_other_matrix(file: Path, tmp_path: Path) -> None:
+    play_matrix(Matrix.read(file, allow_code=True), tmp_path / "m")
+    more = {"budget_tokens": 10**9, "price_prompt": 1.0, "price_completion": 2.0, "worker_memory": 4.0, "concurrency": 1}
+    play_matrix(Matrix.read(file, allow_code=True, run=more), tmp_path / "m")
+    with pytest.raises(RunError, match=r"holds another matrix: .*max_steps"):
+        play_matrix(Matrix.read(file, allow_code=True, run={"max_steps": 5}), tmp_path / "m")
+
+
 def folders(matrix: Matrix) -> list[str]:
     return [cell.folder for cell in matrix.cells]
 
