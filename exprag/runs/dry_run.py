@@ -11,12 +11,11 @@ from typing import Any
 from exprag.environments import calls
 from exprag.environments.sessions import Sessions
 from exprag.errors import ConfigError, ExpragError
-from exprag.models.credentials import hide_credentials
-from exprag.runs.config import RunConfig, choose_tasks
+from exprag.runs.config import RunConfig
 from exprag.runs.directory import BANK, RunDirectory
+from exprag.runs.engine import resolve
 from exprag.runs.estimate import ANSWER, Estimate, Prompt, estimate
 from exprag.runs.player import make_environment
-from exprag.runs.shards import Part
 from exprag.runs.totals import Prices, Totals
 from exprag.trajectory import Task
 
@@ -45,13 +44,8 @@ class DryRun:
 def dry_run(config: RunConfig, out: str | Path) -> DryRun:
     """Look at what `run(config, out)` would do. Raises what it would raise before its first episode."""
     directory = RunDirectory(Path(out).expanduser())
-    config = config.model_copy(update={"name": config.name or directory.path.name, "model": hide_credentials(config.model)})
-    environment, prices = make_environment(config), Prices.of(config)
-    tasks = choose_tasks(environment, config)
-    if config.agent.index_state in ("matched", "mismatched") and not config.agent.index_types:
-        config = config.changed(index_types=sorted({task.type for task in tasks}))
-    if config.shard:
-        tasks = Part.parse(config.shard).of(tasks)
+    prices = Prices.of(config)
+    config, environment, _, tasks = resolve(config, directory)
     directory.check()
     if (directory.path / "config.json").exists() and directory.entries():
         directory.check_same(config)

@@ -62,15 +62,7 @@ def run(
     is begun, those in flight are finished, and the summary says what is left.
     """
     directory, budget = RunDirectory(Path(out).expanduser()), Budget(config)
-    if config.shard:
-        check_shard(config)
-    config = config.model_copy(update={"name": config.name or directory.path.name, "model": hide_credentials(config.model)})
-    environment = make_environment(config)
-    tasks = everything = choose_tasks(environment, config)
-    if config.agent.index_state in ("matched", "mismatched") and not config.agent.index_types:
-        config = config.changed(index_types=sorted({task.type for task in tasks}))
-    if config.shard:
-        tasks = Part.parse(config.shard).of(everything)
+    config, environment, everything, tasks = resolve(config, directory)
     fingerprint = calls.fingerprint(environment)
     directory.check()
     with locked(directory.path):
@@ -91,6 +83,18 @@ def run(
         left = len(directory.missing(tasks))
         directory.log(f"stopped with {left} of {len(tasks)} to play: {stopped}" if stopped else "finished")
         return replace(summarise(directory, config), stopped=stopped, left=left)
+
+
+def resolve(config: RunConfig, directory: RunDirectory) -> tuple[RunConfig, TextEnvironment, list[Task], list[Task]]:
+    """The configuration with nothing left open but the bank's version, its environment, all tasks, and those of its shard."""
+    if config.shard:
+        check_shard(config)
+    config = config.model_copy(update={"name": config.name or directory.path.name, "model": hide_credentials(config.model)})
+    environment = make_environment(config)
+    tasks = choose_tasks(environment, config)
+    if config.agent.index_state in ("matched", "mismatched") and not config.agent.index_types:
+        config = config.changed(index_types=sorted({task.type for task in tasks}))
+    return config, environment, tasks, Part.parse(config.shard).of(tasks) if config.shard else tasks
 
 
 def _announce(
