@@ -75,8 +75,8 @@ def _write(
     quiet: bool,
 ) -> int:
     """Write the page; returns how many episodes it holds."""
+    from exprag.collection import without_collection
     from exprag.evaluation import report_on, write_page
-    from exprag.evaluation.collection import without_collection
     from exprag.evaluation.recalled import read_recalled
 
     with without_collection():

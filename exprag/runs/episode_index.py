@@ -7,15 +7,14 @@ So a process that is killed between an episode and its line, a copied folder and
 
 from __future__ import annotations
 
-import gc
 import json
 import os
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 from zlib import crc32
 
+from exprag.collection import without_collection
 from exprag.errors import RecordError
 from exprag.files import cannot_write, write_whole
 from exprag.runs.episode_facts import facts_of
@@ -155,7 +154,7 @@ def _load(path: Path) -> tuple[list[Entry], bool]:
         header, *lines = text[: text.rfind("\n") + 1].splitlines()
         if header + "\n" != _HEADER:
             return [], False
-        with _no_collection():
+        with without_collection():
             entries = [Entry(*values) for values in json.loads(f"[{','.join(lines)}]")]
         all(entry.end >= 0 for entry in entries)  # they are numbers
     except FileNotFoundError:
@@ -163,18 +162,6 @@ def _load(path: Path) -> tuple[list[Entry], bool]:
     except (OSError, ValueError, TypeError, RecursionError):
         return [], False
     return entries, text.endswith("\n")
-
-
-@contextmanager
-def _no_collection() -> Iterator[None]:
-    """Many objects are made inside, none of them garbage: looking for some among them takes longer than making them."""
-    enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if enabled:
-            gc.enable()
 
 
 def _line(file: BinaryIO, entry: Entry) -> bytes:
