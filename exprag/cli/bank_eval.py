@@ -11,7 +11,7 @@ from rich.table import Table
 
 from exprag.cli.bank import Place, Strategies, Version, app
 from exprag.cli.output import console, say, write_result
-from exprag.cli.words import Json, listed, paths, plain
+from exprag.cli.words import Json, listed, paths, plain, whole_numbers
 from exprag.errors import ConfigError
 
 
@@ -38,9 +38,9 @@ def evaluate(
     from exprag.evaluation.retrieval import evaluate_retrieval
     from exprag.files import read_jsonl
 
-    numbers = listed(k)
-    if not numbers or not all(text.isdecimal() for text in numbers):
-        raise ConfigError(f"--k takes whole numbers, not {k!r}.")
+    numbers = whole_numbers(k, "--k")
+    if not numbers:
+        raise ConfigError("--k names no number.")
     references = None
     if against:
         files = [file / "episodes.jsonl" if file.is_dir() else file for file in against]
@@ -52,7 +52,7 @@ def evaluate(
         Bank.open(bank, version),
         strategy or (),
         references=references,
-        ks=[int(text) for text in numbers],
+        ks=numbers,
         selector=selector,
         search_mode=search_mode,
         exclude_by=listed(exclude_by),

@@ -14,6 +14,7 @@ from exprag.cli.options import AllowCode
 from exprag.cli.output import console, say
 from exprag.cli.progress import LateBar
 from exprag.cli.report import Csv, Html, Markdown, one_format, show
+from exprag.cli.standing import duration
 from exprag.cli.words import Json, out, path
 from exprag.text import printable
 
@@ -66,19 +67,10 @@ def matrix_bar() -> Iterator[Progress]:
         task = bar.add_task("matrix", total=None, note="starting")
 
         def update(state: MatrixProgress) -> None:
+            left = f"{duration(state.seconds_left)} left" if state.seconds_left is not None else ""
             won = f"{state.won}/{state.played} successful" if state.played else ""
-            note = ", ".join(text for text in (won, left(state.seconds_left)) if text)
+            note = ", ".join(text for text in (won, left) if text)
             part = f"{state.number}/{state.parts} {printable(state.part)}"
             bar.update(task, description=part, completed=state.episodes, total=state.total, note=note)
 
         yield update
-
-
-def left(seconds: float | None) -> str:
-    """The time that is left, in words."""
-    if seconds is None:
-        return ""
-    minutes, hours = int(seconds / 60), int(seconds / 3600)
-    if hours:
-        return f"{hours} h {minutes - 60 * hours} min left"
-    return f"{minutes} min left" if minutes else f"{int(seconds)} s left"

@@ -13,6 +13,7 @@ from exprag.errors import ConfigError
 
 if TYPE_CHECKING:
     from exprag.evaluation import Report
+    from exprag.reproduce import Reproduction
 
 Html = Annotated[Path | None, path("Also write the page, with every episode to read, to this file.", "--html")]
 Csv = Annotated[Path | None, path("Also write every figure, one a row, to this CSV file.", "--csv")]
@@ -39,8 +40,8 @@ def report(
 ) -> None:
     """Compare runs: success, score, steps and tokens by task type, and paired differences with 95 % intervals."""
     one_format(as_json, markdown)
+    from exprag.collection import without_collection
     from exprag.evaluation import report_on
-    from exprag.evaluation.collection import without_collection
 
     with without_collection():
         result = report_on(runs, baseline, common_tasks=common_tasks, audited=audit, banks=tuple(bank or ()))
@@ -56,26 +57,28 @@ def one_format(as_json: bool, markdown: bool) -> None:
 def show(
     report: Report,
     *,
+    printed: Report | Reproduction | None = None,
     html: Path | None = None,
     csv: Path | None = None,
     banks: tuple[str, ...] = (),
     as_json: bool = False,
     markdown: bool = False,
 ) -> None:
-    """Print a report and write its files."""
+    """Print a report, or what is `printed` in its place, and write its files."""
     from exprag.evaluation import write_page
     from exprag.evaluation.recalled import read_recalled
 
+    result = printed or report
     if as_json or markdown:
-        write_result(report.to_json() + "\n" if as_json else report.to_markdown())
+        write_result(result.to_json() + "\n" if as_json else result.to_markdown())
     else:
-        console().print(report.to_console())
+        console().print(result.to_console())
     if csv is not None:
         report.to_csv(csv)
-        say(f"Every figure, one a row: {csv}")
+        say(f"Every figure, one a row: {csv}", stderr=True)
     if html is not None:
         recalled, problems = read_recalled([part for run in report.runs for part in (run.parts or (run,))], banks)
         for problem in problems:
             say(f"Recalled trajectories are shown without their text: {problem}", "yellow")
         page = write_page(html, report.runs, recalled, report=report)
-        say(f"Read every episode step by step: {page}")
+        say(f"Read every episode step by step: {page}", stderr=True)

@@ -5,21 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 from cyclopts import App, Parameter
 from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from exprag.cli.matrix import Retry, matrix_bar
-from exprag.cli.output import console, say, write_result
+from exprag.cli.output import console, say
 from exprag.cli.progress import LateBar
-from exprag.cli.report import Csv, Html, Markdown, one_format
-from exprag.cli.words import Json, listed, name_values
+from exprag.cli.report import Csv, Html, Markdown, one_format, show
+from exprag.cli.words import Json, listed, name_values, whole_numbers
 from exprag.cli.words import Set as Options
 from exprag.cli.words import out as out_option
-
-if TYPE_CHECKING:
-    from exprag.reproduce import Reproduction
 
 Train = Annotated[
     bool | None,
@@ -56,19 +53,14 @@ def exprag(
 ) -> None:
     """The tables of "Retrieval-Augmented LLM Agents: Learning to Learn from Experience" (ExpRAG, arXiv 2603.18272)."""
     one_format(as_json, markdown)
-    from exprag.errors import ConfigError
     from exprag.reproduce import make_plan, reproduce
     from exprag.reproduce.training import base_of
 
-    numbers = listed(seeds)
-    if not all(number.isdecimal() for number in numbers):
-        raise ConfigError(f"--seeds takes whole numbers, not {seeds!r}.")
     run: dict[str, object] = {"workers": workers}
     if set_:
         run["environment_options"] = name_values(set_)
-    plan = make_plan(
-        "exprag", environment, model, scale, tables=listed(tables), encoder=encoder, seeds=[int(n) for n in numbers], run=run
-    )
+    numbers = whole_numbers(seeds, "--seeds")
+    plan = make_plan("exprag", environment, model, scale, tables=listed(tables), encoder=encoder, seeds=numbers, run=run)
     for note in plan.notes:
         say(note, "yellow", stderr=True)
     if dry_run:
@@ -86,7 +78,7 @@ def exprag(
             progress=progress,
             training_progress=training,
         )
-    _show(result, html, csv, as_json, markdown)
+    show(result.report, printed=result, html=html, csv=csv, as_json=as_json, markdown=markdown)
 
 
 @app.command
@@ -123,20 +115,7 @@ def hints(
         say=lambda text: say(text, stderr=True),
         bars=episodes_bar,
     )
-    _show(result, html, csv, as_json, markdown)
-
-
-def _show(result: Reproduction, html: Path | None, csv: Path | None, as_json: bool, markdown: bool) -> None:
-    """Print the tables and write the files."""
-    if as_json or markdown:
-        write_result(result.to_json() + "\n" if as_json else result.to_markdown())
-    else:
-        console().print(result.to_console())
-    if csv is not None:
-        result.report.to_csv(csv)
-        say(f"Every figure, one a row: {csv}", stderr=True)
-    if html is not None:
-        say(f"Read every episode step by step: {result.report.to_html(html)}", stderr=True)
+    show(result.report, printed=result, html=html, csv=csv, as_json=as_json, markdown=markdown)
 
 
 @contextmanager

@@ -21,6 +21,14 @@ def listed(text: str) -> tuple[str, ...]:
     return tuple(part.strip() for part in text.split(",") if part.strip())
 
 
+def whole_numbers(text: str, option: str) -> list[int]:
+    """The numbers of "1,2,4". Raises ConfigError for anything else."""
+    parts = listed(text)
+    if not all(part.isdecimal() for part in parts):
+        raise ConfigError(f"{option} takes whole numbers, comma-separated; not {text!r}.")
+    return [int(part) for part in parts]
+
+
 def name_values(texts: Iterable[str] | None, option: str = "--set") -> dict[str, Any]:
     """NAME=VALUE pairs; a value is JSON where it parses as such, else text."""
     options: dict[str, Any] = {}

@@ -36,7 +36,7 @@ def locked(folder: Path) -> Iterator[None]:
         lock.acquire(timeout=0)
     except Timeout as error:
         raise RunError(
-            f"{folder} is being played by {_describe(holder)}.", cure="Wait for it, end it, or choose another --out."
+            f"{folder} is being played by {_describe(folder)}.", cure="Wait for it, end it, or choose another --out."
         ) from error
     except (FileExistsError, NotADirectoryError) as error:
         raise RunError(f"{folder} is a file, not a folder.", cure="Choose another --out.") from error
@@ -70,15 +70,11 @@ def holder_of(folder: Path) -> dict[str, Any] | None:
         return None
 
 
-def _describe(holder: Path) -> str:
+def _describe(folder: Path) -> str:
     """Who holds the lock. For an instant it may be held by one who has not written so yet, after one who was killed."""
     for _ in range(20):
-        try:
-            about = json.loads(holder.read_text(encoding="utf-8"))
-            if about["host"] != socket.gethostname() or _lives(about["pid"]):
-                return f"process {about['pid']} on {about['host']}, since {about['since']}"
-        except (OSError, ValueError, KeyError, TypeError):
-            pass
+        if about := holder_of(folder):
+            return f"process {about['pid']} on {about['host']}, since {about.get('since')}"
         time.sleep(0.05)
     return "another process"
 
