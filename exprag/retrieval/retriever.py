@@ -157,7 +157,8 @@ class Retriever:
         """The hints for the moment's task, best first, and the tokens of the model that chose them, where one did."""
         if self.hint_finder is None or self.hint_k == 0 or self.index_state == "empty":
             return (), None
-        return self.hint_finder.find(moment, trajectory_ids=frozenset(trajectory_ids), exclude=self.exclude)
+        with counted("hints"):
+            return self.hint_finder.find(moment, trajectory_ids=frozenset(trajectory_ids), exclude=self.exclude)
 
     def ask(self, text: str) -> Retrieval:
         """What the bank has for a text that belongs to no task: the text is the query. It may come from any environment that

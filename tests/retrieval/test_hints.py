@@ -15,7 +15,9 @@ from exprag.errors import ConfigError
 from exprag.graph import build_agent
 from exprag.items import ANSWER, Item, ItemSource
 from exprag.memory import MemoryState
+from exprag.metering import measured
 from exprag.prompt.hint_block import HINTS
+from exprag.retrieval import Retriever
 from exprag.retrieval.hints import HintFinder, is_allowed
 from exprag.training.rows.build import build_rows
 from exprag.training.rows.config import DataConfig
@@ -82,6 +84,13 @@ def test_a_model_chooses_and_may_choose_none(bank: Bank, answer: str, numbers: l
     assert usage is not None
     assert (usage.prompt, usage.completion) == (10, 2)
     assert "a room" in str(model.prompts[0][1].content)
+
+
+def test_the_tokens_of_a_model_that_chooses_are_counted_as_retrieval(bank: Bank) -> None:
+    retriever = Retriever(bank, hint_k=2, hint_rank="model", hint_model=Scripted(turns=["[1]"]))
+    with measured() as meter:
+        retriever.hints(Moment(TASK, (), "a room"))
+    assert meter.to_json()["tokens"] == {"retrieval": 12}
 
 
 def test_what_cannot_rank_is_refused(bank: Bank) -> None:
