@@ -5,10 +5,10 @@ The figure is the paper's third: success against tokens per episode, those of ch
 
 from __future__ import annotations
 
-import io
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from exprag import html
 from exprag.distillation.writing import read_calls
@@ -17,9 +17,13 @@ from exprag.evaluation.metrics import measure
 from exprag.evaluation.pairing import pair
 from exprag.evaluation.results import RunResult, load_run
 from exprag.evaluation.statistics import Difference, Paired, paired_rates
-from exprag.files import cannot_write, write_json
+from exprag.figures import save_figure
+from exprag.files import write_json
 from exprag.prompt.hint_block import RECORD
 from exprag.trajectory import Trajectory
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 HEAD = ("arm", "episodes", "success", "score", "steps", "tokens an episode", "of these to choose hints", "difference from base")
 
@@ -103,22 +107,15 @@ def write_report(out: Path) -> list[str]:
     data["writing"] = {"items": len(calls.items), "refusals": list(calls.refusals), "tokens": calls.tokens}
     write_json(out / "report.json", data)
     rows = [arm.row() for arm in arms]
-    widths = [max(len(row[column]) for row in (HEAD, *rows)) for column in range(len(HEAD))]
-    lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in (HEAD, *rows)]
-    svg = draw(arms, out / "tokens.png")
+    lines = aligned([HEAD, *rows])
+    svg = save_figure(lambda: _figure(arms), out / "tokens.png", "distill")
     title = "Hint distillation: success against tokens per episode"
     page = html.render("exprag.training.sft", "curve.html", title=title, figure=svg, head=HEAD, rows=rows)
     html.write_page(out / "report.html", page)
     return [*lines, f"{out / 'report.json'}, {out / 'report.html'}, {out / 'tokens.png'}"]
 
 
-def draw(arms: list[ArmOutcome], png: Path) -> str:
-    """Write the figure as a PNG and return it as SVG. Raises ConfigError without matplotlib."""
-    try:
-        import matplotlib
-    except ImportError as error:
-        raise ConfigError("The figure needs matplotlib.", cure="pip install 'exprag[distill]'") from error
-    matplotlib.use("Agg")
+def _figure(arms: list[ArmOutcome]) -> Figure:
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(6, 4), layout="constrained")
@@ -134,16 +131,13 @@ def draw(arms: list[ArmOutcome], png: Path) -> str:
     axes.spines[["top", "right"]].set_visible(False)
     if axes.get_legend_handles_labels()[0]:
         axes.legend(frameon=False)
-    image, text = io.BytesIO(), io.StringIO()
-    with matplotlib.rc_context({"svg.hashsalt": "exprag"}):  # the same figure, byte for byte, from the same numbers
-        figure.savefig(image, format="png", dpi=150)
-        figure.savefig(text, format="svg", metadata={"Date": None})
-    try:
-        png.write_bytes(image.getvalue())
-    except OSError as error:
-        raise cannot_write(png, error) from error
-    svg = text.getvalue()
-    return svg[svg.index("<svg") :]
+    return figure
+
+
+def aligned(rows: Sequence[Sequence[str]]) -> list[str]:
+    """The rows of a table as lines, each column as wide as its widest cell."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
 
 
 def _number(value: float | None, digits: int) -> str:

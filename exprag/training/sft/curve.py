@@ -5,7 +5,6 @@ The figures are those of arXiv 2603.18272 (3 and 4): success may go on rising lo
 
 from __future__ import annotations
 
-import io
 import json
 from collections import defaultdict
 from dataclasses import dataclass
@@ -13,8 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from exprag import html
-from exprag.errors import ConfigError, RunError
-from exprag.files import cannot_write
+from exprag.errors import RunError
+from exprag.figures import save_figure
 from exprag.training.sft.rollouts import Rollout, read_rollouts
 
 if TYPE_CHECKING:
@@ -57,21 +56,10 @@ def read_curve(out: str | Path) -> Curve:
 
 def draw_curve(out: str | Path, *, png: str | Path | None = None, page: str | Path | None = None) -> tuple[Path, Path]:
     """Draw the training in OUT as a PNG and as a self-contained HTML page; default: OUT/curve.png and OUT/curve.html."""
-    try:
-        import matplotlib
-    except ImportError as error:
-        raise ConfigError("Drawing needs matplotlib.", cure="pip install 'exprag[train]'") from error
-    matplotlib.use("Agg")
     curve = read_curve(out)
-    figure = _figure(curve)
-    image, text = io.BytesIO(), io.StringIO()
-    with matplotlib.rc_context({"svg.hashsalt": "exprag"}):  # the same figure, byte for byte, from the same numbers
-        figure.savefig(image, format="png", dpi=150)
-        figure.savefig(text, format="svg", metadata={"Date": None})
-    svg = text.getvalue()
     targets = Path(png or Path(out) / "curve.png"), Path(page or Path(out) / "curve.html")
-    _write(targets[0], image.getvalue())
-    html.write_page(targets[1], _page(Path(out).resolve().name, curve, svg[svg.index("<svg") :]))
+    svg = save_figure(lambda: _figure(curve), targets[0], "train")
+    html.write_page(targets[1], _page(Path(out).resolve().name, curve, svg))
     return targets
 
 
@@ -126,14 +114,3 @@ def _loss_name(name: str) -> str:
     if name == "loss":
         return "training"
     return ", ".join(["validation", *filter(None, [name.removeprefix("eval_").removesuffix("loss").strip("_")])])
-
-
-def _write(path: Path, data: bytes) -> None:
-    partial = path.with_name(path.name + ".partial")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        partial.write_bytes(data)
-        partial.replace(path)
-    except OSError as error:
-        partial.unlink(missing_ok=True)
-        raise cannot_write(path, error) from error
