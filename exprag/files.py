@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import shutil
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -99,6 +100,20 @@ def write_jsonl(path: str | Path, trajectories: Iterable[Trajectory]) -> int:
         partial.unlink(missing_ok=True)
         raise (error if isinstance(error, ExpragError) else cannot_write(target, error)) from error
     return count
+
+
+def copy_folder(source: Path, target: Path) -> None:
+    """Copy a folder to a new place, where it appears whole. Nothing happens where something lies there already."""
+    if target.exists():
+        return
+    partial = target.with_name(target.name + PARTIAL)
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.rmtree(partial, ignore_errors=True)
+        shutil.copytree(source, partial)
+        partial.rename(target)
+    except OSError as error:
+        raise cannot_write(target, error) from error
 
 
 def cannot_write(path: str | Path, error: OSError) -> RunError:

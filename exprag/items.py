@@ -12,8 +12,6 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
-from pydantic import Field
-
 from exprag.errors import ConfigError
 from exprag.trajectory import Name, Record, Text, Trajectory
 
@@ -66,8 +64,6 @@ class Item(Record):
     """What is wrong with it; a flagged item is never shown to an agent."""
     retired: Text = ""
     """Why it is no longer shown to agents; "": it is."""
-    uses: int = Field(0, ge=0)
-    """In how many episodes it was read, at the last review."""
 
     def model_post_init(self, context: Any) -> None:
         if not self.id:
@@ -124,6 +120,5 @@ def merged(item: Item, other: Item) -> Item:
             "sources": tuple(sources[id] for id in sorted(sources)),
             "tags": tuple(dict.fromkeys((*item.tags, *other.tags))),
             "retired": item.retired or other.retired,
-            "uses": max(item.uses, other.uses),
         }
     )

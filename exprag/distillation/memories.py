@@ -10,18 +10,17 @@ Every arm excludes the task itself, and the arm without memory stands beside the
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from exprag.distillation.config import DistillConfig
-from exprag.distillation.outcome import ArmOutcome, outcomes
+from exprag.distillation.outcome import ArmOutcome, aligned, outcomes
 from exprag.distillation.stages import Bars, Distillation
 from exprag.distillation.writing import read_calls
 from exprag.evaluation.results import load_run
-from exprag.files import PARTIAL, write_json
+from exprag.files import copy_folder, write_json
 from exprag.prompt.hint_block import RECORD, hint_ids
 
 HEAD = ("memory", "success", "tokens an episode", "of these memory, a step", "tokens of writing", "items", "difference from none")
@@ -66,7 +65,7 @@ def compare_memories(
     for name, options in memories:
         changed = config.changed(distiller=name, distiller_options=options)
         one = Distillation(changed, place / "memories" / name, _named(say, name), bars)
-        _copy(place / "base", one.out / "base")
+        copy_folder(place / "base", one.out / "base")
         one.play(("base", "hints"))
         one.play_arm(name, config.k, place)
     arms = {arm.arm: arm for arm in outcomes(place / "held-out")}
@@ -77,9 +76,7 @@ def compare_memories(
 
 def lines_of(table: Sequence[MemoryOutcome]) -> list[str]:
     """The table as lines of text."""
-    rows = [HEAD, *(outcome.row() for outcome in table)]
-    widths = [max(len(row[column]) for row in rows) for column in range(len(HEAD))]
-    return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+    return aligned([HEAD, *(outcome.row() for outcome in table)])
 
 
 def _outcome(place: Path, name: str, arm: ArmOutcome) -> MemoryOutcome:
@@ -102,14 +99,3 @@ def _outcome(place: Path, name: str, arm: ArmOutcome) -> MemoryOutcome:
 
 def _named(say: Callable[[str], None], name: str) -> Callable[[str], None]:
     return lambda line: say(f"{name}: {line}")
-
-
-def _copy(source: Path, target: Path) -> None:
-    """Copy a run directory, whole or not at all, if it is not there."""
-    if target.exists():
-        return
-    target.parent.mkdir(parents=True, exist_ok=True)
-    partial = target.with_name(target.name + PARTIAL)
-    shutil.rmtree(partial, ignore_errors=True)
-    shutil.copytree(source, partial)
-    partial.rename(target)

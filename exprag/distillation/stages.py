@@ -17,7 +17,6 @@ The same call continues after a kill: run directories and distilled.jsonl go on 
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict
@@ -25,16 +24,18 @@ from pathlib import Path
 from typing import Any
 
 from exprag.bank import Bank
+from exprag.bank.files import copy_bank
 from exprag.bank.items import Items
 from exprag.contracts.distiller import Distiller
 from exprag.distillation.config import DistillConfig
 from exprag.distillation.selection import FAILURE, SUCCESS, Verdict, count, judge, select
 from exprag.distillation.student import leaks
-from exprag.distillation.writing import read_calls, write_items
+from exprag.distillation.writing import write_items
 from exprag.errors import ConfigError, RunError
-from exprag.files import PARTIAL, write_json
+from exprag.files import write_json
 from exprag.plugins import create
 from exprag.runs import RunConfig, RunDirectory, choose_tasks, run
+from exprag.runs.config import changes_no_result, flat
 from exprag.runs.engine import Progress
 from exprag.runs.lock import locked
 from exprag.runs.player import make_environment
@@ -77,8 +78,10 @@ class Distillation:
         path, settings = self.out / "distill.json", self.config.model_dump(mode="json")
         if path.exists():
             before = json.loads(path.read_text(encoding="utf-8"))
-            free = {"ablation", "held_out", "train", "base_model", "recipe", "recipe_options", "student_options"}
+            free = {"run", "ablation", "held_out", "train", "base_model", "recipe", "recipe_options", "student_options"}
             different = [name for name, value in settings.items() if name not in free and before.get(name) != value]
+            runs = flat(settings["run"]), flat(before["run"])
+            different += [f"run.{name}" for name in runs[0] if runs[0][name] != runs[1].get(name) and not changes_no_result(name)]
             if different:
                 raise RunError(f"{self.out} holds another distillation: {', '.join(different)}.", cure="Choose another --out.")
         write_json(path, settings)
@@ -150,10 +153,7 @@ class Distillation:
                 return Bank.create(target)
             if not Path(source).is_dir():
                 raise ConfigError(f"The bank {source} is not a folder here, and hints go into a copy.", cure="Copy it first.")
-            partial = target.with_name(target.name + PARTIAL)
-            shutil.rmtree(partial, ignore_errors=True)
-            shutil.copytree(source, partial)
-            partial.rename(target)
+            copy_bank(source, target, self.config.run.bank_version)
         return Bank.open(target)
 
     # -- stage C
@@ -286,10 +286,6 @@ class Distillation:
     def _need(self, name: str, stage: str) -> None:
         if not (self.out / name).exists():
             raise ConfigError(f"{self.out / name} is missing.", cure=f"Run the stage {stage} first.")
-
-    def tokens_of_writing(self) -> int:
-        """Tokens of the model that wrote the hints."""
-        return read_calls(self.out / "distilled.jsonl").tokens
 
 
 def _listed(counts: dict[str, int]) -> str:

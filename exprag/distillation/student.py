@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from typing import Any
 
-from exprag.prompt.hint_block import HINTS
-from exprag.prompt.prompt import EXAMPLES
+from exprag.config import AgentConfig
+from exprag.evaluation.audit import blocks_in
 
 
 def leaks(rows: Iterable[dict[str, Any]], hints: Collection[str] = ()) -> list[str]:
@@ -20,7 +20,7 @@ def leaks(rows: Iterable[dict[str, Any]], hints: Collection[str] = ()) -> list[s
     problems = []
     for row in rows:
         texts = [" ".join(str(message["content"]).split()) for message in row["messages"]]
-        marks = [name for name, mark in (("a hint block", HINTS), ("worked examples", EXAMPLES)) if mark in texts[0]]
+        marks = blocks_in(str(row["messages"][0]["content"]), AgentConfig())
         quotes = [f"the hint {line[:60]!r}" for line in lines if any(line in text for text in texts)]
         problems += [f"{row['id']}: {what}" for what in (*marks, *quotes)]
     return problems

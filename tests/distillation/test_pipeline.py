@@ -129,6 +129,13 @@ def test_the_same_call_plays_nothing_again(distillation: Path) -> None:
     assert {path: path.read_bytes() for path in distillation.rglob("*.jsonl")} == before
 
 
+def test_how_it_is_played_is_no_other_distillation(distillation: Path) -> None:
+    config = settings()
+    play(config.changed(run=config.run.changed(workers=0, budget_tokens=10**9, step_timeout=77.0)), distillation, "A")
+    with pytest.raises(RunError, match=r"another distillation: run\.max_steps"):
+        play(config.changed(run=config.run.changed(max_steps=3)), distillation, "A")
+
+
 def test_a_folder_of_another_distillation_is_refused(distillation: Path) -> None:
     with pytest.raises(RunError, match="another distillation: threshold"):
         play(settings(threshold=0.5), distillation)
