@@ -42,13 +42,14 @@ class Server:
                 self.rfile.read(int(self.headers["Content-Length"]))
                 with lock:
                     outer.calls += 1
+                    number = outer.calls
                     outer.inside += 1
                     refuse = outer.serving >= room
                     outer.refused += refuse
                     outer.serving += not refuse
                     outer.most = max(outer.most, outer.serving)
                 try:
-                    if outer.calls > dies_after:
+                    if number > dies_after:
                         self.close_connection = True
                         return
                     if not refuse:
