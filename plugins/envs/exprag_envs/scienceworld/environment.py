@@ -10,10 +10,11 @@ from typing import Any
 from exprag.contracts.environment import Info, TextEnvironment, make_fingerprint
 from exprag.errors import ConfigError, EnvError, closest
 from exprag.trajectory import Task
+from exprag_envs.jvm import need_heap
 from exprag_envs.scienceworld import splits
 from exprag_envs.scienceworld.grammar import ACTION_TEMPLATES, is_electrical, parse_simplifications, templates_under
 from exprag_envs.scienceworld.limits import STEP_LIMITS
-from exprag_envs.scienceworld.simulator import Reply, Simulator, need_heap
+from exprag_envs.scienceworld.simulator import Reply, Simulator
 
 NAME = "scienceworld"
 OVER = "The episode is over."

@@ -20,7 +20,7 @@ def find_java() -> str | None:
     return path
 
 
-def need_java(name: str = "ScienceWorld") -> str:
+def need_java(name: str) -> str:
     """As `find_java`; raises EnvError with the cure where there is none. `name`: what runs on it, for the message."""
     java = find_java()
     if java is None:
