@@ -21,6 +21,7 @@ from threading import Lock
 from typing import Any
 
 from exprag.trajectory import Usage
+from exprag.usage import usage_of
 
 AGENT = "agent"
 """The boundary of the agent's own calls."""
@@ -136,19 +137,8 @@ def _hook() -> tuple[ContextVar[Any], type[Any]]:
 
         def on_llm_end(self, response: Any, **_: Any) -> None:
             for generations in response.generations:
-                count_usage(self.boundary, _usage_of(getattr(generations[0], "message", None) if generations else None))
+                count_usage(self.boundary, usage_of(getattr(generations[0], "message", None) if generations else None)[0])
 
     variable: ContextVar[Any] = ContextVar("exprag_call_counter", default=None)
     register_configure_hook(variable, inheritable=True)
     return variable, Counter
-
-
-def _usage_of(message: Any) -> Usage | None:
-    about = getattr(message, "usage_metadata", None)
-    if not about:
-        return None
-    details = about.get("input_token_details") or {}
-    try:
-        return Usage(prompt=about["input_tokens"], completion=about["output_tokens"], cached=details.get("cache_read"))
-    except (KeyError, ValueError):
-        return None

@@ -17,10 +17,11 @@ from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, System
 
 from exprag.contracts.query_strategy import Moment
 from exprag.errors import ConfigError
-from exprag.models.answers import reasoning_of, usage_of
+from exprag.models.answers import reasoning_of
 from exprag.prompt.block import BLOCK
 from exprag.traces.calls import action_of
 from exprag.trajectory import Provenance, Recalled, Source, Step, Task, ToolCall, Trajectory, now
+from exprag.usage import usage_of
 
 ENVIRONMENT = "conversation"
 RECALLED = "exprag_recalled"

@@ -27,7 +27,9 @@ from exprag.integrations.recall import as_retriever
 from exprag.memory import MemoryState
 from exprag.plugins import create
 from exprag.prompt.block import MemoryOptions
+from exprag.prompt.hint_block import hint_block
 from exprag.prompt.recall import recall
+from exprag.text import defuse
 from exprag.trajectory import Trajectory
 
 if TYPE_CHECKING:
@@ -91,7 +93,7 @@ class ExperienceEnvironment:
         if self._retriever is not None:
             moment = Moment(record, (), outcome.observation)
             self._memory = recall(self._retriever, self._formatter, moment, None, self._memory_options) or MemoryState()
-        hints = "\n".join(f"- {hint.text}" for hint in self._memory.hints)
+        hints = hint_block([hint.text for hint in self._memory.hints], defuse) if self._memory.hints else ""
         parts = [f"Your task: {record.instruction}", self._memory.text, hints, outcome.observation]
         return "\n\n" + "\n\n".join(part for part in parts if part)
 

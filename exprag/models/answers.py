@@ -6,16 +6,15 @@ Providers name these things in many ways; here they become a text, a thought and
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from langchain_core.messages import AIMessage, BaseMessage
-from pydantic import ValidationError
 
 from exprag.text import without_controls
 from exprag.trajectory import Usage
+from exprag.usage import usage_of
 
 LIMIT = 50_000
 """Characters of an answer that are read: no action is longer, and what comes after is left out."""
@@ -135,26 +134,6 @@ def _texts(value: Any) -> Iterator[str]:
 
 def _blocks(message: BaseMessage) -> list[Mapping[str, Any]]:
     return [block for block in message.content if isinstance(block, Mapping)] if isinstance(message.content, list) else []
-
-
-def usage_of(message: BaseMessage) -> tuple[Usage | None, bool]:
-    """(tokens of the call and what it cost, whether what the server said is no count)."""
-    usage = getattr(message, "usage_metadata", None)
-    if not usage:
-        return None, bool(message.response_metadata.get("broken_usage"))
-    try:
-        cached = (usage.get("input_token_details") or {}).get("cache_read")
-        counts = {"prompt": usage["input_tokens"], "completion": usage["output_tokens"], "cached": cached}
-        return Usage(**counts, cost=_cost(message)), False
-    except (AttributeError, ValidationError, KeyError, TypeError):
-        return None, True
-
-
-def _cost(message: BaseMessage) -> float | None:
-    """What the server says that the call cost, in US dollars."""
-    about = message.response_metadata.get("token_usage")
-    cost = about.get("cost") if isinstance(about, Mapping) else None
-    return float(cost) if isinstance(cost, int | float) and not isinstance(cost, bool) and math.isfinite(cost) else None
 
 
 def _short(text: str) -> str:

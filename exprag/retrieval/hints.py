@@ -16,6 +16,7 @@ from exprag.items import Item
 from exprag.memory import ShownHint
 from exprag.text import defuse
 from exprag.trajectory import Task, Usage
+from exprag.usage import usage_of
 
 if TYPE_CHECKING:
     from langchain_core.language_models import BaseChatModel
@@ -100,8 +101,7 @@ class HintFinder:
         else:
             places = list(dict.fromkeys(numbers))[: self.k]
             hints = [pool[place - 1][1].model_copy(update={"reason": f"chosen by the model, {place}"}) for place in places]
-        counts = getattr(answer, "usage_metadata", None)
-        return tuple(hints), Usage(prompt=counts["input_tokens"], completion=counts["output_tokens"]) if counts else None
+        return tuple(hints), usage_of(answer)[0]
 
 
 def is_allowed(item: Item, task: Task, trajectory_ids: Collection[str] = ()) -> bool:
