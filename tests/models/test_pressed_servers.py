@@ -178,11 +178,14 @@ def test_a_server_that_dies_ends_the_run_with_the_reason_and_the_episodes_so_far
     serve: Callable[..., Server], tmp_path: Path
 ) -> None:
     server = serve(dies_after=5)
-    values = {"environment": "toy:Toy", "max_steps": 1, "stop_after_errors": 3}
+    # more tasks than the five and three: one that fails may be told of before the last that was answered
+    values = {"environment": "toy:Toy", "environment_options": {"size": 16}, "max_steps": 1, "stop_after_errors": 3}
     spec = f"openai:m?base_url={server.url}&max_retries=0"
     with pytest.raises(RunError, match=r"3 episodes in a row ended in an error of the model: The model failed"):
         run(RunConfig.make(**values, model=spec, concurrency=2), tmp_path / "r")
-    assert [e.error for e in RunDirectory(tmp_path / "r").episodes()] == [None] * 5
+    errors = [episode.error for episode in RunDirectory(tmp_path / "r").episodes()]
+    assert errors.count(None) == 5
+    assert len(errors) <= 6
     assert "3 episodes in a row" in (tmp_path / "r" / "log.txt").read_text()
 
 
