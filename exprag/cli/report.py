@@ -79,6 +79,6 @@ def show(
     if html is not None:
         recalled, problems = read_recalled([part for run in report.runs for part in (run.parts or (run,))], banks)
         for problem in problems:
-            say(f"Recalled trajectories are shown without their text: {problem}", "yellow")
+            say(f"Recalled trajectories are shown without their text: {problem}", "yellow", stderr=True)
         page = write_page(html, report.runs, recalled, report=report)
         say(f"Read every episode step by step: {page}", stderr=True)

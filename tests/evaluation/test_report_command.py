@@ -48,11 +48,11 @@ def test_the_command_writes_the_page_with_what_the_bank_still_holds(tmp_path: Pa
     )
     folder = write_run(tmp_path / "run", replace(run, episodes=episodes))
     page = tmp_path / "out" / "page.html"
-    assert "step by step" in cli(folder, "--html", page)
+    assert "step by step" in exprag("report", folder, "--html", page).stderr
     assert "do experience" in page.read_text()
 
     lost = write_run(tmp_path / "lost", replace(run, config={**run.config, "bank": str(tmp_path / "moved")}, episodes=episodes))
-    assert "without their text" in cli(lost, "--html", page)
+    assert "without their text" in exprag("report", lost, "--html", page).stderr
     assert "do experience" not in page.read_text()
     assert stored.id in page.read_text()
 
