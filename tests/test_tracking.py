@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import time
 from collections.abc import Mapping
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -80,10 +82,14 @@ def test_unknown_and_missing_trackers_are_named_before_anything_is_played(monkey
     monkeypatch.setitem(__import__("sys").modules, "wandb", None)
     with pytest.raises(PluginError, match="pip install wandb"):
         make_tracker("wandb")
+    monkeypatch.setitem(__import__("sys").modules, "mlflow", None)
+    with pytest.raises(PluginError, match=r"pip install 'exprag\[mlflow\]'"):
+        make_tracker("mlflow")
 
 
 def play(name: str, out: Path) -> None:
-    pytest.importorskip(name, reason=f"{name} is not installed")
+    if find_spec(name) is None:  # and not importorskip: what mlflow reads when it is imported must be set by then
+        pytest.skip(f"{name} is not installed")
     with tracked([name], config(2), out) as progress:
         run_episodes(config(2), out, progress=progress)
 
@@ -112,3 +118,25 @@ def test_trackio_keeps_the_figures_in_its_database(tmp_path: Path, monkeypatch: 
     monkeypatch.setenv("TRACKIO_DIR", str(tmp_path / "trackio"))
     play("trackio", tmp_path / "run")
     assert (tmp_path / "trackio" / "exprag.db").is_file()
+
+
+def test_mlflow_keeps_the_figures_in_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("MLFLOW_TRACKING_URI", "MLFLOW_EXPERIMENT_NAME"):
+        monkeypatch.delenv(name, raising=False)
+    out = tmp_path / "run"
+    play("mlflow", out)
+    import mlflow
+    from mlflow.tracking import MlflowClient
+
+    client = MlflowClient(tracking_uri=(out / "mlflow").as_uri())
+    experiment = client.get_experiment_by_name("exprag")
+    (record,) = client.search_runs([experiment.experiment_id])
+    assert (record.info.run_name, record.info.status) == ("run", "FINISHED")
+    assert record.data.params["environment"] == "alfworld-generated"
+    assert record.data.params["agent.search_mode"] == config().agent.search_mode
+    history = client.get_metric_history(record.info.run_id, "episode/steps")
+    assert [(each.step, each.value) for each in history] == [(1, 3.0), (2, 3.0)]
+    assert record.data.metrics["run/episodes"] == 2.0
+    artifact = client.download_artifacts(record.info.run_id, "config.json", str(tmp_path))
+    assert json.loads(Path(artifact).read_text(encoding="utf-8"))["limit"] == 2
+    assert mlflow.telemetry.get_telemetry_client() is None, "nothing phones home"

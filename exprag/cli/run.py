@@ -44,7 +44,7 @@ Plain = Annotated[bool, Parameter(name="--plain", help="Progress as lines for a 
 DryRun = Annotated[bool, Parameter(name="--dry-run", help="Show the first prompt as it would be sent, and an estimate.")]
 Track = Annotated[
     list[str] | None,
-    Parameter(name="--track", help="Also send the figures of episodes to a tracker: tensorboard, wandb, trackio. Repeatable."),
+    Parameter(name="--track", help="Also send figures of episodes to tensorboard, wandb, trackio or mlflow. Repeatable."),
 ]
 FailOn = Annotated[
     str | None,

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("exprag.tracking")
 
-TRACKERS = {"tensorboard": "tensorboard", "wandb": "wandb", "trackio": "trackio"}
-"""The trackers, each with the package that it needs."""
+TRACKERS = {"tensorboard": "tensorboard", "wandb": "wandb", "trackio": "trackio", "mlflow": "'exprag[mlflow]'"}
+"""The trackers, named like the packages that they need, each with what pip installs for it."""
 
 Progress = Callable[[int, int, "Trajectory | None"], None]
 
@@ -50,8 +50,8 @@ def make_tracker(name: str) -> Tracker:
     if name not in TRACKERS:
         raise ConfigError(f"There is no tracker {name!r}.", cure=closest(name, list(TRACKERS)))
     try:
-        import_module(TRACKERS[name])
-        module = import_module(f"exprag.tracking.{name}_tracker")
+        module = import_module(f"exprag.tracking.{name}_tracker")  # first: it may say what its package reads when it is imported
+        import_module(name)
     except ImportError as error:
         raise PluginError(f"The tracker {name} needs its package ({error}).", cure=f"pip install {TRACKERS[name]}") from error
     tracker: Tracker = module.make()
