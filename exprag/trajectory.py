@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal, Self
 
@@ -19,13 +20,16 @@ from exprag.text import pair_surrogates
 SCHEMA_VERSION = 1
 
 
-def _pair_in_json(value: Any) -> Any:
+def _writable(value: Any) -> Any:
+    """Data as JSON can write them: halves of a character paired. Raises ValueError for a number that is not finite."""
     if isinstance(value, str):
         return pair_surrogates(value)
     if isinstance(value, list | tuple):
-        return [_pair_in_json(item) for item in value]
+        return [_writable(item) for item in value]
     if isinstance(value, dict):
-        return {pair_surrogates(key) if isinstance(key, str) else key: _pair_in_json(v) for key, v in value.items()}
+        return {pair_surrogates(key) if isinstance(key, str) else key: _writable(item) for key, item in value.items()}
+    if isinstance(value, float) and not math.isfinite(value):
+        raise ValueError("JSON has no number that is not finite")
     return value
 
 
@@ -39,7 +43,7 @@ def _not_empty(text: str) -> str:
 Text = Annotated[str, AfterValidator(pair_surrogates)]
 Name = Annotated[str, AfterValidator(pair_surrogates), AfterValidator(_not_empty)]
 Number = Annotated[float, Field(allow_inf_nan=False)]
-JsonDict = Annotated[dict[str, JsonValue], BeforeValidator(_pair_in_json)]
+JsonDict = Annotated[dict[str, JsonValue], BeforeValidator(_writable)]
 
 
 class Record(BaseModel):

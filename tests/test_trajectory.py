@@ -119,7 +119,9 @@ def test_scores_are_finite(score: float) -> None:
 
 def test_metadata_that_json_cannot_write_is_refused() -> None:
     with pytest.raises(RecordError, match="number"):
-        Task(environment="toy", id="1", metadata={"a": float("nan")}).to_json()
+        Task.from_dict({"environment": "toy", "id": "1", "metadata": {"a": [float("nan")]}})
+    with pytest.raises(RecordError, match="number"):  # a copy is not validated
+        Task(environment="toy", id="1").model_copy(update={"metadata": {"a": float("nan")}}).to_json()
 
 
 def test_a_newer_schema_says_to_upgrade() -> None:

@@ -133,6 +133,6 @@ def _recalled_at(message: AIMessage, recalled: tuple[Recalled, ...]) -> tuple[Re
 
 def _call(call: Mapping[str, Any], results: Mapping[str, str]) -> ToolCall:
     """A tool call of LangChain with its result; arguments that no JSON carries are written as text."""
-    arguments = json.loads(json.dumps(call["args"], default=str))
+    arguments = json.loads(json.dumps(call["args"], default=str), parse_constant=str)  # NaN and the infinities as words
     id = call.get("id") or ""
     return ToolCall(id=id, name=call["name"], arguments=arguments, result=results.get(id))

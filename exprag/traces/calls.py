@@ -30,7 +30,7 @@ def calls_of(step: Step) -> tuple[ToolCall, ...]:
     for line in step.action.split("\n"):
         match = _LINE.fullmatch(line)
         try:
-            arguments = json.loads(match["arguments"]) if match else None
+            arguments = parsed(match["arguments"]) if match else None
         except (ValueError, RecursionError):
             arguments = None
         if match is None or not isinstance(arguments, dict):
@@ -45,11 +45,20 @@ def arguments_of(value: Any) -> dict[str, Any] | str:
         return {}
     if isinstance(value, str):
         try:
-            parsed = json.loads(value or "{}")
+            arguments = parsed(value or "{}")
         except (ValueError, RecursionError):
             return value
-        return parsed if isinstance(parsed, dict) else value
+        return arguments if isinstance(arguments, dict) else value
     return value if isinstance(value, dict) else json.dumps(value, ensure_ascii=False)
+
+
+def parsed(text: str) -> Any:
+    """JSON as it is defined: NaN and the infinities, which Python reads and a record cannot hold, raise ValueError too."""
+    return json.loads(text, parse_constant=_refuse)
+
+
+def _refuse(name: str) -> Any:
+    raise ValueError(f"{name} is not JSON")
 
 
 def beyond_results(calls: Sequence[ToolCall], observation: str) -> str | None:

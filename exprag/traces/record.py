@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -137,7 +138,7 @@ def content_text(content: Any, where: str, left_out: list[str] | None = None) ->
             reference, is_whole = _reference(kind, part)
             texts.append(f"[{kind}: {reference}]" if reference else f"[{kind}]")
             if left_out is not None and not is_whole:
-                left_out.append(f"the data of an {kind} in the content, of which the hash is kept")
+                left_out.append(f"the data of {kind} in the content, of which the hash is kept")
         else:
             raise RecordError(f"{where}: a part of its content is neither text nor an image.")
     return "\n".join(texts)
@@ -165,4 +166,6 @@ def _named(value: Any) -> str:
 
 
 def _short(value: Any) -> bool:
-    return isinstance(value, bool | int | float) or (isinstance(value, str) and 0 < len(value) <= _LONGEST_FIELD)
+    if isinstance(value, str):
+        return 0 < len(value) <= _LONGEST_FIELD
+    return isinstance(value, bool | int) or (isinstance(value, float) and math.isfinite(value))

@@ -1,6 +1,7 @@
 """The rows of a file, whatever it is: JSON lines, one JSON array, an object of rows, a text; plain, gzip or xz; UTF-8.
 
-A row has its number from 1: of the line, of the element, or of the entry.
+A row has its number from 1: of the line, of the element, or of the entry. NaN and the infinities, which Python's writers put where
+a number is missing and JSON does not have, are read as null.
 """
 
 from __future__ import annotations
@@ -85,9 +86,13 @@ def _open(file: Path) -> BinaryIO:
 
 def _line(number: int, line: bytes) -> Row:
     try:
-        return Row(number, json.loads(_decode(line)))
+        return Row(number, _parse(_decode(line)))
     except (ValueError, RecursionError) as error:
         return Row(number, fault=f"The text is not JSON ({error}).")
+
+
+def _parse(text: str) -> Any:
+    return json.loads(text, parse_constant=lambda name: None)
 
 
 def _decode(data: bytes) -> str:
@@ -122,7 +127,7 @@ def _whole(source: BinaryIO, is_row: Callable[[Any], bool]) -> list[Row] | None:
         plain = not any(line.lstrip().startswith(("{", "[", '"')) for line in text.splitlines())
         return [Row(1, text)] if plain and is_row(text) else None
     try:
-        data = json.loads(text)
+        data = _parse(text)
     except (ValueError, RecursionError):
         return None  # perhaps lines, of which the first is bad
     if is_row(data):

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from exprag.bank import Bank
 from exprag.errors import ConfigError, RecordError
 from exprag.traces import AUTO, Place, format_names, read_file, read_row
-from exprag.trajectory import Trajectory
+from exprag.traces.calls import calls_of
+from exprag.trajectory import Step, Trajectory
 
 MESSAGE_WORDS = ("from", "role", "value", "content", "loss", "tool_calls", "tool_call_id", "function", "name", "arguments")
 OUTER_WORDS = ("conversations", "messages", "steps", "state_action_pairs", "transcript", "task", "schema_version", "obs0", "text")
@@ -58,3 +62,30 @@ def test_a_file_is_rows_or_a_config_error(tmp_path, content):
     except ConfigError:
         return
     assert all((result.trajectory is None) != (result.fault == "") for result in results)
+
+
+NAN = float("nan")
+TURNS = [{"role": "user", "content": "hi"}, {"role": "assistant", "content": "go"}]
+CALL = {"function": {"name": "look", "arguments": '{"at": NaN}'}}
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        {"messages": TURNS, "x": NAN, "score": NAN, "tools": [{"cost": float("inf")}]},
+        {"messages": [TURNS[0], {"role": "assistant", "content": "", "tool_calls": [CALL]}]},
+        {"steps": [{"observation": "a", "action": "b", "reward": NAN}]},
+        {"schema_version": "ATIF-v1.8", "steps": [{"source": "agent", "message": "y", "metrics": {"speed": NAN}}]},
+    ],
+)
+def test_numbers_that_json_does_not_have_lose_no_row_of_a_file(tmp_path, row):
+    """Python's own writers put NaN where a number is missing: one such row stopped the whole import."""
+    (tmp_path / "in.jsonl").write_text(f"{json.dumps(row)}\n{json.dumps({'id': 'other', 'messages': TURNS})}\n")
+    report = Bank.create(tmp_path / "bank").import_file(tmp_path / "in.jsonl")
+    assert (report.added, report.bad) == (2, ())
+
+
+def test_arguments_that_are_not_json_stay_as_they_were_written():
+    run = read_row({"messages": [TURNS[0], {"role": "assistant", "content": "", "tool_calls": [CALL]}]})
+    assert run.steps[0].calls[0].arguments == '{"at": NaN}'
+    assert calls_of(Step(observation="", action='look({"at": NaN})')) == ()

@@ -7,6 +7,7 @@ import sqlite3
 
 import pytest
 from langchain_core.messages import AIMessage, HumanMessage, ToolMessage
+from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 from langgraph.checkpoint.sqlite import SqliteSaver
 from langgraph.graph import START, MessagesState, StateGraph
 
@@ -117,6 +118,33 @@ def test_a_damaged_checkpoint_is_one_bad_row_and_another_database_is_named(tmp_p
         other.execute("CREATE TABLE things (x)")
     with pytest.raises(ConfigError, match="holds no checkpoints"):
         list(read_file(tmp_path / "other.sqlite"))
+
+
+def test_a_damaged_page_in_the_middle_and_a_state_that_is_none_are_told(tmp_path):
+    place = tmp_path / "threads.sqlite"
+    kind, blob = JsonPlusSerializer().dumps_typed({"channel_values": 5})
+    with SqliteSaver.from_conn_string(str(place)) as saver:
+        saver.setup()
+    with sqlite3.connect(place) as file:
+        file.execute("PRAGMA journal_mode=DELETE")
+        rows = [(f"t{number:03}", "", "1", kind, blob + b" " * 3000) for number in range(60)]
+        rows[0] = (*rows[0][:4], blob)
+        columns = "thread_id, checkpoint_ns, checkpoint_id, type, checkpoint"
+        file.executemany(f"INSERT INTO checkpoints ({columns}) VALUES (?, ?, ?, ?, ?)", rows)
+    assert "cannot be read" in next(read_file(place)).fault
+    content = bytearray(place.read_bytes())
+    middle = len(content) // 2
+    content[middle : middle + 8192] = b"\xff" * 8192
+    place.write_bytes(content)
+    with pytest.raises(ConfigError, match=r"threads\.sqlite is damaged"):
+        list(read_file(place))
+
+
+def test_an_episode_of_verifiers_without_traces_is_a_bad_row(tmp_path):
+    (tmp_path / "traces.jsonl").write_text('{"traces": []}\n' + json.dumps(trace()) + "\n")
+    empty, whole = read_file(tmp_path / "traces.jsonl", "verifiers")
+    assert "neither 'nodes'" in empty.fault
+    assert whole.trajectory is not None
 
 
 class Lines(TraceFormat):

@@ -56,11 +56,10 @@ class Atif(TraceFormat):
         rest = difference(slim, document(trajectory))
         origin = trajectory.provenance
         if rest is not None:
-            fits = len(json.dumps(rest)) <= LARGEST_KEPT
             lost = [*origin.extra.get("left_out", ()), "what ATIF says beyond our record, which is too long"]  # type: ignore[misc]
-            addition = {KEPT: rest} if fits else {"left_out": lost}
+            addition = {KEPT: rest} if len(json.dumps(rest)) <= LARGEST_KEPT else {"left_out": lost}
             origin = origin.model_copy(update={"extra": {**origin.extra, **addition}})
-        return trajectory.model_copy(update={"provenance": origin})
+        return Trajectory.from_dict({**trajectory.to_dict(), "provenance": origin.to_dict()})
 
     def write(self, trajectory: Trajectory) -> Any:
         rest = trajectory.provenance.extra.get(KEPT)

@@ -66,13 +66,18 @@ def _threads(file: Path) -> Iterator[tuple[str, Any]]:
     with closing(connection):
         with boundary(ConfigError, f"The file {file} holds no checkpoints", cure=cure, catch=(sqlite3.Error,)):
             cursor = connection.execute(_LATEST)
-        for thread, _, kind, blob in cursor:
+        while True:
+            with boundary(ConfigError, f"The file {file} is damaged", cure=cure, catch=(sqlite3.Error,)):
+                entry = next(cursor, None)
+            if entry is None:
+                return
+            thread, _, kind, blob = entry
             yield str(thread), _row(serializer, str(thread), kind, blob)
 
 
 def _row(serializer: Any, thread: str, kind: str, blob: bytes) -> dict[str, Any]:
     try:
-        values = serializer.loads_typed((kind, blob))["channel_values"]
+        values = dict(serializer.loads_typed((kind, blob))["channel_values"])
     except Exception as error:  # noqa: BLE001 - a damaged checkpoint is one bad row
         return {"thread": thread, "fault": f"The checkpoint cannot be read: {type(error).__name__}."}
     row: dict[str, Any] = {"thread": thread, "channels": sorted(map(str, values))}

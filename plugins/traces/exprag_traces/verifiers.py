@@ -29,7 +29,7 @@ class Verifiers(TraceFormat):
 
     def parts(self, row: Any) -> Iterator[tuple[str, Any]]:
         traces = row.get("traces") if isinstance(row, dict) else None
-        if not isinstance(traces, list):
+        if not isinstance(traces, list) or not traces:
             yield "", row
             return
         for number, trace in enumerate(traces, 1):
