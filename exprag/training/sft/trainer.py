@@ -25,6 +25,7 @@ from exprag.errors import ConfigError, ModelError, RunError
 from exprag.files import append_line, write_whole
 from exprag.models.cards import Card, finish_adapter
 from exprag.training.sft.checkpoints import whole_checkpoints
+from exprag.training.sft.loss_head import labelled_tokens_only
 from exprag.training.sft.recipes import Recipe, recipe_of
 
 Progress = Callable[[int, int, dict[str, float]], None]
@@ -47,6 +48,10 @@ class EpisodeTrainer(SFTTrainer):
             super().__init__(**arguments)
         self.remove_callback(PrinterCallback)
         self.add_callback(Watch(out, recipe_of(card), progress))
+
+    def compute_loss(self, *arguments: Any, **options: Any) -> Any:
+        with labelled_tokens_only():
+            return super().compute_loss(*arguments, **options)
 
     def training_step(self, model: Any, inputs: Any, num_items_in_batch: Any = None) -> torch.Tensor:
         loss: torch.Tensor = super().training_step(model, inputs, num_items_in_batch)
