@@ -3,18 +3,55 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import json
 import os
+import re
 import shutil
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from exprag.errors import ExpragError, RecordError, RunError
+from exprag.errors import RecordError, RunError
 from exprag.trajectory import Trajectory
 
 PARTIAL = ".partial"
+_UNSAFE = re.compile(r"[^\w.-]+")
+_LONGEST = 60  # letters of a name: of up to four bytes each, so that no file system refuses it
 _BLOCK = 1 << 16  # bytes that are read at once from the end of a file
+
+
+@contextmanager
+def beside(target: Path) -> Iterator[Path]:
+    """The place beside `target` to write its file or folder to: moved to `target` when the block ends, removed where it raises.
+    The folder around it is made. OSError passes: say what could not be written, by `cannot_write` or a boundary."""
+    partial = target.with_name(target.name + PARTIAL)
+    _remove(partial)  # of a killed writer
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        yield partial
+        partial.replace(target)
+    finally:
+        _remove(partial)
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def folder_name(text: str) -> str:
+    """Any text as the name of a folder: letters, digits, dots and dashes. Two texts may get the same name."""
+    return _UNSAFE.sub("_", text)[:_LONGEST].strip(".") or "_"
+
+
+def file_name(text: str) -> str:
+    """As `folder_name`, but two texts get two names: one that had to be changed ends in a hash of the whole."""
+    name = folder_name(text)
+    return name if name == text else f"{name}-{hashlib.sha256(text.encode('utf-8', 'surrogatepass')).hexdigest()[:8]}"
 
 
 def write_whole(path: str | Path, text: str) -> None:
@@ -87,18 +124,13 @@ def read_jsonl(path: str | Path, *, torn_tail_ok: bool = False) -> Iterator[Traj
 
 def write_jsonl(path: str | Path, trajectories: Iterable[Trajectory]) -> int:
     """Write a JSONL file as a whole (through a temporary file beside it); returns the number of lines."""
-    target = Path(path)
-    partial = target.with_name(target.name + PARTIAL)
-    count = 0
+    target, count = Path(path), 0
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with open(partial, "w", encoding="utf-8") as out:
+        with beside(target) as partial, open(partial, "w", encoding="utf-8") as out:
             for count, trajectory in enumerate(trajectories, 1):  # noqa: B007
                 out.write(trajectory.to_json() + "\n")
-        partial.replace(target)
-    except (OSError, ExpragError) as error:
-        partial.unlink(missing_ok=True)
-        raise (error if isinstance(error, ExpragError) else cannot_write(target, error)) from error
+    except OSError as error:
+        raise cannot_write(target, error) from error
     return count
 
 
@@ -106,12 +138,9 @@ def copy_folder(source: Path, target: Path) -> None:
     """Copy a folder to a new place, where it appears whole. Nothing happens where something lies there already."""
     if target.exists():
         return
-    partial = target.with_name(target.name + PARTIAL)
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.rmtree(partial, ignore_errors=True)
-        shutil.copytree(source, partial)
-        partial.rename(target)
+        with beside(target) as partial:
+            shutil.copytree(source, partial)
     except OSError as error:
         raise cannot_write(target, error) from error
 

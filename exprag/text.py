@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Callable
 from functools import lru_cache
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
@@ -119,8 +120,18 @@ def redact(text: str) -> str:
     services, values that `remember_secret` got, and the values of environment variables whose names end in KEY, TOKEN, SECRET
     or PASSWORD.
     """
-    text = _CREDENTIAL.sub(lambda hit: f"{hit['url'] or hit['name'] or hit['bearer'] or ''}{HIDDEN}", text)
-    secrets = {value for name, value in os.environ.items() if len(value) >= _MIN_SECRET and _SECRET_NAME.search(name)}
-    for secret in sorted(secrets | _secrets, key=len, reverse=True):
-        text = text.replace(secret, HIDDEN)
-    return text
+    return redactor()(text)
+
+
+def redactor() -> Callable[[str], str]:
+    """`redact` for many texts: the environment is read once, now."""
+    values = {value for name, value in os.environ.items() if len(value) >= _MIN_SECRET and _SECRET_NAME.search(name)}
+    secrets = sorted(values | _secrets, key=len, reverse=True)
+
+    def hide(text: str) -> str:
+        text = _CREDENTIAL.sub(lambda hit: f"{hit['url'] or hit['name'] or hit['bearer'] or ''}{HIDDEN}", text)
+        for secret in secrets:
+            text = text.replace(secret, HIDDEN)
+        return text
+
+    return hide

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 from collections.abc import Iterator
 from typing import Any
@@ -10,6 +11,7 @@ import pytest
 
 from exprag.errors import ConfigError, EnvError
 from exprag.testing import EnvironmentConformance, Result, check_environment, check_split
+from exprag.testing.elsewhere import differs_elsewhere
 from exprag.trajectory import Task
 from toy import Toy
 
@@ -202,6 +204,15 @@ def test_a_lost_task_stops_no_other() -> None:
     with pytest.raises(ConfigError, match="No split 'nowhere'"):
         list(check_split(Toy, "nowhere"))
     assert all("has no expert 'fly'" in result.detail for result in check_split(Toy, "train", expert="fly"))
+
+
+def fewer_elsewhere(plugin: Any, episodes: Any) -> list[str]:
+    """One answer where the hash seed is "1", else two: another process has another seed."""
+    return ["same"] * (1 if os.environ.get("PYTHONHASHSEED") == "1" else 2)
+
+
+def test_another_number_of_answers_in_another_process_is_a_difference() -> None:
+    assert differs_elsewhere(Toy, [], fewer_elsewhere) == 1
 
 
 def test_a_kit_without_make_says_so() -> None:

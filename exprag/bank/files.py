@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 
 from exprag.bank.index import resume_upkeep
 from exprag.bank.reports import BadRow, ImportReport
-from exprag.bank.schema import TABLE, describe
+from exprag.bank.schema import TABLE, collections_of, describe
 from exprag.bank.store import LOCK, MAKING, Store, guard
-from exprag.bank.versions import check_out
+from exprag.bank.versions import check_out, restore_collections
 from exprag.errors import BankError
 from exprag.files import PARTIAL, write_jsonl
 from exprag.traces import AUTO, ENVIRONMENT, RowResult, read_file
@@ -78,10 +78,13 @@ def copy_bank(source: str | Path, target: str | Path, version: int | None = None
         try:
             shutil.copytree(old.local, partial, ignore=shutil.ignore_patterns(LOCK, MAKING))
             if version is not None:
-                table = Store(partial).open()
+                copy = Store(partial)
+                table = copy.open()
                 if table.version != version:
                     table.checkout(version)
                     table.restore()
+                if (noted := collections_of(table.schema)) is not None:
+                    restore_collections(table, copy.connect(), noted)
             partial.replace(place)
         finally:
             shutil.rmtree(partial, ignore_errors=True)

@@ -6,6 +6,9 @@ lists of them, one element per step, so that a trajectory stays one row and one 
 and not in a file beside it, so that it is written in the same commit and travels to object storage.
 
 Format 2 has the column `trust`. A bank of format 1 is read as it is, all its rows trusted; the first write adds the column.
+
+Documents and items lie in tables of their own, with versions of their own. Which of them go with a version of the bank is noted in
+that version itself, in the metadata of its column `id`.
 """
 
 from __future__ import annotations
@@ -25,10 +28,12 @@ from exprag.trajectory import Trajectory
 TABLE = "trajectories"
 FORMAT = 2
 METADATA = b"exprag.bank"
+COLLECTIONS = "exprag.collections"
 KEY, VECTOR = "key_", "vector_"
 
 _ROW = [
-    *(pa.field(name, pa.string(), nullable=False) for name in ("id", "task_key", "environment", "task_id", "task_group")),
+    pa.field("id", pa.string(), nullable=False, metadata={COLLECTIONS: "{}"}),
+    *(pa.field(name, pa.string(), nullable=False) for name in ("task_key", "environment", "task_id", "task_group")),
     *(pa.field(name, pa.string(), nullable=False) for name in ("split", "type", "instruction")),
     pa.field("success", pa.bool_()),
     pa.field("score", pa.float64()),
@@ -71,6 +76,13 @@ def describe(schema: pa.Schema, uri: str) -> Description:
         return Description(**{**data, "probe": tuple(data["probe"])})
     except (ValueError, KeyError, TypeError) as error:
         raise BankError(f"The description of the bank {uri} cannot be read: {error}.") from error
+
+
+def collections_of(schema: pa.Schema) -> dict[str, int] | None:
+    """The versions of the collections of documents that go with a version of the bank, by name; a collection that is not named had
+    not been made. None where the version is from before they were noted."""
+    text = (schema.field("id").metadata or {}).get(COLLECTIONS.encode())
+    return None if text is None else {name: int(version) for name, version in json.loads(text).items()}
 
 
 def strategies_of(schema: pa.Schema) -> tuple[str, ...]:

@@ -6,6 +6,7 @@ record what a commit was; it is read here from what differs from the version bef
 
 from __future__ import annotations
 
+import json
 import re
 import warnings
 from datetime import UTC, datetime, timedelta
@@ -16,7 +17,7 @@ import pyarrow as pa
 from exprag.bank.filters import QUARANTINED, TRUST, literal
 from exprag.bank.index import KEEP_ALL
 from exprag.bank.reports import Pruned, VersionRecord
-from exprag.bank.schema import strategies_of
+from exprag.bank.schema import COLLECTIONS, collections_of, strategies_of
 from exprag.bank.store import guard
 from exprag.errors import BankError, ConfigError, closest
 
@@ -68,6 +69,28 @@ def untag(table: Any, name: str) -> None:
     if name not in names:
         raise BankError(f"There is no tag {name!r}.", cure=closest(name, list(names)))
     table.tags.delete(name)
+
+
+def note_collection(table: Any, name: str, version: int) -> None:
+    """Make a version of the bank's table that says which version of a collection of documents goes with it, from then on."""
+    noted = {**(collections_of(table.schema) or {}), name: version}
+    table.update_field_metadata({"path": "id", "metadata": {COLLECTIONS: json.dumps(noted)}})
+
+
+def restore_collections(table: Any, connection: Any, noted: dict[str, int]) -> None:
+    """Put the collections of a bank at the versions that are noted in a version of it, and drop those that are not: as the bank was
+    then. They become the latest of their tables, and `table` notes them."""
+    for name in connection.list_tables().tables:
+        if name == table.name:
+            continue
+        if name not in noted:
+            connection.drop_table(name)
+            continue
+        collection = connection.open_table(name)
+        if collection.version != noted[name]:
+            collection.checkout(noted[name])
+            collection.restore()
+            note_collection(table, name, int(collection.version))
 
 
 def prune(table: Any, older_than: timedelta | None, *, alone: bool) -> Pruned:
@@ -136,6 +159,12 @@ def _change(before: _State, now: _State) -> str:
         return f"strategy {new[0]} added" if new else "column trust added" if upgraded else "strategy being built"
     if quarantined:
         return f"{quarantined} quarantined" if quarantined > 0 else f"{-quarantined} trusted"
+    if changed := {name for name, _ in set(_collections(before)) ^ set(_collections(now))}:
+        return f"{', '.join(sorted(changed))} changed"
     if before.indices != now.indices:
         return f"index {', '.join(sorted(now.indices ^ before.indices))}"
     return "compacted" if now.fragments < before.fragments else "upkeep"
+
+
+def _collections(state: _State) -> list[tuple[str, int]]:
+    return list((collections_of(state.schema) or {}).items())

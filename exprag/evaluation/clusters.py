@@ -10,7 +10,7 @@ Pure functions of arrays; deterministic, because the draws come from a fixed see
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
@@ -22,7 +22,7 @@ MANY, RESAMPLES_OF_MANY = 1_000, 2_000
 """Beyond this many tasks so many resamples: the interval is narrow, and its limits vary little."""
 SEED = 2025
 _BATCH = 2_000_000  # numbers drawn at once: bounds the memory
-_KEPT = 1_000_000  # the largest table of draws that is remembered: numbers
+_KEPT = 10_000_000  # the largest table of draws that is remembered: bytes
 
 
 def number(names: Sequence[Hashable]) -> np.ndarray:
@@ -97,30 +97,35 @@ def _resample(size: int, sums: np.ndarray, counts: np.ndarray) -> np.ndarray:
     """float [resamples, m]: the mean of each column over tasks drawn with replacement; NaN where none of them has a value."""
     import numpy as np
 
-    parts = []
     count = RESAMPLES if size <= MANY else RESAMPLES_OF_MANY
-    if size * count <= _KEPT:
-        tables = [_draws(size)]
-    else:
-        rng = np.random.default_rng(SEED)
-        rows = max(1, _BATCH // size)
-        tables = (_table(rng, min(rows, count - start), size) for start in range(0, count, rows))  # type: ignore[assignment]
+    tables = [_kept_draws(size, count)] if size * count <= _KEPT else _draws(size, count)
+    columns, totals = sums.shape[1], np.concatenate([sums, counts], axis=1)
+    parts = []
+    rows = max(1, _BATCH // size)
     with np.errstate(invalid="ignore", divide="ignore"):
         for table in tables:
-            parts.append((table @ sums) / (table @ counts))
+            for start in range(0, len(table), rows):
+                drawn = table[start : start + rows].astype(float) @ totals
+                parts.append(drawn[:, :columns] / drawn[:, columns:])
     return np.concatenate(parts)
 
 
-@lru_cache(maxsize=16)
-def _draws(size: int) -> np.ndarray:
+@lru_cache(maxsize=8)
+def _kept_draws(size: int, count: int) -> np.ndarray:
+    """All draws at once: the task types of a report are often of one size."""
     import numpy as np
 
-    return _table(np.random.default_rng(SEED), RESAMPLES, size)
+    return np.concatenate(list(_draws(size, count)))
 
 
-def _table(rng: np.random.Generator, rows: int, size: int) -> np.ndarray:
-    """float [rows, size]: how often each of `size` tasks was drawn in each of `rows` draws of `size` tasks."""
+def _draws(size: int, count: int) -> Iterator[np.ndarray]:
+    """uint8 [rows, size], until there are `count` rows: how often each of `size` tasks was drawn in draws of `size` tasks.
+    No count passes 255: with that many tasks or fewer it cannot, with more the chance is below 1e-500."""
     import numpy as np
 
-    places = rng.integers(0, size, size=(rows, size)) + size * np.arange(rows)[:, None]
-    return np.bincount(places.ravel(), minlength=rows * size).reshape(rows, size).astype(float)
+    rng = np.random.default_rng(SEED)
+    rows = max(1, _BATCH // size)
+    for start in range(0, count, rows):
+        part = min(rows, count - start)
+        places = rng.integers(0, size, size=(part, size)) + size * np.arange(part)[:, None]
+        yield np.bincount(places.ravel(), minlength=part * size).reshape(part, size).astype(np.uint8)

@@ -59,13 +59,18 @@ def comparison(arm: RunResult, baseline: RunResult) -> Comparison:
     types = _parts(pairing, lambda episode: (episode.task.type,))
     groups = _parts(pairing, lambda episode: groups_of(episode.task))
     splits = _parts(pairing, lambda episode: (episode.task.split,))
+    total = contrast(pairing)
+
+    def part(of: Pairing) -> Contrast:
+        return total if of.sizes == pairing.sizes else contrast(of)  # its intervals take a while
+
     return Comparison(
         arm.name,
         baseline.name,
-        contrast(pairing),
-        {name: contrast(types[name]) for name in sorted(types)},
-        {name: contrast(groups[name]) for name in group_names(tasks)},
-        {name: contrast(splits[name]) for name in sorted(splits)},
+        total,
+        {name: part(types[name]) for name in sorted(types)},
+        {name: part(groups[name]) for name in group_names(tasks)},
+        {name: part(splits[name]) for name in sorted(splits)},
     )
 
 

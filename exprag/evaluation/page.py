@@ -6,13 +6,13 @@ run. All text of episodes is data to the script, which writes it as text and nev
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from exprag import html
-from exprag.evaluation.causes import CAUSES, Cause, causes_of
+from exprag.evaluation.causes import CAUSES, causes_of
 from exprag.evaluation.metrics import in_loop
 from exprag.evaluation.prompt_pool import Pool, encode
 from exprag.evaluation.prompts import writers
@@ -22,6 +22,7 @@ from exprag.evaluation.render import sentences
 from exprag.evaluation.report import Report, compare
 from exprag.evaluation.results import RunResult, distinct
 from exprag.html import embed
+from exprag.text import redactor
 from exprag.trajectory import Trajectory
 
 __all__ = ["Live", "embed", "page_data", "render_page", "write_page"]
@@ -94,17 +95,18 @@ def page_data(
     round in a loop (their places in the list), the recalled trajectories once each, and the texts of the prompts."""
     report = report or compare(runs, baseline)
     episodes = [episode for run in runs for episode in run.episodes]
-    records = [_record(episode) | {"arm": arm} for arm, run in enumerate(runs) for episode in run.episodes]
+    hide = redactor()
+    records = [_record(episode, hide) | {"arm": arm} for arm, run in enumerate(runs) for episode in run.episodes]
     for record, cause in zip(records, causes_of(episodes), strict=True):
         if cause is not None:
-            record["cause"] = _cause(cause)
+            record["cause"] = {"name": cause.name, "why": hide(cause.why), "step": cause.step}
     ids = {id for run in runs for id in recalled_ids(run)}
     return {
         "report": report.to_dict(),
         "sentences": [sentences(comparison) for comparison in report.comparisons],
         "episodes": records,
         "loops": [index for index, episode in enumerate(episodes) if in_loop(episode)],
-        "recalled": {id: _record(recalled[id]) for id in sorted(ids & recalled.keys())},
+        "recalled": {id: _record(recalled[id], hide) for id in sorted(ids & recalled.keys())},
         "causes": CAUSES,
         "prompts": _add_prompts(runs, records, recalled, tokenizer) if prompts else {"texts": [], "notes": [""] * len(runs)},
         "live": None if live is None else asdict(live),
@@ -131,18 +133,14 @@ def _add_prompts(
     return {"texts": pool.texts, "notes": notes}
 
 
-def _cause(cause: Cause) -> dict[str, Any]:
-    return {"name": cause.name, "why": redacted(cause.why), "step": cause.step}
-
-
-def _record(trajectory: Trajectory) -> dict[str, Any]:
-    """The trajectory without what is at its default, and without credentials where a server may have repeated them. A list of
-    recalled trajectories that stays the same is written once."""
+def _record(trajectory: Trajectory, hide: Callable[[str], str]) -> dict[str, Any]:
+    """The trajectory without what is at its default, and without credentials (`hide`) where a server may have repeated them. A
+    list of recalled trajectories that stays the same is written once."""
     record = trajectory.model_dump(mode="python", exclude_defaults=True)
-    record |= {name: redacted(record[name]) for name in ("provenance", "error") if name in record}
+    record |= {name: redacted(record[name], hide=hide) for name in ("provenance", "error") if name in record}
     for written in record.get("steps", ()):
         if written.get("note"):
-            written["note"] = redacted(written["note"])
+            written["note"] = hide(written["note"])
     for before, step, written in zip(trajectory.steps, trajectory.steps[1:], record.get("steps", ())[1:], strict=False):
         if step.recalled and step.recalled == before.recalled:
             del written["recalled"]

@@ -17,6 +17,11 @@ class Pairing:
     only_arm: tuple[Trajectory, ...] = ()
     only_baseline: tuple[Trajectory, ...] = ()
 
+    @property
+    def sizes(self) -> tuple[int, int, int]:
+        """How many of each. A part of a pairing with the sizes of the whole is the whole."""
+        return len(self.pairs), len(self.only_arm), len(self.only_baseline)
+
 
 def pair(arm: Sequence[Trajectory], baseline: Sequence[Trajectory]) -> Pairing:
     """Pair by task; where an arm played a task more than once, by task and seed (and order, if even the seed repeats)."""

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
-from exprag.text import redact
+from exprag.text import redactor
 
 
-def redacted(value: Any, name: str = "") -> Any:
-    """JSON-like data with the credentials in its texts hidden. A field's name counts: the value of `api_key` is hidden."""
+def redacted(value: Any, name: str = "", hide: Callable[[str], str] | None = None) -> Any:
+    """JSON-like data with the credentials in its texts hidden. A field's name counts: the value of `api_key` is hidden.
+    `hide`: what hides them in a text; default: `exprag.text.redactor()`."""
+    hide = hide or redactor()
     if isinstance(value, dict):
-        return {key: redacted(item, str(key)) for key, item in value.items()}
+        return {key: redacted(item, str(key), hide) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [redacted(item, name) for item in value]
+        return [redacted(item, name, hide) for item in value]
     if isinstance(value, str) and value:
-        return redact(f"{name}={value}").removeprefix(f"{name}=") if name else redact(value)
+        return hide(f"{name}={value}").removeprefix(f"{name}=") if name else hide(value)
     return value

@@ -77,7 +77,8 @@ class Vocabulary:
         for episode in episodes:
             instruction = episode.task.instruction
             texts |= {without(step.observation, instruction) for step in episode.steps}
-        self.words = frozenset[str]().union(*map(words, texts))
+        raw = set[str]().union(*(_WORD.findall(text.lower()) for text in texts))
+        self.words = frozenset(map(stem, raw))
 
     def target(self, instruction: str) -> str:
         """The thing that the instruction is about, a word, or a word and a letter; "" where it names none."""

@@ -13,7 +13,6 @@ defused, as in a prompt.
 from __future__ import annotations
 
 import fnmatch
-import re
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -21,6 +20,7 @@ from typing import Any
 
 from exprag.bank import Bank, Filter
 from exprag.errors import PluginError
+from exprag.files import file_name, folder_name
 from exprag.integrations.skills import FILE, skills_of
 from exprag.text import defuse
 from exprag.trajectory import OUTCOMES, Trajectory
@@ -46,7 +46,6 @@ ROOT = "/experience/"
 SKILLS = "/experience/skills/"
 MOST = 2_000
 _READ_ONLY = "Experience is read-only; write your own files elsewhere."
-_UNSAFE = re.compile(r"[^\w.-]+")
 
 
 def with_experience(bank: Bank | str | Path, others: Any = None, where: Filter | None = None) -> CompositeBackend:
@@ -148,8 +147,8 @@ class BankBackend(BackendProtocol):
 
 
 def _path(episode: Trajectory) -> str:
-    parts = [episode.task.environment, episode.task.type or "episodes", episode.id]
-    return "/" + "/".join(_UNSAFE.sub("_", part)[:80].strip(".") or "_" for part in parts) + ".md"
+    folders = (episode.task.environment, episode.task.type or "episodes")
+    return "/" + "/".join([*map(folder_name, folders), file_name(episode.id)]) + ".md"
 
 
 def _page(episode: Trajectory) -> str:

@@ -7,7 +7,6 @@ rest goes in; imported rows are quarantined unless trusted, as a JSONL file's ar
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from importlib import import_module
 from itertools import islice
@@ -17,7 +16,8 @@ from typing import TYPE_CHECKING, Any
 from exprag.bank.filters import Filter
 from exprag.bank.reports import BadRow, ImportReport
 from exprag.bank.store import guard
-from exprag.errors import ConfigError, PluginError, RecordError
+from exprag.errors import ConfigError, PluginError, RecordError, boundary
+from exprag.files import beside
 from exprag.integrations.trace_files import export_traces
 from exprag.text import utf8
 from exprag.traces import AUTO, ENVIRONMENT, format_names
@@ -69,18 +69,15 @@ def export_parquet(bank: Bank, path: str | Path, where: Filter | None = None) ->
     """One row per trajectory, zstd-compressed; returns the number of rows."""
     import pyarrow.parquet as pq
 
-    target, count = Path(path), 0
-    partial = target.with_name(target.name + ".partial")
-    with guard(f"The file {path} cannot be written"):
-        target.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            with pq.ParquetWriter(partial, _schema(), compression="zstd") as out:
-                for table in _tables(bank.trajectories(where)):
-                    out.write_table(table)
-                    count += table.num_rows
-            partial.replace(target)
-        finally:
-            partial.unlink(missing_ok=True)
+    count = 0
+    with (
+        guard(f"The file {path} cannot be written"),
+        beside(Path(path)) as partial,
+        pq.ParquetWriter(partial, _schema(), compression="zstd") as out,
+    ):
+        for table in _tables(bank.trajectories(where)):
+            out.write_table(table)
+            count += table.num_rows
     return count
 
 
@@ -115,23 +112,19 @@ def export_dataset(bank: Bank, path: str | Path, where: Filter | None = None) ->
     if target.exists():
         raise ConfigError(f"{target} is there already.", cure="Name a new folder.")
     dataset = to_dataset(bank.trajectories(where))
-    partial = target.with_name(target.name + ".partial")
-    with guard(f"The folder {path} cannot be written"):
-        try:
-            dataset.save_to_disk(partial)
-            partial.replace(target)
-        finally:
-            shutil.rmtree(partial, ignore_errors=True)
+    with guard(f"The folder {path} cannot be written"), beside(target) as partial:
+        dataset.save_to_disk(partial)
     return len(dataset)
 
 
 def import_dataset(bank: Bank, path: str | Path, *, trust: bool | None = False) -> ImportReport:
-    """Add the trajectories of a folder that `export_dataset` wrote."""
-    loader = _datasets().load_from_disk
-    try:
-        dataset = loader(str(path))
-    except FileNotFoundError as error:
-        raise ConfigError(f"{path} is no dataset folder.", cure="Name what Dataset.save_to_disk wrote.") from error
+    """Add the trajectories of a folder that `export_dataset` wrote. Raises ConfigError where it is another, or damaged."""
+    loader, cure = _datasets().load_from_disk, "Name what Dataset.save_to_disk wrote."
+    with boundary(ConfigError, f"The dataset {path} cannot be read", cure=cure):
+        try:
+            dataset = loader(str(path))
+        except FileNotFoundError as error:
+            raise ConfigError(f"{path} is not a folder of a dataset.", cure=cure) from error
     return from_dataset(bank, dataset, trust=trust)
 
 

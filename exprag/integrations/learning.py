@@ -120,6 +120,8 @@ class LearningMiddleware(ExperienceMiddleware):
             return None
         with _judging():
             answer = self.outcome(finished) if self.outcome else None
+            if inspect.iscoroutine(answer):
+                answer.close()
             if inspect.isawaitable(answer):
                 raise ConfigError("The outcome is a coroutine function.", cure="Call the agent with ainvoke.")
         return self._add(state, finished, verdict_of(answer))

@@ -55,9 +55,9 @@ def verdict_of(answer: Any) -> Verdict:
     if isinstance(answer, int | float) and -1 <= answer <= 1:
         return Verdict(answer == 1, float(answer))
     if isinstance(answer, Mapping) and {"success", "score"} & set(answer):
-        success, score = answer.get("success"), answer.get("score")
-        base = verdict_of(success if success is not None else score)
-        return Verdict(base.success, float(score) if isinstance(score, int | float) else base.score)
+        judged, scored = verdict_of(answer.get("success")), verdict_of(answer.get("score"))
+        success = scored.success if judged.success is None else judged.success
+        return Verdict(success, judged.score if scored.score is None else scored.score)
     if isinstance(answer, str):
         word = answer.strip().lower()
         if word in (*_YES, *_NO):

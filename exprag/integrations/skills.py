@@ -9,9 +9,8 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import mean, median
@@ -19,7 +18,7 @@ from statistics import mean, median
 from exprag.bank import Bank, Filter
 from exprag.bank.store import guard
 from exprag.errors import ConfigError
-from exprag.files import PARTIAL
+from exprag.files import beside
 from exprag.prompt.block import abbreviate
 from exprag.text import defuse, printable
 from exprag.trajectory import Trajectory
@@ -53,9 +52,7 @@ def skills_of(bank: Bank, where: Filter | None = None, *, least: int = 2) -> Ite
     for (environment, type), episodes in sorted(groups.items()):
         if sum(episode.success is True for episode in episodes) < least:
             continue
-        name = _name(f"{environment} {type}" if type else environment)
-        while name in names:
-            name = f"{name[: _NAME - 2]}-2"
+        name = _unused(_name(f"{environment} {type}" if type else environment), names)
         names.add(name)
         yield Skill(name, _text(name, environment, type, episodes))
 
@@ -71,13 +68,10 @@ def write_skills(bank: Bank, out: str | Path, where: Filter | None = None, *, le
     if not skills:
         cure = "Trust episodes (exprag bank trust), or lower --least."
         raise ConfigError(f"No task type of the bank has {least} trusted successes.", cure=cure)
-    partial = target.with_name(target.name + PARTIAL)
-    with guard(f"The folder {target} cannot be written"):
-        shutil.rmtree(partial, ignore_errors=True)
+    with guard(f"The folder {target} cannot be written"), beside(target) as partial:
         for skill in skills:
             (partial / skill.name).mkdir(parents=True)
             (partial / skill.name / FILE).write_text(skill.text, encoding="utf-8", errors="backslashreplace")
-        partial.replace(target)
     return [skill.name for skill in skills]
 
 
@@ -144,6 +138,12 @@ def _example(episode: Trajectory) -> str:
 def _plain(text: str) -> str:
     """A text of the bank within a line of Markdown."""
     return " ".join(printable(defuse(text)).replace("`", "'").split())[:200]
+
+
+def _unused(name: str, names: Collection[str]) -> str:
+    """The name, with a number at its end where there is one of these: types in other scripts all give the environment's name."""
+    endings = ("", *(f"-{number}" for number in range(2, len(names) + 2)))  # one more than there are
+    return next(free for ending in endings if (free := name[: _NAME - len(ending)].rstrip("-") + ending) not in names)
 
 
 def _name(text: str) -> str:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,13 +10,11 @@ from typing import TYPE_CHECKING, Any
 from exprag.bank.filters import Filter
 from exprag.bank.store import guard
 from exprag.errors import ConfigError, boundary
-from exprag.files import PARTIAL
+from exprag.files import beside, file_name
 from exprag.traces import format_named
 
 if TYPE_CHECKING:
     from exprag.bank.bank import Bank
-
-_UNSAFE = re.compile(r"[^\w.-]+")
 
 
 def export_traces(bank: Bank, path: str | Path, format: str, where: Filter | None = None) -> int:
@@ -29,23 +25,10 @@ def export_traces(bank: Bank, path: str | Path, format: str, where: Filter | Non
     """
     target = Path(path)
     rows = _rows(bank, format, where)
-    with guard(f"{target} cannot be written"):
-        target.parent.mkdir(parents=True, exist_ok=True)
-        partial = target.with_name(target.name + PARTIAL)
-        try:
-            if target.suffix:
-                count = _lines(partial, rows)
-            elif target.exists():
-                raise ConfigError(f"{target} is there already.", cure="Name a new folder, or a file such as traces.jsonl.")
-            else:
-                count = _documents(partial, rows)
-            partial.replace(target)
-        finally:
-            if partial.is_dir():
-                shutil.rmtree(partial, ignore_errors=True)
-            else:
-                partial.unlink(missing_ok=True)
-    return count
+    if not target.suffix and target.exists():
+        raise ConfigError(f"{target} is there already.", cure="Name a new folder, or a file such as traces.jsonl.")
+    with guard(f"{target} cannot be written"), beside(target) as partial:
+        return _lines(partial, rows) if target.suffix else _documents(partial, rows)
 
 
 def _rows(bank: Bank, format: str, where: Filter | None) -> Iterator[tuple[str, Any]]:
@@ -66,13 +49,10 @@ def _lines(partial: Path, rows: Iterator[tuple[str, Any]]) -> int:
 
 
 def _documents(partial: Path, rows: Iterator[tuple[str, Any]]) -> int:
-    shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir()
     count = 0
     for id, row in rows:
-        name = _UNSAFE.sub("_", id)[:100].strip(".") or "trajectory"
-        if (partial / f"{name}.json").exists():
-            name = f"{name}-{count}"
-        (partial / f"{name}.json").write_text(json.dumps(row, ensure_ascii=True, indent=1) + "\n", encoding="ascii")
+        place = partial / f"{file_name(id)}.json"
+        place.write_text(json.dumps(row, ensure_ascii=True, indent=1) + "\n", encoding="ascii")
         count += 1
     return count

@@ -10,6 +10,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from functools import partial
+from itertools import zip_longest
 from typing import Any
 
 from exprag.components import resolve
@@ -38,7 +39,7 @@ def differs_elsewhere(make: Callable[[], Any], episodes: Sequence[Trajectory], a
         raise NotApplicable("its module cannot be imported in another process")
     assert process.returncode == 0, f"in another process it failed: {process.stderr.decode(errors='replace').strip()[-300:]}"
     there = json.loads(process.stdout.splitlines()[-1])
-    return next((number for number, (one, other) in enumerate(zip(here, there, strict=True)) if one != other), None)
+    return next((number for number, (one, other) in enumerate(zip_longest(here, there)) if one != other), None)
 
 
 def answer() -> None:

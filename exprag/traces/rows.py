@@ -1,7 +1,7 @@
 """The rows of a file, whatever it is: JSON lines, one JSON array, an object of rows, a text; plain, gzip or xz; UTF-8.
 
-A row has its number from 1: of the line, of the element, or of the entry. NaN and the infinities, which Python's writers put where
-a number is missing and JSON does not have, are read as null.
+A row has its number from 1: of the line, of the element, or of the entry. NaN and the infinities, which JSON does not have and
+Python's writers put where a number is missing, are read as null.
 """
 
 from __future__ import annotations

@@ -18,6 +18,7 @@ from exprag.bank import Bank
 from exprag.errors import ConfigError
 from exprag.integrations.deepagents import SKILLS, BankBackend, with_experience
 from exprag.integrations.skills import form, skills_of, write_skills
+from exprag.integrations.trace_files import export_traces
 from exprag.trajectory import Step, Task, Trajectory
 
 
@@ -117,6 +118,28 @@ def test_a_skill_says_what_successes_share(bank):
     assert "`smash` (1 of 1)" in rest
     assert rest.count("```") == 2  # what an episode says does not end the fence
     assert "take mug 1 from shelf 1" in rest
+
+
+def test_types_in_other_scripts_have_skills_of_their_own(tmp_path):
+    bank = Bank.create(tmp_path / "bank")
+    types = [chr(0x4E00 + number) for number in range(40)]
+    tasks = [{"environment": "e" * 64, "id": f"{number}{type}", "type": type} for type in types for number in range(2)]
+    bank.add(Trajectory.from_dict({**episode(1).to_dict(), "id": "", "task": task}) for task in tasks)
+    names = [skill.name for skill in skills_of(bank)]
+    assert len(set(names)) == 40
+    assert names[:2] == ["e" * 64, "e" * 62 + "-2"]
+    assert max(map(len, names)) == 64
+
+
+def test_episodes_of_any_id_have_files_of_their_own(tmp_path):
+    bank = Bank.create(tmp_path / "bank")
+    ids = ["a/b", "a b", "x" * 70 + "1", "x" * 70 + "2", "../..", "plain.id"]
+    bank.add(Trajectory.from_dict({**episode(1).to_dict(), "id": id}) for id in ids)
+    pages = [path for path in BankBackend(bank).files if path.startswith("/house/put/")]
+    assert len(pages) == len(ids)
+    assert "/house/put/plain.id.md" in pages
+    assert all(".." not in path for path in pages)
+    assert export_traces(bank, tmp_path / "out", "atif") == len(list((tmp_path / "out").iterdir())) == len(ids)
 
 
 @pytest.mark.parametrize(

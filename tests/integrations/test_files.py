@@ -73,10 +73,14 @@ def test_foreign_and_missing_files_are_told(bank, tmp_path):
         ("foreign.parquet", ConfigError, "no column 'payload'"),
         ("none.parquet", ConfigError, "no file"),
         ("broken.parquet", BankError, "cannot be read"),
-        ("folder", ConfigError, "no dataset folder"),
+        ("folder", ConfigError, "not a folder of a dataset"),
     ):
         with pytest.raises(error, match=told):
             import_file(bank, tmp_path / name)
+    export_bank(bank, tmp_path / "damaged")
+    (tmp_path / "damaged" / "state.json").write_text("{")
+    with pytest.raises(ConfigError, match="damaged cannot be read"):
+        import_file(bank, tmp_path / "damaged")
     with pytest.raises(ConfigError, match="is there already"):
         export_bank(bank, tmp_path / "folder")
     with pytest.raises(ConfigError, match="--format"):

@@ -240,6 +240,8 @@ def test_a_judge_that_fails_says_so(bank):
         ("no", (False, 0.0)),
         ("0.5", (False, 0.5)),
         ({"success": True, "score": 0.75}, (True, 0.75)),
+        ({"success": None, "score": "0.5"}, (False, 0.5)),
+        ({"success": False}, (False, 0.0)),
         (Verdict(None, 0.5), (None, 0.5)),
     ],
 )
@@ -247,7 +249,10 @@ def test_outcomes_in_all_forms(answer, verdict):
     assert verdict_of(answer) == verdict
 
 
-@pytest.mark.parametrize("answer", ["perhaps", 7, [], {"x": 1}])
+NAN = float("nan")
+
+
+@pytest.mark.parametrize("answer", ["perhaps", 7, [], {"x": 1}, {"success": True, "score": 7}, {"success": True, "score": NAN}])
 def test_what_is_no_outcome_is_refused(answer):
     with pytest.raises(ConfigError, match="is not an outcome"):
         verdict_of(answer)

@@ -23,20 +23,26 @@ pytest.importorskip("langchain_openai")
 
 TEMPLATES = ("go to {place}", "look")
 PROMPT = [SystemMessage("You act."), HumanMessage("a crate 1")]
+GOOD = [{"content": "the earlier call", "role": "user"}]
+EARLIER: list[Any] = []
 Serve = Callable[[Any], str]
 
 
-@pytest.fixture
-def serve(monkeypatch: pytest.MonkeyPatch) -> Iterator[Serve]:
-    """Starts a server whose every answer is what it is handed: a body, or a function that writes the response itself."""
+@pytest.fixture(params=["first call", "later call"])
+def serve(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[Serve]:
+    """Starts a server whose every answer is what it is handed: a body, or a function that writes the response itself. For a later
+    call, which is made without openai's client, the model has had a good answer before: `answered` asks for it."""
     monkeypatch.setenv("OPENAI_API_KEY", "key-of-this-test")
+    monkeypatch.setattr(f"{__name__}.EARLIER", [GOOD] if request.param == "later call" else [])
     servers: list[ThreadingHTTPServer] = []
 
     def start(answer: Any) -> str:
         class Handler(BaseHTTPRequestHandler):
             def do_POST(self) -> None:
                 request = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-                if callable(answer):
+                if request["messages"] == GOOD:
+                    reply(self, 200, completion("look"))
+                elif callable(answer):
                     answer(self, request)
                 else:
                     reply(self, 200, answer)
@@ -71,7 +77,11 @@ def completion(content: Any, finish: str = "stop", usage: Any = None, **message:
 
 
 def answered(url: str, style: str = "act", options: str = "") -> Reply:
-    return ask(load_model(f"openai:m?base_url={url}&max_retries=0{options}"), load_style(style), PROMPT, TEMPLATES)
+    model = load_model(f"openai:m?base_url={url}&max_retries=0{options}")
+    for messages in EARLIER:
+        model.invoke(messages)
+        assert model.http_client.direct.ready  # type: ignore[attr-defined]
+    return ask(model, load_style(style), PROMPT, TEMPLATES)
 
 
 BROKEN_CALL = {"id": "1", "type": "function", "function": {"name": "act", "arguments": '{"action": "lo'}}

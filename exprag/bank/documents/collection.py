@@ -30,10 +30,10 @@ from exprag.bank.encoders import checked
 from exprag.bank.filters import is_in
 from exprag.bank.index import Upkeep, ensure_indices, fit_tokenizers, resume_upkeep
 from exprag.bank.reports import DocumentHit, DocumentReport
-from exprag.bank.schema import TABLE, VECTOR
+from exprag.bank.schema import TABLE, VECTOR, collections_of
 from exprag.bank.search import MODES, look, search
 from exprag.bank.store import asynchronous, guard, wait
-from exprag.bank.versions import check_out, prune
+from exprag.bank.versions import check_out, note_collection, prune
 from exprag.errors import BankError, ConfigError
 from exprag.text import utf8
 
@@ -50,8 +50,9 @@ _BATCH = 4096  # a commit: upkeep after each, so few of them
 class Documents:
     """A collection of documents in a bank (`Bank.documents`). The table is made at the first `add`; before, it is empty.
 
-    `version` pins it to what it held then (its versions are not the bank's). A bank opened at a version is read-only, and so
-    are its documents.
+    Its versions are not the bank's. Each write makes a version of the bank too, which notes the collection's: a bank opened at a
+    version is read-only, and so are its documents, as they were then. (A version of the bank from before that was noted reads the
+    latest.) `version` pins the collection alone.
     """
 
     def __init__(self, bank: Bank, name: str = DOCUMENTS, *, version: int | str | None = None) -> None:
@@ -59,7 +60,8 @@ class Documents:
             raise ConfigError(f"{name!r} cannot name a collection of documents.", cure="Use a letter, then letters and digits.")
         self.bank = bank
         self.name = name
-        self.pinned = version
+        noted = collections_of(bank.table.schema) if version is None and bank.pinned is not None else None
+        self.pinned = version if noted is None else noted.get(name, 0)
         self._table: Any = None
 
     @property
@@ -177,6 +179,7 @@ class Documents:
                 with suppress(RuntimeError, ValueError, OSError):  # the rows are in; the next process completes it
                     upkeep.complete()
             added, replaced = added + counts.num_inserted_rows, replaced + counts.num_updated_rows
+        self._note(table)
         return DocumentReport(tuple(ids), added, replaced, unchanged)
 
     def delete(self, which: Iterable[str] | Mapping[str, Any]) -> int:
@@ -192,6 +195,7 @@ class Documents:
             count = int(table.count_rows(rows))
             if count:
                 table.delete(rows)
+        self._note(table)
         return count
 
     def optimize(self, prune_older_than: timedelta | None = None) -> Pruned:
@@ -201,15 +205,25 @@ class Documents:
             table.checkout_latest()
             ensure_indices(table)
             fit_tokenizers(table)
-            return prune(table, prune_older_than, alone=self.bank.store.local is not None)
+            pruned = prune(table, prune_older_than, alone=self.bank.store.local is not None)
+        self._note(table)
+        return pruned
 
     # -- within
+
+    def _note(self, table: Any) -> None:
+        """Have the bank say that this version goes with it, unless it does. A writer that was killed before leaves it to the next."""
+        if (collections_of(self.bank.table.schema) or {}).get(self.name) != table.version:
+            with self.bank.writer().alone("cannot be written to"):
+                note_collection(self.bank.table, self.name, int(table.version))
 
     def _guard(self, verb: str) -> Any:
         return guard(f"The documents {self.name!r} of the bank {self.bank.uri} cannot be {verb}")
 
     def _read(self) -> Any:
         """The table with the commits of other processes, or as pinned; None while there is none."""
+        if self.pinned == 0:
+            return None
         with self._guard("read"):
             if self._table is None:
                 try:
@@ -220,7 +234,7 @@ class Documents:
                     raise
                 check_documents(table.schema, self.name, self.bank)
                 if self.pinned is not None:
-                    check_out(table, self.pinned, self.bank.uri)
+                    check_out(table, self.pinned, f"{self.bank.uri} ({self.name})")
                 elif self.bank.pinned is None:
                     resume_upkeep(self.bank.store, table, self.name)
                 self._table = table

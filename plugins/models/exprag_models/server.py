@@ -8,28 +8,70 @@ from __future__ import annotations
 
 import time
 from collections.abc import AsyncIterator, Iterator
-from importlib import import_module
-from typing import Any
+from contextvars import ContextVar
+from functools import partial
+from typing import Any, ClassVar
 
-from langchain_core.outputs import ChatResult
+from langchain_core.messages import BaseMessage
+from langchain_core.outputs import ChatGenerationChunk, ChatResult
 from langchain_openai import ChatOpenAI
 from openai import DefaultAsyncHttpxClient, DefaultHttpxClient
 
 from exprag.errors import ModelError
-from exprag.models.calls import guarded
+from exprag.models.calls import guarded, time_limit, within
+from exprag_models.direct import DirectCalls, FirstAnswer
+from exprag_models.limits import UNREACHED, Limits, http
 from exprag_models.servers import Servers
 
-# openai brings httpx or, in later versions, httpx2: its clients say which.
-_http: Any = import_module(DefaultHttpxClient.__mro__[1].__module__.partition(".")[0])
-
-MAX_BYTES = 64 * 2**20
-"""Bytes of an answer that are taken; a server that sends more is given up."""
-_UNREACHED = (_http.ConnectError, _http.ConnectTimeout, _http.RemoteProtocolError, _http.ReadError, _http.WriteError)
 _REASONING = ("reasoning_content", "reasoning")
+# Parts of a request that openai's client alone knows how to make: a schema to be read by, other headers, the answer in pieces.
+_NOT_DIRECT = {"response_format", "extra_headers", "extra_query", "timeout", "stream_options"}
+_first_answer: ContextVar[FirstAnswer | None] = ContextVar("first_answer", default=None)
 
 
 class ServerChat(ChatOpenAI):
-    """A chat model behind an OpenAI-compatible server; reasoning goes to `additional_kwargs["reasoning_content"]`."""
+    """A chat model behind an OpenAI-compatible server; reasoning goes to `additional_kwargs["reasoning_content"]`.
+
+    Calls after the first go to a server of your own without openai's client, see `exprag_models.direct`.
+    """
+
+    limits_its_calls: ClassVar[bool] = True
+    """For `exprag.models.calls`: a call ends within `time_limit`, so that it needs no thread of its own to be left in."""
+
+    def _generate(
+        self, messages: list[BaseMessage], stop: list[str] | None = None, run_manager: Any = None, **kwargs: Any
+    ) -> ChatResult:
+        began = time.monotonic()
+        answer = self._ask_directly(messages, stop, kwargs)
+        if isinstance(answer, dict):
+            return self._create_chat_result(answer)
+        spent = time.monotonic() - began if answer else 0.0
+        token = _first_answer.set(answer)
+        try:
+            call = partial(super()._generate, messages, stop, run_manager, **kwargs)
+            limit = time_limit(self)
+            return call() if limit is None else within(max(1.0, limit - spent), call)
+        finally:
+            _first_answer.reset(token)
+
+    def _stream(self, *args: Any, **kwargs: Any) -> Iterator[ChatGenerationChunk]:
+        """The first part comes within the time of a call; those that follow are limited by the HTTP client."""
+        chunks, limit = super()._stream(*args, **kwargs), time_limit(self)
+        first = next(chunks, None) if limit is None else within(limit, lambda: next(chunks, None))
+        if first is not None:
+            yield first
+            yield from chunks
+
+    def _ask_directly(self, messages: list[BaseMessage], stop: list[str] | None, options: dict[str, Any]) -> Any:
+        """The server's answer as JSON; else what openai's client makes of the call, None where it is to begin it."""
+        direct = getattr(self.http_client, "direct", None)
+        if direct is None or not direct.ready or self.include_response_headers or _NOT_DIRECT & options.keys():
+            return None
+        payload = self._get_request_payload(messages, stop=stop, **options)
+        if _NOT_DIRECT & payload.keys() or payload.get("stream") or self._use_responses_api(payload):
+            return None
+        extra = payload.pop("extra_body", None) or {}
+        return direct.post(payload | extra)
 
     def _get_request_payload(self, input_: Any, *, stop: list[str] | None = None, **kwargs: Any) -> dict[str, Any]:
         """The fields of a request. Messages go by `extra_body`, which openai sends as it is: it walks through other fields, part
@@ -76,24 +118,7 @@ def _counts(usage: Any) -> bool:
     return all(isinstance(number, int) and number >= 0 for number in numbers)
 
 
-class Limits:
-    """What one response may take: seconds from the request on, and bytes. Raises ModelError beyond either."""
-
-    def __init__(self, seconds: float) -> None:
-        self.seconds, self.end, self.size = seconds, time.monotonic() + seconds, 0
-
-    def take(self, part: bytes) -> bytes:
-        self.size += len(part)
-        if time.monotonic() > self.end:
-            raise ModelError(
-                f"The server was still sending its answer after {self.seconds:g} s.", cure="Allow more: ?timeout=SECONDS."
-            )
-        if self.size > MAX_BYTES:
-            raise ModelError(f"The server's answer is longer than {MAX_BYTES // 2**20} MB.", cure="Look at the server.")
-        return part
-
-
-class _Stream(_http.SyncByteStream):
+class _Stream(http.SyncByteStream):
     """The byte stream of a response, within limits."""
 
     def __init__(self, stream: Any, limits: Limits) -> None:
@@ -107,7 +132,7 @@ class _Stream(_http.SyncByteStream):
         self._stream.close()
 
 
-class _AsyncStream(_http.AsyncByteStream):
+class _AsyncStream(http.AsyncByteStream):
     """`_Stream` for coroutines."""
 
     def __init__(self, stream: Any, limits: Limits) -> None:
@@ -126,10 +151,17 @@ class LimitedClient(DefaultHttpxClient):
 
     seconds: float = 120.0
     servers: Servers | None = None
+    direct: DirectCalls | None = None
 
     def send(self, request: Any, *, stream: bool = False, **kwargs: Any) -> Any:
+        first = _first_answer.get()
+        if first is not None and (response := first.take(request)) is not None:
+            _leave_to_guard(response)
+            return response
         limits = Limits(self.seconds)
         response = self._reach(request, **kwargs) if self.servers else super().send(request, stream=True, **kwargs)
+        if self.direct is not None:
+            self.direct.learn(request, response)
         response.stream = _Stream(response.stream, limits)
         _leave_to_guard(response)
         if not stream:
@@ -147,7 +179,7 @@ class LimitedClient(DefaultHttpxClient):
         for base, url in self.servers.addresses(str(request.url)):
             try:
                 return super().send(_addressed(request, url), stream=True, **kwargs)
-            except _UNREACHED as error:
+            except UNREACHED as error:
                 self.servers.failed(base)
                 last = error
         assert last is not None
@@ -179,7 +211,7 @@ class LimitedAsyncClient(DefaultAsyncHttpxClient):
         for base, url in self.servers.addresses(str(request.url)):
             try:
                 return await super().send(_addressed(request, url), stream=True, **kwargs)
-            except _UNREACHED as error:
+            except UNREACHED as error:
                 self.servers.failed(base)
                 last = error
         assert last is not None
@@ -191,12 +223,13 @@ def limited_clients(seconds: float, urls: list[str]) -> dict[str, Any]:
     sync, asynchronous = LimitedClient(), LimitedAsyncClient()
     sync.seconds = asynchronous.seconds = seconds
     sync.servers = asynchronous.servers = Servers(urls) if len(urls) > 1 else None
+    sync.direct = DirectCalls(seconds, sync.servers)
     return {"http_client": sync, "http_async_client": asynchronous}
 
 
 def _addressed(request: Any, url: str) -> Any:
     """The request, to another URL."""
-    request.url = _http.URL(url)
+    request.url = http.URL(url)
     request.headers["Host"] = request.url.netloc.decode("ascii")
     return request
 

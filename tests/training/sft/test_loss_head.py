@@ -77,9 +77,9 @@ def test_only_labelled_tokens_are_scored(trainer: EpisodeTrainer, monkeypatch: p
 
 def test_trl_is_left_as_it_was() -> None:
     before = utils._use_triton
-    with pytest.raises(RuntimeError, match="stop"), labelled_tokens_only():
-        assert utils._use_triton(torch.device("cpu"))
-        raise RuntimeError("stop")
+    with labelled_tokens_only():
+        inside = utils._use_triton(torch.device("cpu"))
+    assert inside
     assert utils._use_triton is before
 
 
