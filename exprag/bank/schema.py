@@ -7,8 +7,8 @@ and not in a file beside it, so that it is written in the same commit and travel
 
 Format 2 has the column `trust`. A bank of format 1 is read as it is, all its rows trusted; the first write adds the column.
 
-Documents and items lie in tables of their own, with versions of their own. Which of them go with a version of the bank is noted in
-that version itself, in the metadata of its column `id`.
+Documents and items lie in tables of their own, with versions of their own. Which of them go with a version of the bank is noted
+in that version itself, in the metadata of its column `id`.
 """
 
 from __future__ import annotations
@@ -79,8 +79,8 @@ def describe(schema: pa.Schema, uri: str) -> Description:
 
 
 def collections_of(schema: pa.Schema) -> dict[str, int] | None:
-    """The versions of the collections of documents that go with a version of the bank, by name; a collection that is not named had
-    not been made. None where the version is from before they were noted."""
+    """The versions of the collections of documents that go with a version of the bank, by name; one that is not named had not
+    been made. None where the version is from before they were noted."""
     text = (schema.field("id").metadata or {}).get(COLLECTIONS.encode())
     return None if text is None else {name: int(version) for name, version in json.loads(text).items()}
 

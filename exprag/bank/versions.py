@@ -78,8 +78,8 @@ def note_collection(table: Any, name: str, version: int) -> None:
 
 
 def restore_collections(table: Any, connection: Any, noted: dict[str, int]) -> None:
-    """Put the collections of a bank at the versions that are noted in a version of it, and drop those that are not: as the bank was
-    then. They become the latest of their tables, and `table` notes them."""
+    """Put the collections of a bank at the versions that are noted in a version of it, and drop those that are not: as the bank
+    was then. They become the latest of their tables, and `table` notes them."""
     for name in connection.list_tables().tables:
         if name == table.name:
             continue

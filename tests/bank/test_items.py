@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 
 from exprag.bank import Bank
+from exprag.bank.files import copy_bank
 from exprag.bank.items import Items
+from exprag.bank.schema import COLLECTIONS, collections_of
 from exprag.errors import BankError
 from exprag.items import Item, ItemSource, join, normalised, similarity
 
@@ -69,6 +71,69 @@ def test_earlier_versions_can_be_read(tmp_path: Path) -> None:
     items.add([hint("Take what you see.", "e2")])
     assert len(items) == 2
     assert len(Items(bank, version=version)) == 1
+
+
+def texts(bank: Bank) -> set[str]:
+    return {item.text for item in Items(bank)}
+
+
+def test_a_version_of_the_bank_has_the_items_of_its_time(tmp_path: Path) -> None:
+    bank = Bank.create(tmp_path / "bank")
+    versions = [bank.version]
+    for text in ("Look first.", "Take what you see.", "Put it where it belongs."):
+        Items(bank).add([hint(text, text)])
+        versions.append(bank.version)
+    (first, *_) = Items(bank)
+    Items(bank).retire(first.id, "it harms")
+    assert Items(bank).add([hint("Look first.", "Look first.")]) == 0
+    assert versions == sorted(set(versions))
+    assert [len(texts(Bank.open(bank.uri, version))) for version in versions] == [0, 1, 2, 3]
+    assert all(item.usable for item in Items(Bank.open(bank.uri, versions[-1])))
+    assert [record.what for record in bank.history()[:2]] == ["items changed"] * 2
+    before = bank.version
+    Items(bank).add([hint("Look first.", "Look first.")])  # nothing new: nothing is written
+    assert bank.version == before
+
+
+def test_a_copy_of_a_version_has_its_items_and_grows_by_itself(tmp_path: Path) -> None:
+    bank = Bank.create(tmp_path / "bank")
+    empty = bank.version
+    Items(bank).add([hint("Look first.")])
+    version = bank.version
+    Items(bank).add([hint("Take what you see.", "e2")])
+    copy_bank(bank.uri, tmp_path / "none", empty)
+    copy_bank(bank.uri, tmp_path / "one", version)
+    assert texts(Bank.open(tmp_path / "none")) == set()
+    copy = Bank.open(tmp_path / "one")
+    assert texts(copy) == texts(Bank.open(copy.uri, copy.version)) == {"Look first."}
+    Items(copy).add([hint("Go away.", "e3")])
+    assert texts(Bank.open(copy.uri, copy.version)) == {"Look first.", "Go away."}
+    assert texts(bank) == {"Look first.", "Take what you see."}
+
+
+def test_what_a_killed_writer_left_goes_with_the_next_version(tmp_path: Path) -> None:
+    bank = Bank.create(tmp_path / "bank")
+    items = Items(bank)
+    items.add([hint("Look first."), hint("Take what you see.", "e2")])
+    version = bank.version
+    table = bank.store.connect().open_table("items")  # as one that was killed before the bank knew of it
+    table.delete(f"id = '{hint('Look first.').id}'")
+    assert texts(Bank.open(bank.uri, version)) == {"Look first.", "Take what you see."}
+    items.add([hint("Take what you see.", "e2")])
+    assert bank.version > version
+    assert texts(Bank.open(bank.uri, bank.version)) == {"Take what you see."}
+
+
+def test_versions_from_before_that_read_the_latest_items(tmp_path: Path) -> None:
+    bank = Bank.create(tmp_path / "bank")
+    bank.table.update_field_metadata({"path": "id", "metadata": {COLLECTIONS: None}})
+    old = bank.version
+    assert collections_of(bank.table.schema) is None
+    Items(bank).add([hint("Look first.")])
+    version = bank.version
+    Items(bank).add([hint("Take what you see.", "e2")])
+    assert len(texts(Bank.open(bank.uri, old))) == 2
+    assert texts(Bank.open(bank.uri, version)) == {"Look first."}
 
 
 @pytest.mark.parametrize(

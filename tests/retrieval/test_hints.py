@@ -16,9 +16,10 @@ from exprag.graph import build_agent
 from exprag.items import ANSWER, Item, ItemSource
 from exprag.memory import MemoryState
 from exprag.metering import measured
-from exprag.prompt.hint_block import HINTS
+from exprag.prompt.hint_block import HINTS, hint_ids
 from exprag.retrieval import Retriever
 from exprag.retrieval.hints import HintFinder, is_allowed
+from exprag.runs import RunConfig, RunDirectory, run
 from exprag.training.rows.build import build_rows
 from exprag.training.rows.config import DataConfig
 from exprag.trajectory import Task, Trajectory
@@ -61,6 +62,30 @@ def test_those_of_the_type_are_found_the_widest_and_likest_first(bank: Bank) -> 
     assert set(found[:2]) == {"Take the {thing} before you go on.", "The mug is often at the shelf."}
     assert set(found[2:]) == {"Say nothing to anybody.", "Wherever you are, look round."}
     assert texts(bank, 1) == found[:1]
+
+
+def test_a_run_at_a_version_reads_the_hints_of_that_version(tmp_path: Path, bank: Bank) -> None:
+    config = RunConfig.make(environment="toy:Toy", split="test", types=["fetch"], limit=2, workers=0, max_steps=2)
+    config = config.changed(bank=bank.uri, k=0, hint_k=9)
+
+    class Stopped(Exception):
+        pass
+
+    def stop(count: int, total: int, episode: Trajectory | None) -> None:
+        if episode is not None:
+            raise Stopped
+
+    with pytest.raises(Stopped):
+        run(config, tmp_path / "run", progress=stop)
+    for item in Items(bank):
+        Items(bank).retire(item.id, "it harms")
+    Items(bank).add([hint("Written while the run stood still.", "train/6")])
+    run(config, tmp_path / "run")  # goes on at the version that it began with
+    first, second = ({*hint_ids(episode)} for episode in RunDirectory(tmp_path / "run").episodes())
+    texts = {item.text for item in Items(bank) if item.id in second}
+    assert first
+    assert "Say nothing to anybody." in texts
+    assert "Written while the run stood still." not in texts
 
 
 def test_no_hint_comes_from_the_task_alone() -> None:

@@ -212,10 +212,15 @@ class Documents:
     # -- within
 
     def _note(self, table: Any) -> None:
-        """Have the bank say that this version goes with it, unless it does. A writer that was killed before leaves it to the next."""
-        if (collections_of(self.bank.table.schema) or {}).get(self.name) != table.version:
+        """Have the bank say that this version goes with it, unless it does: also one that a killed writer left."""
+        if self._noted() != table.version:
             with self.bank.writer().alone("cannot be written to"):
-                note_collection(self.bank.table, self.name, int(table.version))
+                table.checkout_latest()
+                if self._noted() != table.version:
+                    note_collection(self.bank.table, self.name, int(table.version))
+
+    def _noted(self) -> int | None:
+        return (collections_of(self.bank.table.schema) or {}).get(self.name)
 
     def _guard(self, verb: str) -> Any:
         return guard(f"The documents {self.name!r} of the bank {self.bank.uri} cannot be {verb}")
