@@ -23,10 +23,10 @@ _BLOCK = 1 << 16  # bytes that are read at once from the end of a file
 
 
 @contextmanager
-def beside(target: Path) -> Iterator[Path]:
+def beside(target: Path, ending: str = PARTIAL) -> Iterator[Path]:
     """The place beside `target` to write its file or folder to: moved to `target` when the block ends, removed where it raises.
     The folder around it is made. OSError passes: say what could not be written, by `cannot_write` or a boundary."""
-    partial = target.with_name(target.name + PARTIAL)
+    partial = target.with_name(target.name + ending)
     _remove(partial)  # of a killed writer
     try:
         target.parent.mkdir(parents=True, exist_ok=True)

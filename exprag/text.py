@@ -10,6 +10,7 @@ import os
 import re
 from collections.abc import Callable
 from functools import lru_cache
+from typing import Any
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _TERMINAL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
@@ -51,6 +52,15 @@ def utf8(text: str) -> str:
     except UnicodeEncodeError:
         return pair_surrogates(text).encode("utf-8", "backslashreplace").decode("utf-8")
     return text
+
+
+def utf8_in(data: Any) -> Any:
+    """JSON-like data with each of its texts as `utf8` has it."""
+    if isinstance(data, str):
+        return utf8(data)
+    if isinstance(data, list | tuple):
+        return [utf8_in(item) for item in data]
+    return {utf8_in(name): utf8_in(item) for name, item in data.items()} if isinstance(data, dict) else data
 
 
 def encodable(text: str) -> str:

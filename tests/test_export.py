@@ -11,7 +11,7 @@ from command_line import exprag
 from evaluation.material import episode, write_run
 from evaluation.test_page import HOSTILE
 
-from exprag.errors import ConfigError, PluginError
+from exprag.errors import ConfigError, PluginError, RunError
 from exprag.evaluation import RunResult
 from exprag.export import inspect_log, write_hf_dataset, write_inspect_log
 from exprag.trajectory import EpisodeError, Recalled, Step, Task, Trajectory, Usage
@@ -33,6 +33,7 @@ def run() -> tuple[RunResult, dict[str, Trajectory]]:
 
     error = EpisodeError(boundary="environment", message="api_key=abcdefgh12345678 is gone")
     odd = episode("odd", False).model_copy(update={"steps": (Step(observation="\ud800", action="\x00", thought=HOSTILE[2]),)})
+    odd = odd.model_copy(update={"task": odd.task.model_copy(update={"type": "half \ud800"})})
     episodes = (
         play("mug", True, "look", "take mug"),
         play("cup", False, *["wait"] * 4, ended="truncated"),
@@ -50,6 +51,7 @@ def run() -> tuple[RunResult, dict[str, Trajectory]]:
 def test_a_log_says_what_was_played_and_why_it_was_lost() -> None:
     result, recalled = run()
     log = inspect_log(result, recalled)
+    json.dumps(log, ensure_ascii=False).encode()  # or Inspect could not write it
     assert log["eval"]["task"] == "alfworld-generated/test"
     assert "very-secret" not in json.dumps(log)
     assert "abcdefgh12345678" not in json.dumps(log)
@@ -110,6 +112,21 @@ def test_datasets_reads_the_folder(tmp_path: Path) -> None:
     assert "abcdefgh12345678" not in "".join(str(text) for text in loaded["error"])
     with pytest.raises(ConfigError, match="exists already"):
         write_hf_dataset(folder, result)
+
+
+def test_a_data_set_that_cannot_be_written_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import pyarrow.parquet as pq
+
+    def break_off(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    (tmp_path / "out").mkdir()
+    with monkeypatch.context() as patch:
+        patch.setattr(pq.ParquetWriter, "write_batch", break_off)
+        with pytest.raises(RunError, match="No space left"):
+            write_hf_dataset(tmp_path / "out", run()[0])
+    assert [place.name for place in tmp_path.rglob("*")] == ["out"]
+    assert (write_hf_dataset(tmp_path / "out", run()[0]) / "README.md").is_file()  # so the same command may be given again
 
 
 def test_an_empty_run_is_a_data_set_without_rows(tmp_path: Path) -> None:

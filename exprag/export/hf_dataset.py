@@ -18,8 +18,8 @@ from exprag.evaluation.causes import Cause, causes_of
 from exprag.evaluation.metrics import measure
 from exprag.evaluation.redaction import redacted
 from exprag.evaluation.results import RunResult
-from exprag.files import cannot_write, write_whole
-from exprag.text import redact, utf8
+from exprag.files import beside, cannot_write
+from exprag.text import redact, utf8, utf8_in
 from exprag.trajectory import Step, Trajectory
 
 _BATCH = 256
@@ -35,18 +35,18 @@ COLUMNS = {
 
 
 def write_hf_dataset(path: str | Path, run: RunResult) -> Path:
-    """Write the folder; returns its path. Raises ConfigError where something lies there, RunError where it cannot be written."""
+    """Write the folder, which appears whole; returns its path. Raises ConfigError where something lies there, RunError where it
+    cannot be written."""
     folder = Path(path)
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise ConfigError(f"{folder} exists already.", cure="Choose another --out, or remove it.")
     try:
-        (folder / "data").mkdir(parents=True, exist_ok=True)
-        partial = folder / "data" / ".episodes.partial"
-        _write_rows(partial, run)
-        partial.replace(folder / "data" / "episodes.parquet")
+        with beside(folder) as partial:
+            (partial / "data").mkdir(parents=True)
+            _write_rows(partial / "data" / "episodes.parquet", run)
+            (partial / "README.md").write_text(utf8(card(run)), encoding="utf-8")
     except OSError as error:
         raise cannot_write(folder, error) from error
-    write_whole(folder / "README.md", card(run))
     return folder
 
 
@@ -77,7 +77,7 @@ def _write_rows(path: Path, run: RunResult) -> None:
 def rows(run: RunResult) -> Iterator[dict[str, Any]]:
     """The episodes as plain rows. Lone surrogates, which UTF-8 cannot write, become escapes."""
     for episode, cause in zip(run.episodes, causes_of(run.episodes), strict=True):
-        yield _utf8(_row(run, episode, cause))
+        yield utf8_in(_row(run, episode, cause))
 
 
 def _row(run: RunResult, episode: Trajectory, cause: Cause | None) -> dict[str, Any]:
@@ -114,14 +114,6 @@ def _step(step: Step) -> dict[str, Any]:
         "prompt_tokens": step.usage.prompt if step.usage else None,
         "completion_tokens": step.usage.completion if step.usage else None,
     }
-
-
-def _utf8(value: Any) -> Any:
-    if isinstance(value, str):
-        return utf8(value)
-    if isinstance(value, list):
-        return [_utf8(item) for item in value]
-    return {name: _utf8(item) for name, item in value.items()} if isinstance(value, dict) else value
 
 
 def card(run: RunResult) -> str:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from exprag.errors import PluginError, boundary
 from exprag.evaluation.causes import CAUSES, Cause, causes_of
@@ -18,8 +18,8 @@ from exprag.evaluation.metrics import measure
 from exprag.evaluation.prompts import PromptWriter, writers
 from exprag.evaluation.redaction import redacted
 from exprag.evaluation.results import RunResult
-from exprag.files import cannot_write
-from exprag.text import redact, utf8
+from exprag.files import PARTIAL, beside, cannot_write
+from exprag.text import redact, utf8_in
 from exprag.trajectory import Trajectory, now
 
 ROLES = {"system": "system", "human": "user", "ai": "assistant"}
@@ -40,17 +40,15 @@ def write_inspect_log(
     with boundary(PluginError, "This version of inspect-ai does not take the log", cure="pip install --upgrade inspect-ai"):
         log = EvalLog.model_validate(inspect_log(run, recalled or {}, tokenizer))
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        partial = target.with_name(f".{target.stem}.partial{target.suffix}")
-        write_eval_log(log, str(partial), format="json" if target.suffix == ".json" else "eval")
-        partial.replace(target)
+        with beside(target, PARTIAL + target.suffix) as partial:  # Inspect goes by the ending
+            write_eval_log(log, str(partial), format="json" if target.suffix == ".json" else "eval")
     except OSError as error:
         raise cannot_write(target, error) from error
     return target
 
 
 def inspect_log(run: RunResult, recalled: Mapping[str, Trajectory], tokenizer: Any = None) -> dict[str, Any]:
-    """The log as plain data, by version 2 of Inspect's schema."""
+    """The log as plain data, by version 2 of Inspect's schema. Lone surrogates, which UTF-8 cannot write, become escapes."""
     (writer,), (reason,) = writers([run], recalled, tokenizer)
     episodes = run.episodes
     epochs: dict[str, int] = {}
@@ -63,7 +61,7 @@ def inspect_log(run: RunResult, recalled: Mapping[str, Trajectory], tokenizer: A
     model = str(config.get("model") or "unknown")
     total = measure(episodes)
     metadata = {"exprag": config, "versions": run.versions, "prompts": reason or "as they were sent"}
-    return {
+    log = {
         "version": 2,
         "status": "success",
         "eval": {
@@ -86,6 +84,7 @@ def inspect_log(run: RunResult, recalled: Mapping[str, Trajectory], tokenizer: A
         "stats": {"started_at": min(created, default=""), "completed_at": max(created, default="")},
         "samples": samples,
     }
+    return cast(dict[str, Any], utf8_in(log))
 
 
 def _score(name: str, metric: str, value: float | None) -> dict[str, Any]:
@@ -96,7 +95,7 @@ def _score(name: str, metric: str, value: float | None) -> dict[str, Any]:
 def _sample(episode: Trajectory, cause: Cause | None, epoch: int, writer: PromptWriter | None) -> dict[str, Any]:
     words = f"{CAUSES[cause.name]}: {redact(cause.why)}" if cause else None
     scores: dict[str, Any] = {
-        "success": {"value": {True: "C", False: "I", None: "N"}[episode.success], "explanation": words and utf8(words)}
+        "success": {"value": {True: "C", False: "I", None: "N"}[episode.success], "explanation": words}
     }
     if episode.score is not None:
         scores["score"] = {"value": episode.score}
@@ -106,7 +105,7 @@ def _sample(episode: Trajectory, cause: Cause | None, epoch: int, writer: Prompt
     sample: dict[str, Any] = {
         "id": episode.task.key,
         "epoch": epoch,
-        "input": utf8(episode.task.instruction),
+        "input": episode.task.instruction,
         "target": "",
         "messages": _messages(episode, writer),
         "scores": scores,
@@ -135,12 +134,12 @@ def _metadata(episode: Trajectory, cause: Cause | None) -> dict[str, Any]:
         "cause": cause.name if cause else None,
         "steps": [
             {
-                "action": utf8(step.action),
+                "action": step.action,
                 "reward": step.reward,
                 "valid": step.valid,
-                "note": step.note and utf8(redact(step.note)),
-                "query": step.query and utf8(step.query),
-                "recalled": [{"id": utf8(item.id), "score": item.score, "reason": utf8(item.reason)} for item in step.recalled],
+                "note": step.note and redact(step.note),
+                "query": step.query,
+                "recalled": [{"id": item.id, "score": item.score, "reason": item.reason} for item in step.recalled],
             }
             for step in episode.steps
         ],
@@ -162,7 +161,7 @@ def _messages(episode: Trajectory, writer: PromptWriter | None) -> list[dict[str
     messages += [("assistant", _turn(step)) for step in steps[-1:]]
     if episode.final_observation:
         messages.append(("user", episode.final_observation))
-    return [{"role": role, "content": utf8(text)} for role, text in messages]
+    return [{"role": role, "content": text} for role, text in messages]
 
 
 def _turn(step: Any) -> str:

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from exprag.errors import ConfigError, closest
-from exprag.files import PARTIAL, cannot_write, write_json
+from exprag.files import beside, cannot_write, write_json
 from exprag.traces.calls import calls_of
 from exprag.traces.turns import split_turn
 from exprag.training.rows.dataset import read_rows
@@ -51,23 +51,20 @@ def export_rows(dataset: str | Path, out: str | Path, format: str) -> Exported:
             raise ConfigError(f"{place} exists already.", cure="Choose another path, or remove it.")
     by_turn = any(flag is False for row in read_rows(dataset) for flag in _learnt(row))
     rows, notes = FORMATS[format](dataset, by_turn)
-    partial = target.with_name(target.name + PARTIAL)
+    count = 0
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        count = 0
-        with partial.open("w", encoding="utf-8") as lines:
-            for row in rows:
-                lines.write(json.dumps(row, ensure_ascii=False, separators=(",", ":")) + "\n")
-                count += 1
-        if not count:
-            raise ConfigError(f"{dataset} has no rows to learn.", cure="Build it from episodes that succeed.")
-        if format == "llama-factory":
-            write_json(info, {target.stem: _llama_factory_info(target.name)})
-        partial.replace(target)
+        with beside(target) as partial:
+            # half a character, which a tool call's arguments may hold, becomes JSON's own escape of it
+            with partial.open("w", encoding="utf-8", errors="backslashreplace") as lines:
+                for row in rows:
+                    lines.write(json.dumps(row, ensure_ascii=False, separators=(",", ":")) + "\n")
+                    count += 1
+            if not count:
+                raise ConfigError(f"{dataset} has no rows to learn.", cure="Build it from episodes that succeed.")
+            if format == "llama-factory":
+                write_json(info, {target.stem: _llama_factory_info(target.name)})
     except OSError as error:
         raise cannot_write(target, error) from error
-    finally:
-        partial.unlink(missing_ok=True)
     return Exported(count, notes)
 
 

@@ -107,7 +107,7 @@ def test_an_action_is_a_call_and_what_it_led_to_its_result(dataset: Path, tmp_pa
 def test_calls_that_turns_are_written_as_are_those_calls(tmp_path: Path) -> None:
     steps = (
         Step(observation="Buy a cup.", action='search({"q": "cup", "n": 3})'),
-        Step(observation="cup 3", action='search({"q": "tea"})'),
+        Step(observation="cup 3", action='search({"q": "tea \ud800"})'),
         Step(observation="tea 1", action="Bought."),
     )
     episode = Trajectory(task=Task(environment="toy", id="x", instruction="Buy a cup."), steps=steps, success=True, score=1.0)
@@ -125,6 +125,7 @@ def test_calls_that_turns_are_written_as_are_those_calls(tmp_path: Path) -> None
     first, second, last = (message for message in row["messages"] if message["role"] == "assistant")
     assert json.loads(first["tool_calls"][0]["function"]["arguments"]) == {"q": "cup", "n": 3}
     assert second["tool_calls"][0]["function"]["name"] == "search"
+    assert json.loads(second["tool_calls"][0]["function"]["arguments"]) == {"q": "tea \ud800"}
     assert (last["content"], "tool_calls" in last) == ("Bought.", False)
 
 
