@@ -7,7 +7,9 @@ import re
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -110,6 +112,30 @@ def test_sessions_are_apart_and_errors_end_none(address: str) -> None:
             other.step({"move": "look"})
         assert one.reset(task="train/0", seed=0) == first
         assert other.state()["step_count"] == 1
+
+
+class Page(BaseHTTPRequestHandler):
+    """Any other web server: a page for whatever is asked for."""
+
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(b"<html>hello</html>")
+
+    def log_message(self, *arguments: Any) -> None: ...
+
+
+def test_another_web_server_is_told() -> None:
+    with HTTPServer(("127.0.0.1", 0), Page) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            environment = create("environment", "openenv", url=f"http://127.0.0.1:{server.server_port}")
+            with pytest.raises(EnvError, match="does not answer as OpenEnv's do"):
+                list(environment.tasks("train"))
+        finally:
+            server.shutdown()
+            thread.join()
 
 
 def test_what_is_served_is_read_back_as_tasks(address: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from typing import Any, Protocol, get_type_hints
 
 from exprag.components import resolve
@@ -47,19 +48,22 @@ class ServerLink:
         self._client: Any = None
 
     def action_fields(self) -> dict[str, bool]:
-        return _fields((self._ask("GET", "/schema") or {}).get("action", {}))
+        with self._understood():
+            return _fields((self._ask("GET", "/schema") or {}).get("action", {}))
 
     def splits(self) -> list[str]:
-        names = self._ask("GET", "/list_environments")
-        if not isinstance(names, list) or not names:
-            return []
-        self._name = str(names[0])
-        return [_name_of(split) for split in self._ask("GET", f"/{self._name}/splits") or []]
+        with self._understood():
+            names = self._ask("GET", "/list_environments")
+            if not isinstance(names, list) or not names:
+                return []
+            self._name = str(names[0])
+            return [_name_of(split) for split in self._ask("GET", f"/{self._name}/splits") or []]
 
     def tasks(self, split: str) -> list[Any]:
-        answer = self._ask("POST", f"/{self._name}/tasks", {"split": split}) or {}
-        count = self._ask("POST", f"/{self._name}/num_tasks", {"split": split}) or {}
-        return _padded(answer.get("tasks") or [], count.get("num_tasks", 0))
+        with self._understood():
+            answer = self._ask("POST", f"/{self._name}/tasks", {"split": split}) or {}
+            count = self._ask("POST", f"/{self._name}/num_tasks", {"split": split}) or {}
+            return _padded(answer.get("tasks") or [], count.get("num_tasks", 0))
 
     def reset(self, arguments: Mapping[str, Any]) -> Reply:
         from openenv.core import GenericEnvClient
@@ -99,6 +103,9 @@ class ServerLink:
             cure = "" if answered else "The episode is lost; the next one connects again."
             raise EnvError(f"The OpenEnv server at {self._url} {what}: {type(error).__name__}: {error}", cure=cure) from error
         return _observation(result.observation), float(result.reward or 0.0), bool(result.done)
+
+    def _understood(self) -> AbstractContextManager[None]:
+        return boundary(EnvError, f"The server at {self._url} does not answer as OpenEnv's do", cure="Check url=…")
 
     def _ask(self, method: str, path: str, body: Any = None) -> Any:
         """A route's JSON; None where the server does not have it."""
