@@ -13,7 +13,7 @@ import json
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from functools import lru_cache, wraps
+from functools import cache, wraps
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec
 
 if TYPE_CHECKING:
@@ -31,16 +31,29 @@ Tell = Callable[[Attributes], None]
 CAPTURE = "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT"
 
 
-@lru_cache(maxsize=1)
 def tracer() -> Tracer | None:
-    """The tracer, or None where OpenTelemetry's API is not installed. It follows an SDK that is configured later."""
+    """The tracer; None where OpenTelemetry's API is not installed, or the process has configured no SDK so far."""
+    api = _api()
+    if api is None or isinstance(api.get_tracer_provider(), api.ProxyTracerProvider):
+        return None
+    return _tracer()
+
+
+@cache
+def _api() -> Any:
     try:
         from opentelemetry import trace
     except ImportError:
         return None
+    return trace
+
+
+@cache
+def _tracer() -> Tracer:
     from exprag import __version__
 
-    return trace.get_tracer("exprag", __version__)
+    tracer_of_ours: Tracer = _api().get_tracer("exprag", __version__)
+    return tracer_of_ours
 
 
 def texts_wanted() -> bool:
@@ -107,6 +120,9 @@ def spanned_retrieval(
 @contextmanager
 def model_call(model: BaseChatModel) -> Iterator[Callable[[BaseMessage], None]]:
     """A span round one call of a chat model; hand the reply to what it yields."""
+    if tracer() is None:
+        yield lambda _: None
+        return
     about = model._get_ls_params()
     name = about.get("ls_model_name") or type(model).__name__
     with span(f"chat {name}", lambda: _request(name, about), client=True) as tell_more:
