@@ -88,7 +88,8 @@ def test_steps_are_inside_the_episode_and_calls_inside_the_step(exporter: InMemo
         assert [child.name for child in seen.inside(step)] == ["search_memory", "chat Scripted"]
     assert len(seen.spans) == 1 + 3 * 3
     told = about(seen.episode)
-    assert (told["exprag.task.id"], told["exprag.seed"], told["exprag.run"]) == ("test/0", 3, "r1")
+    names = ("exprag.environment", "exprag.task.id", "exprag.seed", "exprag.run")
+    assert [told[name] for name in names] == ["toy", "test/0", 3, "r1"]
     assert (told["exprag.ended"], told["exprag.success"], told["exprag.steps"]) == ("truncated", False, 3)
     assert (told["gen_ai.usage.input_tokens"], told["gen_ai.usage.output_tokens"]) == (30, 6)
     asked, called = seen.inside(steps[0])

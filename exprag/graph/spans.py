@@ -171,7 +171,7 @@ def _begun(state: State) -> Attributes:
         "gen_ai.operation.name": "invoke_agent",
         "gen_ai.agent.name": "exprag",
         "gen_ai.conversation.id": state["episode"],
-        "exprag.contracts.environment": about.get("environment"),
+        "exprag.environment": about.get("environment"),
         "exprag.task.id": about.get("id"),
         "exprag.task.type": about.get("type"),
     }
