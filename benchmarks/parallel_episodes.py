@@ -23,6 +23,7 @@ import time
 from typing import Any
 
 import psutil
+from _memory import mebibytes
 from _output import Figures, make_parser, name_values, sized, start
 
 from exprag.runs import RunConfig, run
@@ -41,20 +42,12 @@ class Meter:
             return
         self.finished.append((time.perf_counter(), len(episode.steps)))
         if done in (total // 2, total - 1):
-            children = psutil.Process().children(recursive=True)
-            self.mebibytes[done] = sum(_resident(child) for child in children) / 2**20
+            self.mebibytes[done] = mebibytes(psutil.Process().children(recursive=True))
 
     def steps_per_second(self, start: int) -> float:
         """Over the episodes after the one that finished as number `start`."""
         finished = self.finished[start:]
         return sum(steps for _, steps in finished[1:]) / (finished[-1][0] - finished[0][0])
-
-
-def _resident(process: psutil.Process) -> int:
-    try:
-        return int(process.memory_info().rss)
-    except psutil.NoSuchProcess:
-        return 0
 
 
 def measure(env: str, options: dict[str, Any], episodes: int, rounds: int, memory_episodes: int) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import psutil
+from _memory import mebibytes
 from _output import Figures, make_parser, sized, start
 
 from exprag.runs import RunConfig, run
@@ -38,15 +39,8 @@ class Meter:
     def __call__(self, count: int, total: int, episode: Trajectory | None) -> None:
         if episode is not None and count in self._numbers:
             this = psutil.Process()
-            self.mebibytes.append(sum(_resident(process) for process in (this, *this.children(recursive=True))) / 2**20)
+            self.mebibytes.append(mebibytes((this, *this.children(recursive=True))))
             self.moments.append(time.perf_counter())
-
-
-def _resident(process: psutil.Process) -> int:
-    try:
-        return int(process.memory_info().rss)
-    except psutil.Error:  # it ended meanwhile
-        return 0
 
 
 def measure(folder: Path, count: int, **values: Any) -> tuple[float, float]:

@@ -84,18 +84,19 @@ def bare(rows: Any, base: str, out: Path, trainer: Any) -> Any:
     from transformers import AutoTokenizer
     from trl import SFTConfig, SFTTrainer
 
-    from exprag.training import load_recipe
+    from exprag.training.sft.recipes import recipe_of
 
     same = {name: getattr(trainer.args, name) for name in ALIKE}
-    recipe = load_recipe()
+    recipe = recipe_of(trainer.card)
     adapter = LoraConfig(
         task_type="CAUSAL_LM",
         r=recipe.r,
         lora_alpha=recipe.lora_alpha,
         lora_dropout=recipe.lora_dropout,
-        target_modules=list(recipe.target_modules),
+        target_modules=recipe.target_modules if isinstance(recipe.target_modules, str) else list(recipe.target_modules),
     )
-    config = SFTConfig(output_dir=str(out), model_init_kwargs={"dtype": "float32"}, **same)
+    options = {"dtype": "bfloat16" if trainer.args.bf16 else "float32"}
+    config = SFTConfig(output_dir=str(out), model_init_kwargs=options, **same)
     tokenizer = AutoTokenizer.from_pretrained(base)
     bare_trainer = SFTTrainer(model=base, args=config, train_dataset=rows, processing_class=tokenizer, peft_config=adapter)
     from transformers.trainer_callback import PrinterCallback

@@ -17,7 +17,7 @@ FOLDER = Path(__file__).resolve().parents[2] / "benchmarks"
 NAMES = [path.stem for path in sorted(FOLDER.glob("[a-z]*.py"))]
 NO_GAMES = (
     *("bank_latency", "batching", "concurrency", "loop_overhead", "parallel_episodes", "ray_engine", "prefix", "run_overhead"),
-    *("report_speed", "resume", "scienceworld_speed", "search_scale", "trainer"),
+    *("report_speed", "resume", "scienceworld_speed", "search_scale", "train_cpu", "trainer"),
 )
 PACKAGES = {
     "batching": "langchain_huggingface",
@@ -32,6 +32,8 @@ PACKAGES = {
     "row_tokens": "torch",
     "scienceworld_speed": "scienceworld",
     "small_model": "torch",
+    "train_cpu": "trl",
+    "learning_rollouts": "langchain_huggingface",
     "trainer": "trl",
 }
 # One environment is enough: ScienceWorld's JVM starts in scienceworld_speed.
@@ -108,6 +110,33 @@ def test_it_learns_goes_through_all_stages(small_model: Path, request: pytest.Fi
         "hard: exprag-lora": 3,
     }
     assert {"results.md", "results.json", "results.png", "easy.html", "hard.html"} <= {path.name for path in tmp_path.iterdir()}
+
+
+@pytest.mark.slow
+def test_learning_goes_through_all_stages_and_goes_on(
+    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("trl")
+    monkeypatch.syspath_prepend(str(FOLDER))
+    from _local_model import make_model
+
+    base = make_model(tmp_path / "model")
+    command = [sys.executable, str(FOLDER / "learning"), "--smoke", "--json", "--out", str(tmp_path / "out"), "--base", str(base)]
+    settings = {"HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1", "ALFWORLD_DATA": str(request.getfixturevalue("alfworld_full"))}
+    figures = []
+    for _ in range(2):
+        process = subprocess.run(command, env=os.environ | settings, capture_output=True, text=True)
+        assert process.returncode == 0, process.stderr[-4000:]
+        figures.append(json.loads(process.stdout))
+    played = {name: values["games"] for name, values in figures[0].items() if "--" in name}
+    arms = ("no-memory--{}", "exprag-lora--{}--matched", "exprag-lora--{}--empty")
+    assert played == {f"{arm.format(half)}--seed-2025": 3 for half in ("easy", "hard") for arm in arms}
+    assert {name: values for name, values in figures[1].items() if "--" in name} == {n: figures[0][n] for n in played}
+    assert "training of" not in process.stderr  # what is done is not done again
+    games = tmp_path / "out" / "games"
+    assert {"results.md", "results.json", "results.png", "games.html"} <= {path.name for path in games.iterdir()}
+    lessons = [json.loads(line) for line in (tmp_path / "out" / "lessons.jsonl").read_text(encoding="utf-8").splitlines()]
+    assert all(int(lesson["task"]["metadata"]["scene"]) % 10 for lesson in lessons)  # none of the held-out rooms
 
 
 def test_what_is_missing_is_said_in_one_line(tmp_path: Path) -> None:

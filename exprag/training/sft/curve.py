@@ -34,6 +34,15 @@ class Curve:
 
 def read_curve(out: str | Path) -> Curve:
     """What a training has logged and played so far. Raises RunError where OUT is not a training."""
+    rollouts: dict[str, list[Rollout]] = defaultdict(list)
+    losses = read_losses(out)
+    for rollout in read_rollouts(out):
+        rollouts[rollout.set].append(rollout)
+    return Curve(losses, dict(rollouts))
+
+
+def read_losses(out: str | Path) -> dict[str, list[tuple[float, float]]]:
+    """The losses that a training has logged so far, as `Curve` has them. Raises RunError where OUT is not a training."""
     path = Path(out) / METRICS
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
@@ -48,10 +57,7 @@ def read_curve(out: str | Path) -> Curve:
         for name, value in logs.items():
             if name == "loss" or (name.startswith("eval_") and name.endswith("loss")):
                 losses[_loss_name(name)].append((logs["epoch"], value))
-    rollouts: dict[str, list[Rollout]] = defaultdict(list)
-    for rollout in read_rollouts(out):
-        rollouts[rollout.set].append(rollout)
-    return Curve(dict(losses), dict(rollouts))
+    return dict(losses)
 
 
 def draw_curve(out: str | Path, *, png: str | Path | None = None, page: str | Path | None = None) -> tuple[Path, Path]:

@@ -42,7 +42,7 @@ class EpisodeTrainer(SFTTrainer):
     """
 
     def __init__(self, *, out: Path, card: Card, progress: Progress | None = None, **arguments: Any) -> None:
-        self._out, self._card = out, card
+        self._out, self.card = out, card
         self.after: Callable[[Path], None] = lambda checkpoint: None
         with warnings.catch_warnings(action="ignore", category=FutureWarning):  # TRL's own words for its settings
             super().__init__(**arguments)
@@ -71,7 +71,7 @@ class EpisodeTrainer(SFTTrainer):
                 (folder / "training_args.bin").unlink(missing_ok=True)  # a pickle, which nothing reads
                 results = _results(self.state.log_history)
                 about = {"step": self.state.global_step, "epoch": self.state.epoch, "results": results}
-                finish_adapter(folder, self._card.model_copy(update=about))
+                finish_adapter(folder, self.card.model_copy(update=about))
                 self._drop_old()
             self.accelerator.wait_for_everyone()
         except (OSError, RuntimeError, SafetensorError, RunError) as error:
@@ -81,7 +81,7 @@ class EpisodeTrainer(SFTTrainer):
         self.after(folder)
 
     def _drop_old(self) -> None:
-        limit = recipe_of(self._card).save_total_limit
+        limit = recipe_of(self.card).save_total_limit
         for old in whole_checkpoints(self._out)[: -limit if limit else 0]:
             shutil.rmtree(old)
 
