@@ -132,7 +132,7 @@ class TextGym(gymnasium.Env[str, str]):
         return self._text
 
     def close(self) -> None:
-        self.environment.close()
+        calls.close(self.environment)
 
     def _info(self, info: Mapping[str, Any]) -> Info:
         actions = calls.admissible_actions(self.environment) if self._with_actions else None

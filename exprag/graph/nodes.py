@@ -137,7 +137,7 @@ class Retrieve:
     count_tokens: Callable[[str], int] = approximate_tokens
 
     def due(self, state: State) -> bool:
-        """Whether this step asks the bank anew; a graph may route round the node where it does not."""
+        """Whether this step asks the bank again; a graph may route round the node where it does not."""
         if not isinstance(self.retriever, Retriever):
             return True  # not made yet: the node makes it
         return self.retriever.due(len(state.get("steps", ())), state.get("memory") is not None)

@@ -28,7 +28,7 @@ from exprag.telemetry import Attributes, fail, tell, texts_wanted, tracer
 if TYPE_CHECKING:
     from opentelemetry.trace import Span
 
-CAPACITY = 1024  # of episodes that were left unfinished so many are remembered
+CAPACITY = 1024  # unfinished episodes whose spans are remembered, at most
 
 State = dict[str, Any]
 Call = TypeVar("Call", bound=Callable[..., Any])
@@ -131,7 +131,7 @@ class _Spans:
         return live
 
     def find(self, state: State) -> _Live | None:
-        """The open spans of the state's episode, opened anew where it comes from elsewhere; None without an episode or SDK."""
+        """The open spans of the state's episode, opened again where it comes from elsewhere; None without an episode or SDK."""
         episode = state.get("episode")
         if not episode or state.get("trajectory"):  # not begun, or over
             return None

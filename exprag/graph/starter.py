@@ -40,7 +40,7 @@ log = logging.getLogger("exprag.graph")
 
 
 class Starter:
-    """`copy` names a bank of one's own in the cache folder, for graphs that write into it."""
+    """`copy` names a bank of its own in the cache folder, for graphs that write into it."""
 
     def __init__(
         self,

@@ -56,8 +56,10 @@ def import_file(
 ) -> ImportReport:
     """Add the trajectories of a Parquet file or a dataset folder that an export made, or else of a file as `Bank.import_file`
     reads it, in the format of this name."""
-    if rewrite and (Path(path).is_dir() or Path(path).suffix == ".parquet"):
-        raise ConfigError(f"{path} holds our own records, whose actions are not rewritten.", cure="Leave out --rewrite.")
+    own = Path(path).is_dir() or Path(path).suffix == ".parquet"
+    if own and (rewrite or format not in (AUTO, "exprag")):
+        option = "--rewrite" if rewrite else "--format"
+        raise ConfigError(f"{path} holds our own records, which are read as they are.", cure=f"Leave out {option}.")
     if Path(path).is_dir():
         return import_dataset(bank, path, trust=trust)
     if Path(path).suffix == ".parquet":

@@ -147,7 +147,7 @@ def _matches(namespace: tuple[str, ...], rule: MatchCondition) -> bool:
     if len(namespace) < end:
         return False
     part = namespace[:end] if rule.match_type == "prefix" else namespace[len(namespace) - end :]
-    return all(want in ("*", have) for want, have in zip(path, part, strict=True))
+    return all(pattern in ("*", name) for pattern, name in zip(path, part, strict=True))
 
 
 def _fits(value: Any, condition: Any) -> bool:
@@ -163,10 +163,10 @@ def _compare(value: Any, operator: str, limit: Any) -> bool:
     if operator in ("$eq", "$ne"):
         return bool(value == limit) is (operator == "$eq")
     try:
-        have, want = float(value), float(limit)
+        number, bound = float(value), float(limit)
     except (TypeError, ValueError):
-        return False  # what is no number is neither more nor less
-    compared = {"$gt": have > want, "$gte": have >= want, "$lt": have < want, "$lte": have <= want}
+        return False  # what is not a number is neither more nor less
+    compared = {"$gt": number > bound, "$gte": number >= bound, "$lt": number < bound, "$lte": number <= bound}
     if operator not in compared:
         raise ConfigError(f"A filter compares by $eq, $ne, $gt, $gte, $lt and $lte; not by {operator!r}.")
     return compared[operator]

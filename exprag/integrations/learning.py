@@ -165,9 +165,9 @@ class LearningMiddleware(ExperienceMiddleware):
         for call in turn.tool_calls:
             results = [message for message in messages if isinstance(message, ToolMessage) and message.id not in places]
             answers = [message for message in results if message.tool_call_id == call["id"]]
-            kept = self._results.pop((turn.id, str(call["id"])), None)
-            if answers or (kept is not None and kept.id not in places):
-                yield answers[-1] if answers else kept  # type: ignore[misc]
+            result = self._results.pop((turn.id, str(call["id"])), None)
+            if answers or (result is not None and result.id not in places):
+                yield answers[-1] if answers else result  # type: ignore[misc]
 
     def _keep(self, request: Any, result: Any) -> None:
         """Hold a tool's result until the next hook: other middleware may take it out of the messages before that."""

@@ -109,7 +109,7 @@ def _record(trajectory: Trajectory) -> str:
 def record_outcome(bank: Bank, id: str, answer: Any) -> Trajectory:
     """Judge a trajectory that lies in the bank: it is replaced by one with this outcome, which has a new id and the same trust.
 
-    Raises BankError where there is no such trajectory, ConfigError where the answer is no outcome."""
+    Raises BankError where there is no such trajectory, ConfigError where the answer is not an outcome."""
     from exprag.bank.filters import QUARANTINED, Filter
 
     verdict = verdict_of(answer)

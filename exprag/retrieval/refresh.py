@@ -1,4 +1,4 @@
-"""When the bank is asked anew within an episode. A refresh is one of
+"""When the bank is asked again within an episode. A refresh is one of
 
     once              at the start: static retrieval (ExpRAG, section 3)
     every_step        before each action: dynamic retrieval (ExpRAG, section 3)

@@ -37,9 +37,9 @@ class DistillerSubject:
 def groups(distiller: Distiller, episodes: Sequence[Trajectory]) -> Iterator[tuple[list[Trajectory], list[Trajectory]]]:
     """(episodes, others) of each call: one episode at a time, or all of a type where the distiller reads them together."""
     fits = {"failures": lambda e: e.success is False, "successes": lambda e: e.success is True, "all": lambda _: True}
-    chosen = [episode for episode in episodes if fits[distiller.reads](episode)]
-    types = dict.fromkeys(episode.task.type for episode in chosen)
-    parts = [[e for e in chosen if e.task.type == type_] for type_ in types] if distiller.together else [[e] for e in chosen]
+    material = [episode for episode in episodes if fits[distiller.reads](episode)]
+    types = dict.fromkeys(episode.task.type for episode in material)
+    parts = [[e for e in material if e.task.type == type_] for type_ in types] if distiller.together else [[e] for e in material]
     for part in parts:
         ids = {episode.id for episode in part}
         yield part, [e for e in episodes if e.task.type == part[0].task.type and e.id not in ids]

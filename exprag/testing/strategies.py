@@ -24,7 +24,7 @@ from exprag.testing.material import moments, odd, ordinary
 from exprag.trajectory import Trajectory
 
 _WORD = re.compile(r"\w+")
-_PLACE = 0.6  # share of keys that the own one must on average leave behind; chance is a half
+_PLACE = 0.6  # share of keys that an episode's own must on average leave behind; chance is a half
 
 
 @dataclass

@@ -83,6 +83,8 @@ def test_foreign_and_missing_files_are_told(bank, tmp_path):
         import_file(bank, tmp_path / "damaged")
     with pytest.raises(ConfigError, match="is there already"):
         export_bank(bank, tmp_path / "folder")
+    with pytest.raises(ConfigError, match="our own records"):
+        import_file(bank, tmp_path / "broken.parquet", format="atif")
     with pytest.raises(ConfigError, match="--format"):
         export_bank(bank, tmp_path / "x.csv")
     assert len(bank) == 4

@@ -44,6 +44,8 @@ class Guided:
         self.finished: set[str] = set()  # things that have been put where they belong, and names that were clicked
         self.refused: set[str] = set()
         self.held = ""
+        self._last = ""  # the action that was chosen last
+        self._thing_in_use = ""  # what it was about
 
     @property
     def form(self) -> Form | None:
@@ -81,8 +83,6 @@ class Guided:
             self._advance()
         return None
 
-    _last = ""
-
     # what happened
 
     def _learn(self, action: str, failed: bool) -> None:
@@ -109,8 +109,6 @@ class Guided:
         return self.refusals < PATIENCE
 
     # numbered places
-
-    _thing_in_use = ""
 
     def _in_places(self, form: Form) -> str | None:
         slot = SLOT.findall(self.going)[0]

@@ -65,7 +65,7 @@ class World:
         self.see(text, whole=has_number(place) or text.count("\n") > 1)
 
     def see(self, text: str, *, whole: bool = False) -> None:
-        """Something was seen here; `whole`: it describes the place anew."""
+        """Something was seen here; `whole`: it describes the place again."""
         old = "" if whole else self.texts.get(self.place, "")
         self.texts[self.place] = (old + "\n" + text)[-8000:]
         if whole:

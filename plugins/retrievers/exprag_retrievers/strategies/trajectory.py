@@ -14,7 +14,7 @@ from exprag_retrievers.strategies.dynamic import DynamicStrategy
 class TrajectoryStrategy(DynamicStrategy):
     """The task and the episode so far against whole trajectories, at every step.
 
-    `last` limits the query to the last so many steps (0: all), for encoders with a short context.
+    `last` limits the query to that many last steps (0: all), for encoders with a short context.
     """
 
     def __init__(self, last: int = 0) -> None:
