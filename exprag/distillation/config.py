@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from typing import Any, ClassVar, Literal, Self
-from urllib.parse import urlencode
 
 from pydantic import Field, model_validator
 
 from exprag.config import AgentConfig, Settings
+from exprag.models.load import ModelSpec
 from exprag.runs.config import RunConfig
 from exprag.trusted_code import ModelName, Options, PluginName
 
@@ -77,14 +77,11 @@ class DistillConfig(Settings):
     @property
     def trained_model(self) -> str:
         """The model that students are trained from; "" where none can be."""
-        kind, _, name = self.run.model.partition(":")
-        return self.base_model or (name.partition("?")[0] if kind == "hf" else "")
+        return self.base_model or ModelSpec.parse(self.run.model).base
 
     def student_spec(self, adapter: str) -> str:
         """The spec of a trained adapter as a chat model."""
-        kind, _, rest = self.run.model.partition(":")
-        options = urlencode(self.student_options) or (rest.partition("?")[2] if kind == "hf" else "")
-        return f"hf:{adapter}?{options}" if options else f"hf:{adapter}"
+        return ModelSpec.parse(self.run.model).of_adapter(adapter, self.student_options)
 
     def agent(self, hints: int = 0) -> AgentConfig:
         """The base agent, reading this many hints."""

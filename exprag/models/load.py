@@ -12,8 +12,9 @@ import json
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, get_type_hints
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, urlencode
 
 from langchain_core.language_models import BaseChatModel
 from pydantic import PydanticSchemaGenerationError, PydanticUserError, TypeAdapter, ValidationError
@@ -37,6 +38,17 @@ class ModelSpec:
         address, _, query = spec.strip().partition("?")
         kind, _, name = address.partition(":")
         return cls(kind, name, dict(parse_qsl(query, keep_blank_values=True)))
+
+    @property
+    def base(self) -> str:
+        """The folder or id of the local base that adapters can be trained on; "" for other kinds than hf, and for an adapter."""
+        adapter = self.name and (Path(self.name).expanduser() / "adapter_config.json").exists()
+        return self.name if self.kind == "hf" and not adapter else ""
+
+    def of_adapter(self, adapter: str | Path, options: Mapping[str, Any] | None = None) -> str:
+        """The spec of an adapter that is served with `options`; default: with those of this one, if it is hf's."""
+        options = options or (self.options if self.kind == "hf" else {})
+        return f"hf:{adapter}" + (f"?{urlencode(options)}" if options else "")
 
 
 def load_model(spec: str | BaseChatModel, **options: Any) -> BaseChatModel:
