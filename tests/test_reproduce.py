@@ -11,14 +11,14 @@ from command_line import exprag
 from tiny import make_model
 
 from exprag.errors import ConfigError
-from exprag.reproduce import make_plan, reproduce, table_names
+from exprag.reproduce import Reproduction, make_plan, reproduce, table_names
 from exprag.reproduce.hint_tables import reproduce_hints
 from exprag.reproduce.plan import Plan
 from exprag.runs import choose_tasks
 from exprag.runs.player import make_environment
 from exprag.training import read_rows
 
-TABLES = ["success", "index", "k", "refresh", "formats"]
+TABLES = ["success", "index", "k", "refresh", "formats", "epochs"]
 
 
 def plan(**options: object) -> Plan:
@@ -88,11 +88,13 @@ def test_what_is_wrong_is_named(arguments: tuple[str, str], message: str, tmp_pa
 
 
 def test_ours_stands_beside_the_papers(without_games: None, tmp_path: Path) -> None:
-    small = plan(tables=["success"], run={"per_type": 1, "max_steps": 20, "workers": 0})
+    small = plan(tables=["success", "epochs"], run={"per_type": 1, "max_steps": 20, "workers": 0})
     assert small.matrix.bank is not None
     small = replace(small, matrix=replace(small.matrix, bank=small.matrix.bank.changed(per_type=2)))
     result = reproduce(small, tmp_path / "out")
     (table,) = result.tables
+    assert table.name == "success", "without an adapter there are no epochs"
+    assert result.figure is None
     rows = {row.label: row for row in table.rows}
     assert (rows["no memory"].cells["all"].ours.n, rows["no memory"].cells["all"].paper) == (6, 0.045)
     assert rows["ExpRAG, frozen model"].cells["easy"].paper == pytest.approx(0.548)
@@ -114,7 +116,7 @@ def test_ours_stands_beside_the_papers(without_games: None, tmp_path: Path) -> N
 
 
 def test_the_model_that_the_paper_has_is_compared_with_itself(without_games: None, tmp_path: Path) -> None:
-    from exprag.reproduce.result import like
+    from exprag.reproduce.filling import like
 
     for spec, model in [
         ("hf:Qwen/Qwen2.5-7B-Instruct-1M", "Qwen2.5-7B-1M"),
@@ -149,7 +151,7 @@ def test_a_model_that_can_be_trained_fills_the_other_rows(without_games: None, t
     pytest.importorskip("trl")
     model = f"hf:{make_model(tmp_path / 'model')}?max_new_tokens=4"
     short = {"per_type": 1, "limit": 1, "max_steps": 2, "workers": 0, "memory_budget": 300}
-    fields = {"tables": ["success"], "run": short, "training": {"limit": 2, "num_train_epochs": 1}}
+    fields = {"tables": ["success", "epochs"], "run": short, "training": {"limit": 2, "num_train_epochs": 2}}
     whole = make_plan("exprag", "alfworld", model, **fields)  # type: ignore[arg-type]
     assert whole.matrix.bank is not None
     small_bank = whole.matrix.bank.changed(types=("easy",), per_type=2, limit=4)
@@ -161,8 +163,26 @@ def test_a_model_that_can_be_trained_fills_the_other_rows(without_games: None, t
     made = replace(made, with_adapters=lambda specs: small(make_plan("exprag", "alfworld", model, adapters=specs, **fields)))  # type: ignore[arg-type]
     first = reproduce(made, tmp_path / "out")
     assert first.left_out == ["LoRA", "LoRA + retrieval at test", "ExpRAG-LoRA"]
+    assert first.figure is None
     steps: list[tuple[str, int, int]] = []
-    result = reproduce(made, tmp_path / "out", train=True, training_progress=lambda *state: steps.append(state))
+    played: list[tuple[str, int, int]] = []
+
+    def break_off(*state: object) -> None:
+        if state == ("ExpRAG-LoRA", 1, 2):
+            raise KeyboardInterrupt
+
+    def update(*state: object) -> None:
+        steps.append(state)  # type: ignore[arg-type]
+
+    with pytest.raises(KeyboardInterrupt):
+        reproduce(made, tmp_path / "out", train=True, training_progress=update, epochs_progress=break_off)
+    trained = len(steps)
+    result = reproduce(
+        made, tmp_path / "out", train=True, training_progress=update, epochs_progress=lambda *state: played.append(state)
+    )
+    assert len(steps) == trained, "nothing is trained twice"
+    assert [state for state in played if state[0] == "LoRA"] == [("LoRA", 1, 1), ("LoRA", 2, 2)], "nothing is played twice"
+    assert played[-1] == ("ExpRAG-LoRA", 2, 2)
     assert {kind for kind, _, _ in steps} == {"without memory", "with memory"}
     assert all(row.played for row in result.tables[0].rows)
     assert result.left_out == []
@@ -170,7 +190,45 @@ def test_a_model_that_can_be_trained_fills_the_other_rows(without_games: None, t
     assert names == {"no-memory", "exprag", "lora", "lora-retrieval", "exprag-lora"}
     again = reproduce(made, tmp_path / "out")
     assert again.tables == result.tables, "what was trained is played in any case, and nothing is done twice"
+    trained_on = set()
     for kind, memory in (("without-memory", False), ("with-memory", True)):
         rows = list(read_rows(tmp_path / "out" / "adapters" / kind / "rows"))
         assert len(rows) == 2
         assert all(bool(row["recalled"]) == memory for row in rows)
+        trained_on |= {row["task"] for row in rows}
+    check_epochs(result, tmp_path, trained_on)
+
+
+def check_epochs(result: Reproduction, folder: Path, trained_on: set[str]) -> None:
+    """Success and validation loss of each epoch: from the arm without training to the one with the adapter."""
+    table = result.tables[1]
+    points = [(row.course, row.epoch, row.cells["easy"].ours.n, row.cells["hard"].ours.n, set(row.losses)) for row in table.rows]
+    halves = {"easy", "hard"}
+    expected = [(0.0, set()), (1.0, halves), (2.0, halves)]
+    assert points == [(course, epoch, 1, 1, losses) for course in ("LoRA", "ExpRAG-LoRA") for epoch, losses in expected]
+    cells = {run.name: run for run in result.report.runs}
+    for course, arm in (("LoRA", "lora"), ("ExpRAG-LoRA", "exprag-lora")):
+        last = [row for row in table.rows if row.course == course][-1]
+        (episode,) = cells[f"hard: {arm}"].episodes
+        assert last.cells["hard"].ours.mean == float(episode.success is True), "the last epoch is the arm with the adapter"
+    for kind in ("without-memory", "with-memory"):
+        place = folder / "out" / "adapters" / kind
+        (checkpoint, *_) = sorted((place / "training").glob("checkpoint-*"))
+        lines = [json.loads(line) for line in (place / "training" / "metrics.jsonl").read_text().splitlines()]
+        measured = next(line["eval_hard_loss"] for line in lines if line["epoch"] == 1.0 and "eval_hard_loss" in line)
+        course = "LoRA" if kind == "without-memory" else "ExpRAG-LoRA"
+        row = next(row for row in table.rows if (row.course, row.epoch) == (course, 1.0))
+        assert row.losses["hard"] == measured
+        config = json.loads((place / "training" / "rollouts" / "hard" / checkpoint.name / "config.json").read_text())
+        assert config["model"].startswith(f"hf:{checkpoint}?")
+        assert (config["bank"] is not None) == (kind == "with-memory")
+        for half in halves:
+            held_out = {row["task"] for row in read_rows(place / f"validation-{half}")}
+            assert held_out
+            assert not held_out & trained_on
+    assert result.figure == folder / "out" / "epochs.png"
+    assert result.figure.read_bytes().startswith(b"\x89PNG")
+    assert "| ExpRAG-LoRA, epoch 1 |" in result.to_markdown()
+    page = result.report.to_html(folder / "page.html").read_text(encoding="utf-8")
+    assert "ExpRAG-LoRA, epoch 1" in page
+    assert 'src="data:image/png;base64,' in page

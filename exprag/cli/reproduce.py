@@ -37,7 +37,7 @@ def exprag(
     environment: Annotated[str, Parameter(name=("--environment", "--env", "-e"), help="alfworld or scienceworld.")] = "alfworld",
     model: Annotated[str, Parameter(help="Chat model spec; case-based needs no download and takes minutes.")] = "case-based",
     scale: Annotated[str, Parameter(help="small or full, as in the paper.")] = "small",
-    tables: Annotated[str, Parameter(help="Tables, comma-separated: success, index, k, refresh, formats; default: all.")] = "",
+    tables: Annotated[str, Parameter(help="Of success, index, k, refresh, formats, epochs, comma-separated; default: all.")] = "",
     encoder: Annotated[str, Parameter(help="Encoder of the bank; the paper's is qwen3.")] = "lexical",
     seeds: Annotated[str, Parameter(help="Seeds, comma-separated; default: 2025.")] = "",
     paper_model: Annotated[str | None, Parameter(help="Whose figures of the paper stand beside ours; default: the same.")] = None,
@@ -53,8 +53,8 @@ def exprag(
 ) -> None:
     """The tables of "Retrieval-Augmented LLM Agents: Learning to Learn from Experience" (ExpRAG, arXiv 2603.18272)."""
     one_format(as_json, markdown)
+    from exprag.models.load import ModelSpec
     from exprag.reproduce import make_plan, reproduce
-    from exprag.reproduce.training import base_of
 
     run: dict[str, object] = {"workers": workers}
     if set_:
@@ -67,8 +67,8 @@ def exprag(
         for cell in plan.matrix.cells:
             say(cell.folder)
         return
-    train = base_of(model) is not None if train is None else train
-    with matrix_bar() as progress, _training_bar() as training:
+    train = bool(ModelSpec.parse(model).base) if train is None else train
+    with matrix_bar() as progress, _training_bar() as bar:
         result = reproduce(
             plan,
             out,
@@ -76,7 +76,8 @@ def exprag(
             train=train,
             retry_errors=retry_errors,
             progress=progress,
-            training_progress=training,
+            training_progress=lambda kind, step, total: bar(f"training {kind}", step, total),
+            epochs_progress=lambda arm, count, total: bar(f"epochs of {arm}", count, total),
         )
     show(result.report, printed=result, html=html, csv=csv, as_json=as_json, markdown=markdown)
 
@@ -100,8 +101,8 @@ def hints(
     """The table of "Fine-tuning with RAG for Improving LLM Learning of New Skills" (hint distillation, arXiv 2510.01375)."""
     one_format(as_json, markdown)
     from exprag.cli.progress import episodes_bar
+    from exprag.models.load import ModelSpec
     from exprag.reproduce.hint_tables import reproduce_hints
-    from exprag.reproduce.training import base_of
 
     result = reproduce_hints(
         environment,
@@ -109,7 +110,7 @@ def hints(
         scale,
         out,
         distiller=distiller,
-        train=base_of(model) is not None if train is None else train,
+        train=bool(ModelSpec.parse(model).base) if train is None else train,
         run={"workers": workers},
         paper_model=paper_model,
         say=lambda text: say(text, stderr=True),
@@ -120,14 +121,14 @@ def hints(
 
 @contextmanager
 def _training_bar() -> Iterator[Callable[[str, int, int], None]]:
-    """A bar over the optimizer steps of each adapter, with the time that is left."""
+    """A bar over the optimizer steps of each adapter, one over the episodes of its checkpoints, with the time that is left."""
     columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with LateBar(*columns, TimeRemainingColumn(), console=console(stderr=True)) as bar:
         tasks: dict[str, TaskID] = {}
 
-        def update(kind: str, step: int, total: int) -> None:
-            if kind not in tasks:
-                tasks[kind] = bar.add_task(f"training {kind}")
-            bar.update(tasks[kind], completed=step, total=total)
+        def update(part: str, count: int, total: int) -> None:
+            if part not in tasks:
+                tasks[part] = bar.add_task(part)
+            bar.update(tasks[part], completed=count, total=total)
 
         yield update

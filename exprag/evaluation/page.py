@@ -6,6 +6,7 @@ run. All text of episodes is data to the script, which writes it as text and nev
 
 from __future__ import annotations
 
+from base64 import b64encode
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -19,7 +20,7 @@ from exprag.evaluation.prompts import writers
 from exprag.evaluation.recalled import recalled_ids
 from exprag.evaluation.redaction import redacted
 from exprag.evaluation.render import sentences
-from exprag.evaluation.report import Report, compare
+from exprag.evaluation.report import Picture, Report, compare
 from exprag.evaluation.results import RunResult, distinct
 from exprag.html import embed
 from exprag.text import redactor
@@ -61,7 +62,7 @@ def write_page(
     """
     named = distinct(runs)
     data = page_data(named, recalled or {}, baseline, report=report, prompts=prompts, tokenizer=tokenizer, live=live)
-    return html.write_page(path, _render(named, data))
+    return html.write_page(path, _render(named, data, report.pictures if report else ()))
 
 
 def render_page(runs: Sequence[RunResult], recalled: Mapping[str, Trajectory], baseline: str | None = None) -> str:
@@ -70,7 +71,7 @@ def render_page(runs: Sequence[RunResult], recalled: Mapping[str, Trajectory], b
     return _render(named, page_data(named, recalled, baseline))
 
 
-def _render(runs: Sequence[RunResult], data: Mapping[str, Any]) -> str:
+def _render(runs: Sequence[RunResult], data: Mapping[str, Any], pictures: Sequence[Picture] = ()) -> str:
     return html.render(
         PACKAGE,
         "viewer/page.html",
@@ -78,6 +79,7 @@ def _render(runs: Sequence[RunResult], data: Mapping[str, Any]) -> str:
         style=html.inline(PACKAGE, "viewer/page.css"),
         script=html.bundle(PACKAGE, "viewer", "start.js"),
         data=html.pack(data),
+        pictures=[(picture, b64encode(picture.png).decode("ascii")) for picture in pictures],
     )
 
 

@@ -77,6 +77,17 @@ class Audited:
 
 
 @dataclass(frozen=True)
+class Picture:
+    """A figure that the page shows beside the results: a PNG, and its numbers as a table."""
+
+    title: str
+    png: bytes
+    caption: str = ""
+    head: tuple[str, ...] = ()
+    rows: tuple[tuple[str, ...], ...] = ()
+
+
+@dataclass(frozen=True)
 class Report:
     """The arms in the order given, the comparisons with the baseline, and what a reader has to know about them."""
 
@@ -92,11 +103,13 @@ class Report:
     audits: tuple[Audited, ...] = ()
     runs: tuple[RunResult, ...] = field(default=(), compare=False, repr=False)
     """The runs that it tells of, for the page; not part of its data."""
+    pictures: tuple[Picture, ...] = field(default=(), compare=False, repr=False)
+    """Figures for the page; not part of its data."""
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data: everything but the episodes."""
-        data = asdict(replace(self, runs=()))
-        del data["runs"]
+        data = asdict(replace(self, runs=(), pictures=()))
+        del data["runs"], data["pictures"]
         return data
 
     def to_json(self) -> str:

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 from exprag.errors import ConfigError, closest
 from exprag.evaluation.reporting import report_on
+from exprag.models.load import ModelSpec
+from exprag.reproduce.filling import fill, like
 from exprag.reproduce.plan import SCALES, Plan, Table, TableRow, playable, read_figure, read_file
-from exprag.reproduce.result import Reproduction, fill, like
-from exprag.reproduce.training import base_of
+from exprag.reproduce.result import Reproduction
 from exprag.runs.matrix import Matrix
 
 if TYPE_CHECKING:
@@ -78,7 +79,7 @@ def _plan(
     for what, name, names in (("environment", environment, environments), ("scale", scale, list(SCALES))):
         if name not in names:
             raise ConfigError(f"The tables of {PAPER} are not played with the {what} {name!r}.", cure=closest(name, names))
-    if train and base_of(model) is None:
+    if train and not ModelSpec.parse(model).base:
         raise ConfigError(f"{model} cannot be trained here.", cure="Name a local base model (hf:FOLDER), or --no-train.")
     played, notes = playable(environment, about["environments"])
     fields = {**about["environments"][played][scale], **sizes}

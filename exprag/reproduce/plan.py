@@ -42,8 +42,19 @@ class TableRow:
 
 
 @dataclass(frozen=True)
+class Course:
+    """How an adapter does from epoch to epoch: from the arm `before`, without training, to the arm `arm`, with it."""
+
+    label: str
+    kind: str
+    """How the adapter is trained."""
+    before: str
+    arm: str
+
+
+@dataclass(frozen=True)
 class Table:
-    """One table of the paper."""
+    """One table of the paper; one that has courses is drawn as a figure, epoch by epoch."""
 
     name: str
     title: str
@@ -51,6 +62,7 @@ class Table:
     rows: tuple[TableRow, ...]
     left_out: tuple[str, ...] = ()
     """Labels of the arms that are not played, because they need training."""
+    courses: tuple[Course, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -85,7 +97,7 @@ def table_names(paper: str) -> list[str]:
     """The tables of a paper that can be played."""
     folder = files("exprag.reproduce").joinpath(paper)
     names = [entry.name.removesuffix(".toml") for entry in folder.iterdir() if entry.name.endswith(".toml")]
-    order = ["success", "index", "k", "refresh", "formats"]
+    order = ["success", "index", "k", "refresh", "formats", "epochs"]
     return sorted(set(names) - {"environments"}, key=lambda name: (order.index(name) if name in order else len(order), name))
 
 
@@ -186,7 +198,12 @@ def _table(name: str, values: Mapping[str, Any], environment: str, adapters: Map
             label = about["label"] + (f" [{state}]" if len(states) > 1 else "")
             figures = paper.get(f"{arm} [{state}]" if len(states) > 1 else arm, [])
             rows.append(TableRow(label, arm, state, tuple(read_figure(figure) for figure in figures)))
-    return Table(name, values["title"], values["source"], tuple(rows), tuple(left_out))
+    arms_of = values["arms"]
+    courses = [
+        Course(arms_of[about["arm"]]["label"], arms_of[about["arm"]]["trained"], about["before"], about["arm"])
+        for about in values.get("courses", ())
+    ]
+    return Table(name, values["title"], values["source"], tuple(rows), tuple(left_out), tuple(courses))
 
 
 def read_figure(values: Mapping[str, Any]) -> Figure:

@@ -10,7 +10,8 @@ from exprag.text import printable
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from exprag.reproduce.result import Cell, FilledTable, Reproduction
+    from exprag.reproduce.filling import Cell, FilledTable
+    from exprag.reproduce.result import Reproduction
 
 PARTS = ("easy", "hard", "all")
 
@@ -24,9 +25,9 @@ def console(result: Reproduction) -> RenderableType:
     parts: list[RenderableType] = []
     for filled in result.tables:
         table = Table(title=filled.title, title_justify="left", title_style="bold", box=None, header_style="dim", pad_edge=False)
-        for index, label in enumerate(_head(filled)):
+        for index, label in enumerate(head_of(filled)):
             table.add_column(Text(label), justify="right" if index else "left")
-        for row in _rows(filled):
+        for row in rows_of(filled):
             table.add_row(*(Text(printable(cell)) for cell in row))
         parts += [table, Text(_source(filled), "dim"), Text()]
     return Group(*parts, *(Text(printable(line)) for line in _lines(result)))
@@ -36,8 +37,8 @@ def markdown(result: Reproduction) -> str:
     """The same as GitHub-flavoured Markdown."""
     lines: list[str] = []
     for filled in result.tables:
-        head = _head(filled)
-        lines += [f"**{filled.title}**", "", _line(head), "|---|" + "---:|" * (len(head) - 1), *map(_line, _rows(filled))]
+        head = head_of(filled)
+        lines += [f"**{filled.title}**", "", _line(head), "|---|" + "---:|" * (len(head) - 1), *map(_line, rows_of(filled))]
         lines += ["", _source(filled), ""]
     return "\n".join([*lines, *(f"* {printable(line)}" for line in _lines(result))]) + "\n"
 
@@ -52,12 +53,12 @@ def _columns(table: FilledTable) -> list[tuple[str, bool]]:
     return columns
 
 
-def _head(table: FilledTable) -> list[str]:
+def head_of(table: FilledTable) -> list[str]:
     names = [f"{part}, paper" if paper else part for part, paper in _columns(table)]
-    return ["", *names, *(["score"] if _scored(table) else [])]
+    return ["", *names, *(["score"] if _scored(table) else []), *(f"validation loss, {half}" for half in _losses(table))]
 
 
-def _rows(table: FilledTable) -> list[list[str]]:
+def rows_of(table: FilledTable) -> list[list[str]]:
     rows = []
     for row in table.rows:
         cells = [row.label if row.played else f"{row.label} (not played)"]
@@ -66,8 +67,13 @@ def _rows(table: FilledTable) -> list[list[str]]:
             cells.append(NONE if cell is None else _paper(cell) if paper else _ours(cell))
         if _scored(table):
             cells.append(number(row.cells["all"].score.mean, 3) if "all" in row.cells else NONE)
-        rows.append(cells)
+        rows.append([*cells, *(number(row.losses.get(half), 3) for half in _losses(table))])
     return rows
+
+
+def _losses(table: FilledTable) -> list[str]:
+    """The halves of the tasks whose loss was measured."""
+    return [part for part in PARTS if any(part in row.losses for row in table.rows)]
 
 
 def _source(table: FilledTable) -> str:
@@ -101,6 +107,8 @@ def _lines(result: Reproduction) -> list[str]:
     lines += [f"Outside our interval (≠): {line}" for line in result.different]
     if result.left_out:
         lines.append(f"Not played, because it needs training: {'; '.join(result.left_out)}.")
+    if result.figure:
+        lines.append(f"Success and validation loss by epoch, drawn: {result.figure}")
     return [*lines, *audit_lines(result.report), *(f"Note. {note}" for note in result.report.notes)]
 
 

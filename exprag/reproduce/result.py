@@ -1,68 +1,27 @@
-"""Ours beside the paper's: the tables filled from the episodes that were played."""
+"""A paper's tables played again: `reproduce`, and what comes of it."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from exprag.evaluation.matrices import load_matrix
-from exprag.evaluation.measures import Measure, measures_of
 from exprag.evaluation.report import Report
 from exprag.evaluation.reporting import report_on
-from exprag.evaluation.results import RunResult
-from exprag.reproduce.plan import HALVES, Figure, Plan, Table
-from exprag.reproduce.training import finished_adapters, train_adapters
+from exprag.reproduce.epoch_figure import draw_epochs
+from exprag.reproduce.epochs import fill_epochs, play_epochs
+from exprag.reproduce.filling import FilledTable, fill, like
+from exprag.reproduce.plan import Plan
+from exprag.reproduce.training import finished_adapters, specs_of, train_adapters
 from exprag.runs.matrix_play import play_matrix
-from exprag.trajectory import Trajectory
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from exprag.runs.matrix_play import MatrixProgress
-
-MAIN_MODEL = "Ministral-3-8B"
-PARTS = (*HALVES, "all")
-
-
-@dataclass(frozen=True)
-class Cell:
-    """One figure: ours with its interval (rates in [0, 1]), the paper's beside it, and whether it lies outside our interval."""
-
-    ours: Measure
-    solved: int = 0
-    score: Measure = field(default_factory=Measure)
-    paper: float | None = None
-    about: bool = False
-
-    @property
-    def differs(self) -> bool:
-        limits = self.ours.interval
-        return self.paper is not None and limits is not None and not limits.low <= self.paper <= limits.high
-
-
-@dataclass(frozen=True)
-class Row:
-    """A row with its figures for easy tasks, hard tasks, and all; none where the arm was not played."""
-
-    label: str
-    cells: dict[str, Cell]
-    played: bool = True
-
-
-@dataclass(frozen=True)
-class FilledTable:
-    """A table of the paper with our figures in it."""
-
-    name: str
-    title: str
-    source: str
-    model: str
-    """The model of the paper whose figures stand beside ours."""
-    rows: tuple[Row, ...]
-
 
 @dataclass(frozen=True)
 class Reproduction:
@@ -71,6 +30,8 @@ class Reproduction:
     plan: Plan
     tables: tuple[FilledTable, ...]
     report: Report
+    figure: Path | None = None
+    """The figure of success and loss by epoch, where adapters were trained."""
 
     @property
     def different(self) -> list[str]:
@@ -127,60 +88,34 @@ def reproduce(
     retry_errors: bool = False,
     progress: Callable[[MatrixProgress], None] | None = None,
     training_progress: Callable[[str, int, int], None] | None = None,
+    epochs_progress: Callable[[str, int, int], None] | None = None,
 ) -> Reproduction:
     """Play what is missing of a plan in the folder `out`, and fill its tables.
 
     `paper_model`: whose figures of the paper stand beside ours; default: the model that is played where the paper has it, else
-    the paper's main model. `train`: also train the adapters that the tables need, and play their arms; those that were trained
-    there before are played in any case. The same call after an interruption completes it.
+    the paper's main model. `train`: also train the adapters that the tables need, play their arms, and their checkpoints where a
+    figure shows them; arms whose adapters were trained there before are played in any case. The same call after an interruption
+    completes it.
     """
     adapters = finished_adapters(plan, out)
     if plan.with_adapters is not None and adapters:
-        plan = plan.with_adapters(adapters)
+        plan = plan.with_adapters(specs_of(plan, adapters))
     play_matrix(plan.matrix, out, part=True, retry_errors=retry_errors, progress=progress)
     if train and plan.with_adapters is not None and len(adapters) < len(plan.kinds):
-        plan = plan.with_adapters(train_adapters(plan, out, training_progress))
+        train_adapters(plan, out, training_progress)
+        plan = plan.with_adapters(specs_of(plan, finished_adapters(plan, out)))
         play_matrix(plan.matrix, out, part=True, retry_errors=retry_errors, progress=progress)
+    if train:
+        play_epochs(plan, out, epochs_progress)
     report = report_on([out])
     report = replace(report, notes=(*plan.notes, *report.notes))
     runs, model = load_matrix(out).runs, paper_model or like(plan)
-    return Reproduction(plan, tuple(fill(table, runs, model) for table in plan.tables), report)
-
-
-def fill(table: Table, runs: Sequence[RunResult], model: str) -> FilledTable:
-    """The table with the figures of these runs, and those of this model in the paper."""
-    rows = []
-    for row in table.rows:
-        of_row = [run for run in runs if (run.arm, run.index_state) == (row.arm, row.index_state) and run.episodes]
-        parts = {run.scope: list(run.episodes) for run in of_row}
-        if of_row:
-            parts["all"] = [episode for run in of_row for episode in run.episodes]
-        figure = next((figure for figure in row.figures if figure.model == model), None)
-        there = {*parts, *(figure.values if figure else ())}
-        cells = {part: _cell(parts.get(part, []), figure, part) for part in PARTS if part in there}
-        rows.append(Row(row.label, cells, bool(of_row)))
-    return FilledTable(table.name, table.title, table.source, model, tuple(rows))
-
-
-def _cell(episodes: Sequence[Trajectory], figure: Figure | None, part: str) -> Cell:
-    measures = measures_of(episodes)
-    paper = figure.values.get(part) if figure else None
-    return Cell(
-        measures.get("success", Measure()),
-        sum(episode.success is True for episode in episodes),
-        measures.get("score", Measure()),
-        None if paper is None else paper / 100,
-        bool(figure and figure.about),
-    )
-
-
-def like(plan: Plan, main: str = MAIN_MODEL) -> str:
-    """The model of the paper that the played one is, by its name; else the main one."""
-    spec = plan.model.lower()
-    models = {figure.model for table in plan.tables for row in table.rows for figure in row.figures}
-    matches = [model for model in models if _words(model) <= _words(spec)]
-    return max(matches, key=len, default=main)
-
-
-def _words(text: str) -> set[str]:
-    return set(text.lower().replace("/", "-").replace(":", "-").split("-"))
+    tables, drawn = [], None
+    for table in plan.tables:
+        if not table.courses:
+            tables.append(fill(table, runs, model))
+        elif filled := fill_epochs(plan, table, runs, out):
+            tables.append(filled)
+            drawn, picture = draw_epochs(filled, Path(out).expanduser() / f"{table.name}.png")
+            report = replace(report, pictures=(*report.pictures, picture))
+    return Reproduction(plan, tuple(tables), report, drawn)

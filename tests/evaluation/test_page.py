@@ -20,8 +20,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exprag.errors import RunError
-from exprag.evaluation import RunResult, write_page
+from exprag.evaluation import RunResult, compare, write_page
 from exprag.evaluation.page import embed
+from exprag.evaluation.report import Picture
 from exprag.trajectory import Recalled, Step, Trajectory
 
 HOSTILE = [
@@ -89,6 +90,21 @@ def test_hostile_text_stays_data(tmp_path: Path) -> None:
     data = Page(write_page(tmp_path / "page.html", [hostile_run()])).data
     assert [step["observation"] for step in data["episodes"][0]["steps"]] == HOSTILE
     assert data["report"]["arms"][0]["config"]["novel"] == {"a": HOSTILE}
+
+
+def test_a_picture_stands_in_the_page_with_its_numbers(tmp_path: Path) -> None:
+    runs = [arm("a", [True])]
+    png = base64.b64decode("iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==")
+    picture = Picture(HOSTILE[0], png, HOSTILE[2], ("", "success"), ((HOSTILE[2], "7 %"),))
+    report = replace(compare(runs), pictures=(picture,))
+    path = report.to_html(tmp_path / "page.html")
+    page = Page(path)
+    assert Counter(tag for tag, _ in page.elements)["script"] == 2, "text of a picture makes no element"
+    (source,) = [attributes["src"] for tag, attributes in page.elements if tag == "img"]
+    assert source is not None
+    assert base64.b64decode(source.removeprefix("data:image/png;base64,")) == png
+    assert "<td>7 %</td>" in path.read_text(encoding="utf-8")
+    assert json.loads(report.to_json()) == json.loads(compare(runs).to_json()), "a picture is for the page alone"
 
 
 TEXTS = st.text(st.characters(exclude_categories=()))
