@@ -35,7 +35,7 @@ _shared: dict[str, Any] = {}
 
 
 def play_part(values: dict[str, Any], number: int, workers: int) -> tuple[float, float, float, int]:
-    """Play every `workers`th episode from the `number`th on. Gives when it began and ended, the processor seconds, and the steps."""
+    """Play every `workers`th episode from the `number`th on. Gives its begin and end, processor seconds and steps."""
     config = RunConfig.make(**values)
     warm_up, *tasks = choose_tasks(make_environment(config), config)
     player = AgentPlayer(config)
@@ -51,8 +51,8 @@ def play_part(values: dict[str, Any], number: int, workers: int) -> tuple[float,
     finally:
         player.close()
     count = sum(len(trajectory.steps) for trajectory in trajectories)
-    if count != len(trajectories) * config.max_steps:
-        raise SystemExit(f"{count} of {len(trajectories) * config.max_steps} steps were played: {trajectories[0].error}")
+    if count != (owed := len(trajectories) * values["max_steps"]):
+        raise SystemExit(f"{count} of {owed} steps were played: {trajectories[0].error}")
     return began, ended, computed, count
 
 

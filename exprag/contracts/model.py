@@ -14,7 +14,8 @@ Answers   `usage_metadata`, where tokens are known; `response_metadata["finish_r
 Async     `ainvoke` must work: LangChain's default runs `_generate` in a thread.
 
 Threads   A run may call one model from many threads at once (`--concurrency`). A factory says in an attribute `concurrency`
-          how many episodes share one model by default: above 1 for weights that a process should hold once.
+          how many episodes share one model by default: above 1 for weights that a process should hold once. Where it says
+          nothing, each of a run's workers has a model, which its episodes share.
 
 Optional attributes that are used where a model has them:
 

@@ -1,4 +1,4 @@
-"""How many episodes a process plays at once: what the user says, else what suits the model."""
+"""How many episodes a process plays at once, and how many processes play: what the user says, else what suits the model."""
 
 from __future__ import annotations
 
@@ -21,6 +21,25 @@ def episodes_at_once(config: RunConfig) -> int:
         return config.concurrency
     if alone:
         return 1
+    return _suiting(config)
+
+
+def divided(config: RunConfig) -> tuple[int, RunConfig]:
+    """How many processes play, and the configuration of each, for one whose concurrency is settled.
+
+    Side by side, each worker plays that many episodes with its own client of the model and its own process of environments. A
+    model whose factory asks for a concurrency above 1, as that of local weights does, is held by one process: the workers are
+    processes of environments beside it.
+    """
+    if (config.concurrency or 1) == 1:
+        return config.workers, config
+    if _suiting(config) > 1:
+        return 1, config
+    return config.workers, config.model_copy(update={"workers": 1})
+
+
+def _suiting(config: RunConfig) -> int:
+    """The episodes for which a process should hold this model once."""
     component = registry().get_or_none("model", ModelSpec.parse(config.model).kind)
     if component is None or component.problem():  # told when the model is made
         return 1

@@ -81,8 +81,8 @@ class RunConfig(AgentSettings):
     workers: int = Field(2, ge=0)
     """Worker processes; 0 plays in this process, without limits of time or memory."""
     concurrency: int | None = Field(None, ge=1)
-    """Episodes side by side in one process with one model, their environments in the worker processes; 1: each worker plays one
-    episode, with a model of its own. Default: 16 for local models (hf:), else 1."""
+    """Episodes side by side in each worker, which share its client of a server. For local models (hf:) in one process that holds
+    the weights, with the workers beside it for environments. Default: 16 for local models, else 1."""
     engine: Literal["local", "ray"] = "local"
     """Who plays: worker processes of this machine, or actors of the Ray cluster that RAY_ADDRESS names, each with its workers."""
     actors: int | None = Field(None, ge=1)

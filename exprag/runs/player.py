@@ -82,8 +82,9 @@ class AgentPlayer:
     def play(self, task: Task) -> Trajectory:
         started = time.perf_counter()
         with measured() as meter:
-            begin = {"task": task.to_dict(), "seed": self._config.seed}
-            state = self._agent.invoke(begin, context=self._context, output_keys=["trajectory"])
+            state = self._agent.invoke(
+                {"task": task.to_dict(), "seed": self._config.seed}, context=self._context, output_keys=["trajectory"]
+            )
         trajectory = Trajectory.from_dict(state["trajectory"])
         seconds = round(time.perf_counter() - started, 3)
         extra = meter.to_json() | trajectory.provenance.extra

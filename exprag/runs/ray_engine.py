@@ -27,7 +27,7 @@ from exprag.errors import ConfigError, ExpragError, PluginError, RunError, bound
 from exprag.files import cannot_write
 from exprag.logs import LOG
 from exprag.runs.child_process import LEAVING_SECONDS, Keeper, rebuilt
-from exprag.runs.concurrency import episodes_at_once
+from exprag.runs.concurrency import divided, episodes_at_once
 from exprag.runs.config import RunConfig
 from exprag.runs.memory import check_measurable
 from exprag.runs.player import failed
@@ -159,8 +159,7 @@ class _RayCrew:
         self._answers: dict[Any, _Seat] = {}
         """The actors by the answer that is awaited from each."""
         self._idle: list[_Seat] = []
-        room = config.concurrency or 1
-        self._room = room if room > 1 else config.workers
+        self._room = divided(config)[0] * (config.concurrency or 1)
         self._spare = max(2, self._room // 4)
         """Tasks that wait in an actor, so that no worker waits for this process."""
         values = {"config": config.model_dump(mode="json"), "folder": os.getcwd(), "path": [p for p in sys.path if p]}

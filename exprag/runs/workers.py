@@ -1,8 +1,8 @@
 """Episodes in parallel, none able to stop the others: in processes of one each, or many side by side in one process.
 
-One by one, each worker process has its own environment and model. With a `concurrency` above 1 there is one process that holds
-the model, for that many episodes in threads, and beside it as many processes of environments as there are `workers`
-(`exprag.runs.environment_process`).
+One by one, each worker process has its own environment and model. With a `concurrency` above 1 a process plays that many episodes
+in threads, its environments in processes beside it (`exprag.runs.environment_process`): one process for local weights, else as
+many as there are `workers`, see `exprag.runs.concurrency.divided`.
 
 A worker that dies (out of memory, a crash in a native library) costs its episodes one retry, then they are recorded with that
 error. One that hangs is killed at the time limit of a call or of an episode, which is recorded at once. Processes with
@@ -18,7 +18,7 @@ from queue import Empty, SimpleQueue
 
 from exprag.errors import RunError
 from exprag.runs.child_process import LEAVING_SECONDS, Keeper, rebuilt
-from exprag.runs.concurrency import episodes_at_once
+from exprag.runs.concurrency import divided, episodes_at_once
 from exprag.runs.config import RunConfig
 from exprag.runs.memory import check_measurable
 from exprag.runs.player import failed, make_player, play
@@ -67,7 +67,8 @@ class Crew:
     """The workers of one round of tasks, all handled by the thread that asks for trajectories."""
 
     def __init__(self, config: RunConfig, tasks: Sequence[Task], folder: Path | None, keeper: Keeper | None = None) -> None:
-        self._config, self._folder = config, folder
+        self._players, self._config = divided(config)
+        self._folder = folder
         self._together = (config.concurrency or 1) > 1
         self._tasks = tasks if isinstance(tasks, deque) else deque(tasks)
         self._deaths: dict[str, int] = {}
@@ -123,7 +124,7 @@ class Crew:
         """Give tasks to the workers that have room, and to new ones up to their number."""
         for worker in [worker for worker in self._workers if worker.room > 0]:
             self._go_on(worker)
-        while self._tasks and len(self._workers) < (1 if self._together else self._config.workers):
+        while self._tasks and len(self._workers) < self._players:
             self._start()
 
     def _start(self) -> None:

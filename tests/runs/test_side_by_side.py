@@ -18,7 +18,7 @@ from exprag.bank import Bank
 from exprag.environments.expert import play_expert
 from exprag.errors import ConfigError, EnvError
 from exprag.runs import RunConfig, RunDirectory, run
-from exprag.runs.concurrency import episodes_at_once
+from exprag.runs.concurrency import divided, episodes_at_once
 from exprag.runs.environment_process import EnvironmentHosts
 from exprag.trajectory import Trajectory
 from toy import Toy
@@ -218,6 +218,30 @@ def test_how_many_is_what_the_user_says_or_what_suits_the_model() -> None:
         assert episodes_at_once(config(concurrency=None, model="hf:somewhere", **values)) == 1
         with pytest.raises(ConfigError, match="concurrency=4: "):
             episodes_at_once(config(**values))
+
+
+class Parents(Toy):
+    """Says which process plays: that of the environment's parent."""
+
+    def reset(self, **about: Any) -> Any:
+        _, info = super().reset(**about)
+        return f"player {os.getppid()}", info
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_each_worker_plays_that_many(workers: int, tmp_path: Path) -> None:
+    run(config(environment="test_side_by_side:Parents", workers=workers, max_steps=1), tmp_path / "r")
+    players = [episode.steps[0].observation for episode in episodes(tmp_path / "r").values()]
+    assert len(players) == 8
+    assert len(set(players)) == workers
+
+
+def test_weights_are_held_by_one_process() -> None:
+    pytest.importorskip("langchain_huggingface")
+    local, server = (config(workers=3, model=model) for model in ("hf:somewhere", "openai:m"))
+    assert divided(local) == (1, local)
+    assert divided(server) == (3, server.model_copy(update={"workers": 1}))
+    assert divided(config(workers=3, concurrency=1)) == (3, config(workers=3, concurrency=1))
 
 
 MANY = """
