@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -44,23 +45,30 @@ def compare_memories(
     from exprag.distillation.config import DistillConfig
     from exprag.distillation.memories import compare_memories as compare
     from exprag.distillation.memories import lines_of
-    from exprag.errors import ConfigError
 
     run = make(RunConfig, values, config, allow_code)
     run = run.changed(agent=run.agent.changed(hint_budget=budget))
-    model = writer or ("" if run.model.partition("?")[0] == "case-based" else run.model)
-    chosen = [(name, {"model": model} if _asks_model(name) else {}) for name in listed(memories)]
-    if not model and (needy := [name for name, settings in chosen if settings]):
-        raise ConfigError(f"{', '.join(needy)} ask a chat model, and none is named.", cure="Name one with --writer.")
     settings = DistillConfig.make(
         run=run, extract=extract, held_out=held_out, k=items, expert_successes=expert_successes, distiller="feedback"
     )
-    table = compare(settings, chosen, out, say, episodes_bar)
+    table = compare(settings, with_writer(listed(memories), writer, run), out, say, episodes_bar)
     if as_json:
         write_json([asdict(outcome) for outcome in table])
     else:
         for line in lines_of(table):
             say(line)
+
+
+def with_writer(names: Sequence[str], writer: str, run: RunConfig) -> list[tuple[str, dict[str, Any]]]:
+    """Distillers with their options: the chat model of those that ask one, the writer or the run's own. Raises ConfigError where
+    there is none, PluginError for an unknown distiller."""
+    from exprag.errors import ConfigError
+
+    model = writer or ("" if run.model.partition("?")[0] == "case-based" else run.model)
+    distillers = [(name, {"model": model} if _asks_model(name) else {}) for name in names]
+    if not model and (needy := [name for name, settings in distillers if settings]):
+        raise ConfigError(f"{', '.join(needy)} ask a chat model, and none is named.", cure="Name one with --writer.")
+    return distillers
 
 
 def _asks_model(name: str) -> bool:

@@ -42,6 +42,7 @@ COMMANDS = {
     "train": ("train:train", "Train a LoRA adapter with TRL and PEFT."),
     "distill": ("distill:distill", "Hint distillation: failures become hints, a teacher acts, a student learns."),
     "compare-memories": ("compare_memories:compare_memories", "Compare what several papers write from experience."),
+    "stream": ("stream:stream", "Let tasks arrive while the memory grows: learning curve, transfer, forgetting."),
     "hints": ("hints:app", "The hints of a bank: list them, see what they brought, retire those that harm."),
     "select": ("select:select", "Play each checkpoint on sets of tasks and keep the most successful."),
     "curve": ("select:curve", "Draw loss and success against epochs."),

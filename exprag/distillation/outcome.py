@@ -87,9 +87,7 @@ def _outcome(run: RunResult, base: RunResult) -> ArmOutcome:
 
 def difference_of(arm: tuple[Trajectory, ...], base: tuple[Trajectory, ...]) -> Difference:
     """The difference in success over the same tasks, with its 95 % interval."""
-    pairs = [(one.success is True, other.success is True) for one, other in pair(arm, base).pairs]
-    counts = {key: pairs.count(key) for key in ((True, True), (True, False), (False, True), (False, False))}
-    return paired_rates(Paired(*counts.values()))
+    return paired_rates(Paired.of((one.success is True, other.success is True) for one, other in pair(arm, base).pairs))
 
 
 def retrieval_tokens(episode: Trajectory) -> int:

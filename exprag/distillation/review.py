@@ -62,7 +62,7 @@ def review(items: Iterable[Item], episodes: Sequence[Trajectory]) -> list[HintCr
 
 
 def _credit(item: Item, counts: Counter[bool], pairs: Counter[tuple[bool, bool]]) -> HintCredit:
-    table = Paired(pairs[True, True], pairs[True, False], pairs[False, True], pairs[False, False])
+    table = Paired.of(pairs.elements())
     interval = paired_rates(table).interval if table.n else wilson(counts[True], counts.total())
     used = counts.total()
     return HintCredit(item, used, counts[True], counts[False], table.n, table.arm_only, table.baseline_only, interval)

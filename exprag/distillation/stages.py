@@ -21,7 +21,6 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 from exprag.bank import Bank
 from exprag.bank.files import copy_bank
@@ -29,13 +28,13 @@ from exprag.bank.items import Items
 from exprag.contracts.distiller import Distiller
 from exprag.distillation.config import DistillConfig
 from exprag.distillation.selection import FAILURE, SUCCESS, Verdict, count, judge, select
+from exprag.distillation.settings import expert_run, keep_settings, own_tasks
 from exprag.distillation.student import leaks
 from exprag.distillation.writing import write_items
 from exprag.errors import ConfigError, RunError
 from exprag.files import write_json
 from exprag.plugins import create
 from exprag.runs import RunConfig, RunDirectory, choose_tasks, run
-from exprag.runs.config import changes_no_result, flat
 from exprag.runs.engine import Progress
 from exprag.runs.lock import locked
 from exprag.runs.player import make_environment
@@ -75,16 +74,8 @@ class Distillation:
     # -- what was chosen
 
     def _prepare(self) -> None:
-        path, settings = self.out / "distill.json", self.config.model_dump(mode="json")
-        if path.exists():
-            before = json.loads(path.read_text(encoding="utf-8"))
-            free = {"run", "ablation", "held_out", "train", "base_model", "recipe", "recipe_options", "student_options"}
-            different = [name for name, value in settings.items() if name not in free and before.get(name) != value]
-            runs = flat(settings["run"]), flat(before["run"])
-            different += [f"run.{name}" for name in runs[0] if runs[0][name] != runs[1].get(name) and not changes_no_result(name)]
-            if different:
-                raise RunError(f"{self.out} holds another distillation: {', '.join(different)}.", cure="Choose another --out.")
-        write_json(path, settings)
+        free = ("ablation", "held_out", "train", "base_model", "recipe", "recipe_options", "student_options")
+        keep_settings(self.out / "distill.json", self.config, "distillation", free)
         extract, held_out = self._choose()
         write_json(self.out / "tasks.json", {"extract": extract, "held_out": held_out})
 
@@ -140,9 +131,7 @@ class Distillation:
         )
 
     def _expert(self, task_ids: list[str]) -> list[Trajectory]:
-        values = self.config.run.model_dump() | {"policy": "expert", "expert": self.config.expert, "bank": None, "name": "expert"}
-        agent = self.config.run.agent.changed(k=0, hint_k=0, document_k=0)
-        self._run("expert", RunConfig.make(**{**values, **self._own_tasks(task_ids), "agent": agent, "learn": "none"}))
+        self._run("expert", expert_run(self.config.run, self.config.expert, task_ids))
         return self.episodes("expert")
 
     def _bank(self) -> Bank:
@@ -234,14 +223,14 @@ class Distillation:
                 spec = self.config.student_spec(adapter)
                 arms[arm] = self._arm(0).changed(model=spec, agent=self.config.student(), **memory)
         for name, config in arms.items():
-            self._run(f"held-out/{name}", config.changed(name=name, **self._own_tasks(ids)))
+            self._run(f"held-out/{name}", config.changed(name=name, **own_tasks(ids)))
 
     def play_arm(self, name: str, hints: int, out: Path | None = None) -> None:
         """Play one arm on the held-out tasks, in OUT/held-out/NAME of this distillation or of another folder."""
         ids = self.tasks["held_out"]
         if not ids:
             raise ConfigError("No task is left to compare on.", cure="Take fewer tasks to write from, or a larger split.")
-        config = self._arm(hints).changed(name=name, **self._own_tasks(ids))
+        config = self._arm(hints).changed(name=name, **own_tasks(ids))
         folder = (out or self.out) / "held-out" / name
         with self.bars(name) if self.bars else nullcontext() as progress:
             run(config, folder, progress=progress)
@@ -266,11 +255,8 @@ class Distillation:
         """The base agent on the tasks of stages A and C, with this many hints."""
         source = self.config.run
         bank = {"bank": str(self.bank_path), "bank_version": None} if hints else {}
-        values = {**source.model_dump(), **self._own_tasks(self.tasks["extract"]), **bank}
+        values = {**source.model_dump(), **own_tasks(self.tasks["extract"]), **bank}
         return RunConfig.make(**{**values, "agent": self.config.agent(hints), "name": "teacher" if hints else "base"})
-
-    def _own_tasks(self, ids: list[str]) -> dict[str, Any]:
-        return {"task_ids": ids, "limit": None, "per_type": None, "shuffle": False, "types": ()}
 
     def _run(self, folder: str, config: RunConfig) -> None:
         with self.bars(folder) if self.bars else nullcontext() as progress:

@@ -11,7 +11,7 @@ from exprag.evaluation.groups import group_names, groups_of
 from exprag.evaluation.measures import differences_of
 from exprag.evaluation.pairing import Pairing, pair
 from exprag.evaluation.results import RunResult
-from exprag.evaluation.statistics import Difference, Paired, mcnemar, paired_rates
+from exprag.evaluation.statistics import Difference, Paired, mcnemar, paired_means, paired_rates
 from exprag.trajectory import Trajectory
 
 
@@ -77,7 +77,7 @@ def comparison(arm: RunResult, baseline: RunResult) -> Comparison:
 def contrast(pairing: Pairing) -> Contrast:
     """The paired statistics of a pairing."""
     outcomes = [(ours.success is True, theirs.success is True) for ours, theirs in pairing.pairs]
-    paired = Paired(*(outcomes.count(cell) for cell in ((True, True), (True, False), (False, True), (False, False))))
+    paired = Paired.of(outcomes)
     tasks = [ours.task.key for ours, _ in pairing.pairs]
     measures = differences_of(pairing.pairs)
     none = Difference(0, None, None)
@@ -87,7 +87,7 @@ def contrast(pairing: Pairing) -> Contrast:
         tasks=len(set(tasks)),
         only_arm=len(pairing.only_arm),
         only_baseline=len(pairing.only_baseline),
-        success=paired_rates(paired) if once else _success_of_tasks(outcomes, tasks, measures["success"]),
+        success=success_difference(outcomes, tasks, measures["success"] if not once else None),
         p_value=mcnemar(paired.arm_only, paired.baseline_only)
         if once
         else sign_test([int(ours) - int(theirs) for ours, theirs in outcomes], tasks),
@@ -97,15 +97,20 @@ def contrast(pairing: Pairing) -> Contrast:
     )
 
 
-def _success_of_tasks(outcomes: Sequence[tuple[bool, bool]], tasks: Sequence[str], drawn: Difference) -> Difference:
-    """The difference of success where tasks have several pairs: by the cluster bootstrap `drawn`. Where that has no interval
-    because all tasks differ alike, and every repetition of a task came out alike, by Newcombe's interval over the tasks."""
+def success_difference(
+    outcomes: Sequence[tuple[bool, bool]], tasks: Sequence[str], drawn: Difference | None = None
+) -> Difference:
+    """The difference of success over pairs of outcomes (arm, baseline), `tasks` naming the task of each.
+
+    By Newcombe's interval; where tasks have several pairs by the cluster bootstrap, `drawn` where it is known. Where that has no
+    interval because all tasks differ alike, and every repetition of a task came out alike, by Newcombe's over the tasks."""
+    if len(set(tasks)) == len(tasks):
+        return paired_rates(Paired.of(outcomes))
+    drawn = drawn or paired_means([arm - baseline for arm, baseline in outcomes], tasks)
     by_task = dict(zip(tasks, outcomes, strict=True))
     if drawn.interval is not None or any(by_task[task] != outcome for task, outcome in zip(tasks, outcomes, strict=True)):
         return drawn
-    cells = list(by_task.values())
-    paired = Paired(*(cells.count(cell) for cell in ((True, True), (True, False), (False, True), (False, False))))
-    return Difference(drawn.n, drawn.estimate, paired_rates(paired).interval)
+    return Difference(drawn.n, drawn.estimate, paired_rates(Paired.of(by_task.values())).interval)
 
 
 def _parts(pairing: Pairing, names_of: Callable[[Trajectory], Iterable[str]]) -> dict[str, Pairing]:

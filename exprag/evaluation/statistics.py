@@ -9,10 +9,12 @@ interval for paired proportions is ours, because scipy has none; so is the boots
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections import Counter
+from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from math import sqrt
+from typing import Self
 
 from exprag.evaluation.clusters import limits_of_means
 
@@ -46,6 +48,12 @@ class Paired:
     arm_only: int = 0
     baseline_only: int = 0
     neither: int = 0
+
+    @classmethod
+    def of(cls, outcomes: Iterable[tuple[bool, bool]]) -> Self:
+        """Of pairs of outcomes: (whether the arm solved it, whether the baseline did)."""
+        counts = Counter(outcomes)
+        return cls(counts[True, True], counts[True, False], counts[False, True], counts[False, False])
 
     @property
     def n(self) -> int:

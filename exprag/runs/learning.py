@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from exprag.bank import Bank
 
 class Learner:
-    """The growing bank of one run. `config` is the run's, with `learn` other than "none"."""
+    """The growing bank of one run. `config` is the run's; with `learn` "none" rounds are counted and no episode enters."""
 
     def __init__(self, config: RunConfig, directory: RunDirectory) -> None:
         self._config = config
@@ -51,9 +51,13 @@ class Learner:
         """The configuration of a round's episodes: the run's own bank, pinned to what it held when the round began."""
         return self._config.model_copy(update={"bank": self.bank.uri, "bank_version": self._version_before(number)})
 
+    def has_learned(self, number: int) -> bool:
+        """Whether a round was taken in."""
+        return number < len(self._records)
+
     def learn(self, number: int, episodes: Sequence[Trajectory]) -> None:
         """Take in a finished round. Episodes are in the order of their tasks; a round that was taken in before is passed over."""
-        if number < len(self._records):
+        if self.has_learned(number):
             return
         refused = {episode.id: why for episode in episodes if (why := self._refuses(episode))}
         before = self._version_before(number)
@@ -89,6 +93,8 @@ class Learner:
         return version
 
     def _refuses(self, episode: Trajectory) -> str:
+        if self._config.learn == "none":
+            return "trajectories are not kept"
         learn: Literal["success", "all"] = "success" if self._config.learn == "success" else "all"
         return refusal(episode, learn, self._rule, rule_name=self._config.learn_rule or "")
 

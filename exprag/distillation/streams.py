@@ -1,0 +1,217 @@
+"""Streams: tasks arrive in an order, the memory grows as they come, and an agent without memory plays the same visits.
+
+    OUT/stream.json       what was chosen; another choice needs another folder
+    OUT/none/             the agent without memory: the run `first`, and `again` for revisits
+    OUT/rounds/NNN        the agent with memory: a run for each round, which reads the bank at the version of its beginning
+    OUT/memory/C/         the memory of chapter C: bank/, learned.jsonl (`exprag.runs.learning`), distilled.jsonl, expert/NNN
+    OUT/report.json       the outcome (`exprag.evaluation.streams`), each visit with it;  OUT/stream.png: the learning curve
+
+The same call continues after a kill: with the round that was played, from its own version of the bank.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import nullcontext
+from itertools import zip_longest
+from pathlib import Path
+from typing import Any, ClassVar, Literal, NamedTuple, Self
+
+from pydantic import Field, model_validator
+
+from exprag.bank.items import Items
+from exprag.config import Settings
+from exprag.contracts.distiller import Distiller
+from exprag.distillation.outcome import aligned
+from exprag.distillation.settings import expert_run, keep_settings, own_tasks
+from exprag.distillation.stages import Bars
+from exprag.distillation.writing import write_items
+from exprag.errors import RunError
+from exprag.evaluation.streams import StreamOutcome, Visit, draw, judge
+from exprag.figures import save_figure
+from exprag.files import write_json
+from exprag.plugins import create
+from exprag.runs import RunConfig, RunDirectory, choose_tasks, run
+from exprag.runs.learning import Learner
+from exprag.runs.lock import locked
+from exprag.runs.player import make_environment
+from exprag.trajectory import Task, Trajectory
+from exprag.trusted_code import Options, PluginName
+
+HINTS = 3
+
+
+class StreamConfig(Settings):
+    """One stream: the agent and its tasks, their order, and what its memory keeps. `run.learn` says which episodes enter the
+    bank, `run.learn_every` how many visits a round has, `run.bank` with what the memory begins."""
+
+    sections: ClassVar[dict[str, str]] = {"run": "Stream"}
+
+    run: RunConfig
+    """The agent and its tasks, as of `exprag run`."""
+    arrival: Literal["isolated", "by-type", "interleaved"] = "by-type"
+    """by-type: type by type; isolated: likewise, but before each the memory is as it began; interleaved: types take turns."""
+    revisits: bool = True
+    """Whether tasks come again: by-type, all at the end; interleaved, each after half as many others; isolated: never."""
+    distiller: PluginName = ""
+    """What writes items from the episodes of a round; default: nothing does."""
+    distiller_options: Options = Field(default_factory=dict)
+    """Options of the distiller, NAME=VALUE."""
+    expert: str | None = None
+    """The expert for a distiller that needs one; default: the environment's first."""
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.run.policy != "agent" or self.run.graph or self.run.shard:
+            raise ValueError("run is an agent's, not an expert's, a graph's or a shard's")
+        if self.run.learn == "none" and not self.distiller:
+            raise ValueError("the memory does not grow: choose learn (success or all), or a distiller")
+        return self
+
+    def arm(self, memory: bool) -> RunConfig:
+        """The run of the agent with memory, or without, its tasks and its bank left open."""
+        agent = self.run.agent
+        if not memory:
+            agent = agent.changed(k=0, hint_k=0, document_k=0)
+        elif self.distiller:
+            agent = agent.changed(hint_k=agent.hint_k or HINTS)
+        fields = {"bank": None, "bank_version": None, "learn": "none", "learn_rule": None, "name": "memory" if memory else "none"}
+        return RunConfig.make(**{**self.run.model_dump(), **fields, "agent": agent})
+
+
+class Arrival(NamedTuple):
+    """A task as it comes: `again`, where it has come before; its round, and the chapter of the memory that it reads."""
+
+    task: Task
+    again: bool
+    round: int
+    chapter: int
+
+
+def arrivals(tasks: Sequence[Task], config: StreamConfig) -> list[Arrival]:
+    """The tasks in the order in which they come. A round has at most `run.learn_every` of them, none twice, and ends with the
+    type unless types take turns."""
+    by_type: dict[str, list[Task]] = {}
+    named = config.run.types
+    for task in sorted(tasks, key=lambda task: named.index(task.type) if task.type in named else len(named)):
+        by_type.setdefault(task.type, []).append(task)
+    visits = list(_ordered(list(by_type.values()), config))
+    result: list[Arrival] = []
+    number, start = 0, 0
+    for place, (task, again) in enumerate(visits):
+        current = [visit for visit, _ in visits[start:place]]
+        other = current and config.arrival != "interleaved" and (visits[start][0].type, visits[start][1]) != (task.type, again)
+        if len(current) == config.run.learn_every or task in current or other:
+            number, start = number + 1, place
+        chapter = list(by_type).index(task.type) if config.arrival == "isolated" else 0
+        result.append(Arrival(task, again, number, chapter))
+    return result
+
+
+def _ordered(groups: list[list[Task]], config: StreamConfig) -> Iterator[tuple[Task, bool]]:
+    """Tasks, and whether they come again."""
+    if config.arrival != "interleaved":
+        tasks = [task for group in groups for task in group]
+        yield from ((task, False) for task in tasks)
+        if config.revisits and config.arrival == "by-type":
+            yield from ((task, True) for task in tasks)
+        return
+    tasks = [task for turn in zip_longest(*groups) for task in turn if task is not None]
+    lag = max(1, len(tasks) // 2)
+    for place, task in enumerate(tasks):
+        yield task, False
+        if config.revisits and place >= lag:
+            yield tasks[place - lag], True
+    if config.revisits:
+        yield from ((task, True) for task in tasks[-lag:])
+
+
+class Stream:
+    """One stream in a folder. `say` is told the outcome; `bars` shows the progress of its runs."""
+
+    def __init__(
+        self, config: StreamConfig, out: str | Path, say: Callable[[str], None] = print, bars: Bars | None = None
+    ) -> None:
+        self.config = config
+        self.out = Path(out).expanduser()
+        self.say, self.bars = say, bars
+
+    def play(self) -> StreamOutcome:
+        """Play what is missing and write the report. Raises RunError where the folder is of another stream, another process works
+        in it, or a run stopped before its end; ConfigError and PluginError as runs and distillers do."""
+        config = self.config
+        with locked(self.out):
+            keep_settings(self.out / "stream.json", config, "stream")
+            distiller = create("distiller", config.distiller, **config.distiller_options) if config.distiller else None
+            visits = arrivals(choose_tasks(make_environment(config.run), config.run), config)
+            without: dict[bool, dict[str, Trajectory]] = {}
+            for again in dict.fromkeys(visit.again for visit in visits):
+                ids = [visit.task.id for visit in visits if visit.again == again]
+                episodes = self._run(f"none/{'again' if again else 'first'}", config.arm(False).changed(**own_tasks(ids)))
+                without[again] = {episode.task.key: episode for episode in episodes}
+            outcomes = []
+            for chapter in dict.fromkeys(visit.chapter for visit in visits):
+                for visit, episode in self._chapter([visit for visit in visits if visit.chapter == chapter], distiller):
+                    alone = without[visit.again][visit.task.key]
+                    solved = episode.success is True, alone.success is True
+                    outcomes.append(Visit(visit.task.key, visit.task.type, visit.again, visit.round, chapter, *solved))
+            outcome = judge(outcomes)
+            write_json(self.out / "report.json", outcome.to_dict())
+            for line in aligned(outcome.rows()):
+                self.say(line)
+            title = f"{config.run.environment}, {config.arrival}"
+            save_figure(lambda: draw(outcome, title), self.out / "stream.png", "distill")
+            self.say(f"{self.out / 'report.json'}, {self.out / 'stream.png'}")
+        return outcome
+
+    def _chapter(self, visits: list[Arrival], distiller: Distiller | None) -> Iterator[tuple[Arrival, Trajectory]]:
+        """Play the rounds of a chapter in turn; each ends with what it adds to the memory."""
+        config = self.config
+        folder = self.out / "memory" / str(visits[0].chapter)
+        folder.mkdir(parents=True, exist_ok=True)
+        learner = Learner(config.run, RunDirectory(folder))
+        others: list[Trajectory] = []
+        for number, name in enumerate(dict.fromkeys(visit.round for visit in visits)):
+            part = [visit for visit in visits if visit.round == name]
+            reading = learner.reading(number)
+            source = {"bank": reading.bank, "bank_version": reading.bank_version}
+            ids = [visit.task.id for visit in part]
+            episodes = self._run(f"rounds/{name:03}", config.arm(True).changed(**source, **own_tasks(ids)))
+            if distiller is not None:
+                others += self._experts(distiller, episodes, f"memory/{visits[0].chapter}/expert/{name:03}")
+                if not learner.has_learned(number):
+                    chosen = [episode for episode in episodes if _is_read(episode, distiller)]
+                    written = write_items(distiller, chosen, others, folder / "distilled.jsonl")
+                    Items(learner.bank).add(written.items)
+                others += [episode for episode in episodes if episode.success]
+            learner.learn(number, episodes)
+            yield from zip(part, episodes, strict=True)
+
+    def _experts(self, distiller: Distiller, episodes: list[Trajectory], folder: str) -> list[Trajectory]:
+        """What the expert did on the failed tasks, for a distiller that needs it."""
+        ids = [episode.task.id for episode in episodes if not episode.success]
+        return self._run(folder, expert_run(self.config.run, self.config.expert, ids)) if ids and distiller.needs_expert else []
+
+    def _run(self, folder: str, config: RunConfig) -> list[Trajectory]:
+        """Play a run; returns its episodes in the order of its tasks."""
+        with self.bars(folder) if self.bars else nullcontext() as progress:
+            summary = run(config, self.out / folder, progress=progress)
+        if summary.left:
+            message = f"The run {folder} stopped with {summary.left} to play: {summary.stopped}."
+            raise RunError(message, cure="Run the same command again.")
+        if summary.errors:
+            self.say(f"{folder}: {sum(summary.errors.values())} episodes ended in an error, see {summary.path / 'log.txt'}")
+        by_id = {episode.task.id: episode for episode in RunDirectory(summary.path).episodes()}
+        return [by_id[id] for id in config.task_ids]
+
+
+def _is_read(episode: Trajectory, distiller: Distiller) -> bool:
+    """Whether a distiller reads an episode. One that ended in an error, or whose outcome is not known, none does."""
+    if episode.ended == "error" or not episode.steps or episode.success is None:
+        return False
+    return distiller.reads == "all" or episode.success == (distiller.reads == "successes")
+
+
+def play_stream(config: StreamConfig, out: str | Path, **options: Any) -> StreamOutcome:
+    """Play a stream, or go on with it; `options` are `say` and `bars` of `Stream`."""
+    return Stream(config, out, **options).play()
