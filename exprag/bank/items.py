@@ -45,25 +45,27 @@ class Items:
 
     def add(self, items: Iterable[Item]) -> int:
         """Add items, near-duplicates joined, also with those that are there; returns how many are new. Adding twice is adding
-        once."""
+        once. Nobody else writes to the bank meanwhile."""
         fresh = list(items)
         if not fresh:
             return 0
-        before = list(self)
-        after = join([*before, *fresh])
-        stored = {item.id: item for item in before}
-        self.documents.add(to_document(item) for item in after if stored.get(item.id) != item)
+        with self.documents.bank.writing():
+            before = list(self)
+            after = join(fresh, joined=before)
+            stored = {item.id: item for item in before}
+            self.documents.add(to_document(item) for item in after if stored.get(item.id) != item)
         return len(after) - len(before)
 
     def retire(self, id: str, reason: str) -> Item:
         """Show an item to no agent any more; it stays, with the reason. Raises BankError for an unknown one."""
-        stored = {item.id: item for item in self}
-        if id not in stored:
-            raise BankError(f"The bank {self.documents.bank.uri} has no item {id!r}.", cure=closest(id, list(stored)))
         if not reason.strip():
             raise BankError("A retired item keeps the reason, and none is named.", cure="Say why.")
-        item = stored[id].model_copy(update={"retired": reason.strip()})
-        self.documents.add([to_document(item)])
+        with self.documents.bank.writing():
+            stored = {item.id: item for item in self}
+            if id not in stored:
+                raise BankError(f"The bank {self.documents.bank.uri} has no item {id!r}.", cure=closest(id, list(stored)))
+            item = stored[id].model_copy(update={"retired": reason.strip()})
+            self.documents.add([to_document(item)])
         return item
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -40,6 +42,32 @@ def test_near_duplicates_are_one_and_keep_the_origin_of_both(tmp_path: Path) -> 
     stored = {item.text: [source.episode for source in item.sources] for item in items}
     assert stored == {one: ["e1", "e2", "e3"], "Take it.": ["e2"]}
     assert joined.usable
+
+
+def test_what_is_joined_already_is_not_compared_again() -> None:
+    one, other, new = hint("Look first."), hint("look first", "e2"), hint("Look first!", "e3")
+    assert join([new], joined=[one, other])[1:] == [other]
+    assert [source.episode for source in join([new], joined=[one, other])[0].sources] == ["e1", "e3"]
+
+
+def test_an_item_that_is_retired_while_others_are_added_stays_retired(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    bank = Bank.create(tmp_path / "bank")
+    items = Items(bank)
+    items.add([hint("Look first.")])
+    (item,) = items
+    retiring = threading.Thread(target=lambda: Items(Bank.open(tmp_path / "bank")).retire(item.id, "it harms"))
+
+    def join_meanwhile(*arguments: Any, **options: Any) -> list[Item]:
+        retiring.start()
+        retiring.join(0.5)  # it waits for the lock
+        return join(*arguments, **options)
+
+    monkeypatch.setattr("exprag.bank.items.join", join_meanwhile)
+    items.add([hint("look first", "e2")])
+    retiring.join()
+    (item,) = items
+    assert item.retired == "it harms"
+    assert len(item.sources) == 2
 
 
 def test_types_and_kinds_are_joined_apart() -> None:
