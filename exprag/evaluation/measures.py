@@ -1,4 +1,6 @@
-"""What is measured of each episode, and the mean of each measure over episodes with its interval.
+"""What is measured of each episode, and the mean of each measure over episodes, or of its paired differences, with an interval.
+
+`exprag.evaluation.metrics` counts beside them what is not a number of each episode.
 
 A measure that an episode does not carry (no score, a model that reports no tokens, an environment that does not say what it
 understood) is left out of the mean: `n` says how many carry it.

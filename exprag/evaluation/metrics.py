@@ -1,4 +1,8 @@
-"""What the episodes of one arm add up to, in all and by task type. Knows no other arm."""
+"""What the episodes of one arm add up to: counts, beside the means that `exprag.evaluation.measures` takes. Knows no other arm.
+
+A measure is a number of each episode, and has a mean with an interval; what is here is counted over the episodes or their steps
+(outcomes, endings, errors, loops), and the means that every report shows under names of their own.
+"""
 
 from __future__ import annotations
 
@@ -58,24 +62,23 @@ class Metrics:
 
 def measure(episodes: Sequence[Trajectory]) -> Metrics:
     """The metrics of any set of episodes."""
-    n, solved = len(episodes), sum(episode.success is True for episode in episodes)
-    scores = [episode.score for episode in episodes if episode.score is not None]
-    usage = [calls for episode in episodes if (calls := [step.usage for step in episode.steps if step.usage is not None])]
     steps = [step for episode in episodes for step in episode.steps]
     measures = measures_of(episodes)
+    names = ("success", "score", "steps", "prompt_tokens", "completion_tokens", "seconds")
+    success, score, length, prompt_tokens, completion_tokens, seconds = (measures.get(name, Measure()) for name in names)
     return Metrics(
-        n=n,
-        solved=solved,
+        n=len(episodes),
+        solved=sum(episode.success is True for episode in episodes),
         unknown=sum(episode.success is None for episode in episodes),
-        success=solved / n if n else None,
-        interval=measures["success"].interval if n else None,
-        scored=len(scores),
-        score=mean(scores),
-        steps=mean(len(episode.steps) for episode in episodes),
-        metered=len(usage),
-        prompt_tokens=mean(sum(call.prompt for call in calls) for calls in usage),
-        completion_tokens=mean(sum(call.completion for call in calls) for calls in usage),
-        seconds=mean(e.provenance.seconds for e in episodes if e.provenance.seconds is not None),
+        success=success.mean,
+        interval=success.interval,
+        scored=score.n,
+        score=score.mean,
+        steps=length.mean,
+        metered=prompt_tokens.n,
+        prompt_tokens=prompt_tokens.mean,
+        completion_tokens=completion_tokens.mean,
+        seconds=seconds.mean,
         endings=dict(sorted(Counter(episode.ended for episode in episodes).items())),
         errors=dict(sorted(Counter(episode.error.boundary for episode in episodes if episode.error).items())),
         repaired_turns=sum(bool(step.note) for step in steps),

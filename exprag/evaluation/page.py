@@ -10,7 +10,7 @@ from base64 import b64encode
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from exprag import html
 from exprag.evaluation.causes import CAUSES, causes_of
@@ -20,13 +20,15 @@ from exprag.evaluation.prompts import writers
 from exprag.evaluation.recalled import recalled_ids
 from exprag.evaluation.redaction import redacted
 from exprag.evaluation.render import sentences
-from exprag.evaluation.report import Picture, Report, compare
-from exprag.evaluation.results import RunResult, distinct
+from exprag.evaluation.results import RunResult
 from exprag.html import embed
 from exprag.text import redactor
 from exprag.trajectory import Trajectory
 
-__all__ = ["Live", "embed", "page_data", "render_page", "write_page"]
+if TYPE_CHECKING:
+    from exprag.evaluation.report import Report
+
+__all__ = ["Live", "embed", "page_data", "write"]
 
 PACKAGE = "exprag.evaluation"
 
@@ -39,63 +41,47 @@ class Live:
     seconds: float = 10.0
 
 
-def write_page(
+def write(
     path: str | Path,
-    runs: Sequence[RunResult],
+    report: Report,
     recalled: Mapping[str, Trajectory] | None = None,
     *,
-    baseline: str | None = None,
-    report: Report | None = None,
     prompts: bool = True,
     tokenizer: Any = None,
     live: Live | None = None,
 ) -> Path:
-    """Write the page; returns its path. The file appears as a whole or not at all.
+    """Write the page of a report and the runs that it tells of; returns its path. The file appears as a whole or not at all.
 
     recalled    trajectories by id; those that some step recalled are put in the page, once each, and can be read there. Without
                 them, recalled trajectories are named by id, score and reason alone, and prompts that hold them are unknown
-    report      of these runs, where it is made already; else they are compared with `baseline`
     prompts     whether the prompts can be read as they were sent; `tokenizer`: see `exprag.evaluation.prompts`
     live        where a run is still going
 
     Raises RunError where it cannot be written.
     """
-    named = distinct(runs)
-    data = page_data(named, recalled or {}, baseline, report=report, prompts=prompts, tokenizer=tokenizer, live=live)
-    return html.write_page(path, _render(named, data, report.pictures if report else ()))
-
-
-def render_page(runs: Sequence[RunResult], recalled: Mapping[str, Trajectory], baseline: str | None = None) -> str:
-    """The page as text."""
-    named = distinct(runs)
-    return _render(named, page_data(named, recalled, baseline))
-
-
-def _render(runs: Sequence[RunResult], data: Mapping[str, Any], pictures: Sequence[Picture] = ()) -> str:
-    return html.render(
+    text = html.render(
         PACKAGE,
         "viewer/page.html",
-        title="exprag report: " + ", ".join(run.name for run in runs),
+        title="exprag report: " + ", ".join(run.name for run in report.runs),
         style=html.inline(PACKAGE, "viewer/page.css"),
         script=html.bundle(PACKAGE, "viewer", "start.js"),
-        data=html.pack(data),
-        pictures=[(picture, b64encode(picture.png).decode("ascii")) for picture in pictures],
+        data=html.pack(page_data(report, recalled or {}, prompts=prompts, tokenizer=tokenizer, live=live)),
+        pictures=[(picture, b64encode(picture.png).decode("ascii")) for picture in report.pictures],
     )
+    return html.write_page(path, text)
 
 
 def page_data(
-    runs: Sequence[RunResult],
+    report: Report,
     recalled: Mapping[str, Trajectory],
-    baseline: str | None = None,
     *,
-    report: Report | None = None,
     prompts: bool = True,
     tokenizer: Any = None,
     live: Live | None = None,
 ) -> dict[str, Any]:
     """What the script reads: the report, its sentences, the episodes of each arm with the cause of a loss, which of them went
     round in a loop (their places in the list), the recalled trajectories once each, and the texts of the prompts."""
-    report = report or compare(runs, baseline)
+    runs = report.runs
     episodes = [episode for run in runs for episode in run.episodes]
     hide = redactor()
     records = [_record(episode, hide) | {"arm": arm} for arm, run in enumerate(runs) for episode in run.episodes]

@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
-from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -147,12 +146,11 @@ class Report:
 
     def to_html(self, path: str | Path, banks: Sequence[str] = ()) -> Path:
         """Write the page on which every episode can be read, as one file; returns its path. `banks`: as for `read_recalled`."""
+        from exprag.evaluation.page import write
         from exprag.evaluation.recalled import read_recalled
 
-        write_page = import_module("exprag.evaluation.page").write_page  # by name, because the page is made of reports
         recalled, _ = read_recalled([part for run in self.runs for part in (run.parts or (run,))], banks)
-        page: Path = write_page(path, self.runs, recalled, report=self)
-        return page
+        return write(path, self, recalled)
 
     def _repr_html_(self) -> str:
         """What a notebook shows."""

@@ -1,4 +1,4 @@
-"""The evaluation in one call: play, pair, report."""
+"""The evaluation in one call: play, pair, report; and the page of runs."""
 
 from __future__ import annotations
 
@@ -6,16 +6,19 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from os.path import isdir
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from exprag.errors import ExpragError
+from exprag.evaluation import page
 from exprag.evaluation.audit import audit
 from exprag.evaluation.matrices import is_matrix, load_matrix
 from exprag.evaluation.report import Audited, Report, compare
 from exprag.evaluation.results import RunResult, load_run
 from exprag.text import redact
+from exprag.trajectory import Trajectory
 
 if TYPE_CHECKING:
+    from exprag.evaluation.page import Live
     from exprag.runs import RunConfig
     from exprag.runs.matrix import Matrix
     from exprag.runs.matrix_play import MatrixProgress
@@ -79,6 +82,26 @@ def report_on(
     report = compare(runs, baseline, common_tasks=common_tasks, strict=not lenient)
     audits = tuple(_audit(run, banks) for run in report.runs if run.has_memory and run.episodes) if audited else ()
     return replace(report, notes=(*notes, *report.notes), audits=audits)
+
+
+def write_page(
+    path: str | Path,
+    runs: Sequence[RunResult],
+    recalled: Mapping[str, Trajectory] | None = None,
+    *,
+    baseline: str | None = None,
+    report: Report | None = None,
+    prompts: bool = True,
+    tokenizer: Any = None,
+    live: Live | None = None,
+) -> Path:
+    """Write the page on which arms are compared and episodes are read step by step; returns its path.
+
+    `report`: of these runs, where it is made already; else they are compared with `baseline`. The rest, and what is raised, is as
+    for `exprag.evaluation.page.write`.
+    """
+    report = report or compare(runs, baseline)
+    return page.write(path, report, recalled, prompts=prompts, tokenizer=tokenizer, live=live)
 
 
 def _audit(run: RunResult, banks: Sequence[str]) -> Audited:

@@ -15,6 +15,7 @@ from evaluation.material import arm, episode
 from evaluation.test_page import HOSTILE, hostile_run
 
 from exprag import html
+from exprag.evaluation import compare
 from exprag.evaluation.page import page_data
 from exprag.evaluation.results import RunResult, distinct
 from exprag.trajectory import Recalled, Step
@@ -52,7 +53,7 @@ def run(folder: Path, data: Any, code: str) -> Any:
 
 def data_of(*runs: RunResult) -> dict[str, Any]:
     named = distinct(runs)
-    return page_data(named, {}, named[-1].name if len(named) > 1 else None)
+    return page_data(compare(named, named[-1].name if len(named) > 1 else None), {})
 
 
 def test_modules_are_short_and_the_whole_is_one_valid_script(tmp_path: Path) -> None:
