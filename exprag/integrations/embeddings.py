@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 
 import numpy as np
 from langchain_core.embeddings import Embeddings
 
+from exprag.errors import BankError, boundary
+
 
 class EmbeddingsEncoder:
-    """A LangChain `Embeddings` as an encoder; vectors are brought to length one.
+    """A LangChain `Embeddings` as an encoder; vectors are brought to length one. Raises BankError where they fail.
 
     `spec` is what the bank writes down; such a bank is opened with the object: `Bank.open(uri, encoder=EmbeddingsEncoder(…))`.
     """
@@ -21,10 +24,15 @@ class EmbeddingsEncoder:
         self.spec = spec or f"langchain:{named}"
 
     def encode_keys(self, texts: Sequence[str]) -> np.ndarray:
-        return unit(np.asarray(self.embeddings.embed_documents(list(texts)), dtype=np.float32))
+        with self._guarded():
+            return unit(np.asarray(self.embeddings.embed_documents(list(texts)), dtype=np.float32))
 
     def encode_query(self, text: str) -> np.ndarray:
-        return unit(np.asarray(self.embeddings.embed_query(text), dtype=np.float32))
+        with self._guarded():
+            return unit(np.asarray(self.embeddings.embed_query(text), dtype=np.float32))
+
+    def _guarded(self) -> AbstractContextManager[None]:
+        return boundary(BankError, f"The embeddings {self.spec!r} failed")
 
 
 def unit(vectors: np.ndarray) -> np.ndarray:

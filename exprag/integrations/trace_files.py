@@ -24,35 +24,36 @@ def export_traces(bank: Bank, path: str | Path, format: str, where: Filter | Non
     one line each. It appears whole or not at all. Raises ConfigError where the format can only be read, or the folder exists.
     """
     target = Path(path)
-    rows = _rows(bank, format, where)
     if not target.suffix and target.exists():
         raise ConfigError(f"{target} is there already.", cure="Name a new folder, or a file such as traces.jsonl.")
     with guard(f"{target} cannot be written"), beside(target) as partial:
-        return _lines(partial, rows) if target.suffix else _documents(partial, rows)
+        if target.suffix:
+            return _lines(partial, _texts(bank, format, where, separators=(",", ":")))
+        return _documents(partial, _texts(bank, format, where, indent=1))
 
 
-def _rows(bank: Bank, format: str, where: Filter | None) -> Iterator[tuple[str, Any]]:
+def _texts(bank: Bank, format: str, where: Filter | None, **layout: Any) -> Iterator[tuple[str, str]]:
+    """(id, JSON text) of each trajectory. Raises ConfigError where the format cannot write it, or gives what is not JSON."""
     writer = format_named(format)
     for trajectory in bank.trajectories(where):
         with boundary(ConfigError, f"The trace format {format} could not write trajectory {trajectory.id!r}"):
-            row = writer.write(trajectory)
-        yield trajectory.id, row
+            text = json.dumps(writer.write(trajectory), ensure_ascii=True, allow_nan=False, **layout)
+        yield trajectory.id, text
 
 
-def _lines(partial: Path, rows: Iterator[tuple[str, Any]]) -> int:
+def _lines(partial: Path, texts: Iterator[tuple[str, str]]) -> int:
     count = 0
     with partial.open("w", encoding="ascii") as out:
-        for _, row in rows:
-            out.write(json.dumps(row, ensure_ascii=True, separators=(",", ":")) + "\n")
+        for _, text in texts:
+            out.write(text + "\n")
             count += 1
     return count
 
 
-def _documents(partial: Path, rows: Iterator[tuple[str, Any]]) -> int:
+def _documents(partial: Path, texts: Iterator[tuple[str, str]]) -> int:
     partial.mkdir()
     count = 0
-    for id, row in rows:
-        place = partial / f"{file_name(id)}.json"
-        place.write_text(json.dumps(row, ensure_ascii=True, indent=1) + "\n", encoding="ascii")
+    for id, text in texts:
+        (partial / f"{file_name(id)}.json").write_text(text + "\n", encoding="ascii")
         count += 1
     return count

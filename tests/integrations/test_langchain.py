@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from langchain_core.documents import Document
+from langchain_core.embeddings import DeterministicFakeEmbedding
 from langchain_core.retrievers import BaseRetriever
 from langchain_core.tools import BaseTool
 from langchain_core.vectorstores import VectorStore
@@ -16,6 +17,7 @@ from exprag.bank.documents.collection import Documents
 from exprag.errors import BankError, ConfigError, RetrievalError
 from exprag.integrations.langchain import BankVectorStore, EmbeddingsEncoder, ExperienceRetriever
 from exprag.integrations.tool import search_experience_tool
+from exprag.trajectory import Task, Trajectory
 
 
 class TestVectorStoreSuite(VectorStoreIntegrationTests):
@@ -132,3 +134,16 @@ def test_quarantined_rows_come_only_when_asked_for(bank, trajectory):
 def test_a_wrong_option_is_told_when_the_retriever_is_made(bank):
     with pytest.raises(RetrievalError, match="no keys"):
         ExperienceRetriever(bank=bank, strategy="trajectory")
+
+
+def test_embeddings_that_fail_are_an_error_of_the_bank(tmp_path: Path) -> None:
+    embeddings = DeterministicFakeEmbedding(size=8)
+    bank = Bank.create(tmp_path / "bank", EmbeddingsEncoder(embeddings))
+    bank.add([Trajectory(task=Task(environment="e", id="1", instruction="look"), success=True)])
+
+    def refuse(text: str) -> list[float]:
+        raise KeyError("quota")
+
+    object.__setattr__(embeddings, "embed_query", refuse)
+    with pytest.raises(BankError, match=r"embeddings 'langchain:.*' failed: KeyError: 'quota'"):
+        bank.search("look")

@@ -15,6 +15,7 @@ from exprag import hookimpl, traces
 from exprag.authoring import Place, RecordError, Step, Task, TraceFormat, Trajectory
 from exprag.bank import Bank
 from exprag.errors import ConfigError
+from exprag.integrations.trace_files import export_traces
 from exprag.plugins import Registry, registry
 from exprag.traces import format_names, read_file, read_row, recognise
 
@@ -162,6 +163,10 @@ class Lines(TraceFormat):
         )
 
 
+    def write(self, trajectory):
+        return {"log": {trajectory.id}}  # a set is not JSON
+
+
 class Plugin:
     @hookimpl
     def register_trace_formats(self, register):
@@ -194,6 +199,15 @@ def test_a_format_of_another_distribution_is_recognised_and_named(with_plugin, t
     assert "fits none of the formats" in last.fault
     (named,) = list(read_file(tmp_path / "mixed.jsonl", "lines"))[:1]
     assert named.trajectory is not None
+
+
+def test_a_format_that_writes_what_is_not_json_is_named(with_plugin, tmp_path):
+    bank = Bank.create(tmp_path / "bank")
+    bank.add([Trajectory(task=Task(environment="e", id="1"), success=True)])
+    for name in ("out.jsonl", "out"):
+        with pytest.raises(ConfigError, match=r"trace format lines could not write trajectory .* TypeError"):
+            export_traces(bank, tmp_path / name, "lines")
+    assert [place.name for place in tmp_path.iterdir()] == ["bank"]
 
 
 def test_a_format_that_misses_something_says_what(with_plugin, tmp_path):
