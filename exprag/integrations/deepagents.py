@@ -21,6 +21,7 @@ from typing import Any
 from exprag.bank import Bank, Filter
 from exprag.errors import PluginError
 from exprag.files import file_name, folder_name
+from exprag.integrations.plain import plain_lines
 from exprag.integrations.skills import FILE, skills_of
 from exprag.text import defuse
 from exprag.trajectory import OUTCOMES, Trajectory
@@ -152,8 +153,5 @@ def _path(episode: Trajectory) -> str:
 
 
 def _page(episode: Trajectory) -> str:
-    lines = [f"# {episode.task.instruction or episode.task.key}", "", f"Outcome: {OUTCOMES[episode.success]}", ""]
-    for step in episode.steps:
-        words = [f"Thought: {step.thought}"] if step.thought else []
-        lines += [f"Observation: {step.observation}", *words, f"Action: {step.action}", ""]
-    return defuse("\n".join([*lines, f"Observation: {episode.final_observation}", ""]))
+    head = [f"# {episode.task.instruction or episode.task.key}", "", f"Outcome: {OUTCOMES[episode.success]}", ""]
+    return defuse("\n".join([*head, *plain_lines(episode, "thought"), ""]))

@@ -11,6 +11,7 @@ from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AnyMessage, HumanMessage, SystemMessage
 
 from exprag.errors import ConfigError, ModelError, boundary
+from exprag.integrations.plain import plain_lines
 from exprag.text import defuse
 from exprag.trajectory import Trajectory
 
@@ -98,11 +99,7 @@ def by_rubric(model: BaseChatModel, rubric: str) -> Outcome:
 
 
 def _record(trajectory: Trajectory) -> str:
-    lines = [f"Task: {trajectory.task.instruction}"]
-    for step in trajectory.steps:
-        words = [f"Said: {step.message}"] if step.message else []
-        lines += [f"Observation: {step.observation}", *words, f"Action: {step.action}"]
-    text = "\n".join([*lines, f"Observation: {trajectory.final_observation}"])
+    text = "\n".join([f"Task: {trajectory.task.instruction}", *plain_lines(trajectory, "message")])
     return text if len(text) <= _LONGEST else f"{text[: _LONGEST // 2]}\n…\n{text[-_LONGEST // 2 :]}"
 
 

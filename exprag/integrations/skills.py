@@ -19,6 +19,7 @@ from exprag.bank import Bank, Filter
 from exprag.bank.store import guard
 from exprag.errors import ConfigError
 from exprag.files import beside
+from exprag.integrations.plain import plain_lines
 from exprag.prompt.block import abbreviate
 from exprag.text import defuse, printable
 from exprag.trajectory import Trajectory
@@ -128,10 +129,7 @@ def _only_lost(won: Sequence[Trajectory], lost: Sequence[Trajectory]) -> list[st
 
 def _example(episode: Trajectory) -> str:
     short = abbreviate(episode, _LONGEST_OBSERVATION)
-    lines = [f"Task: {short.task.instruction}"]
-    for step in short.steps:
-        lines += [f"Observation: {step.observation}", f"Action: {step.action}"]
-    text = "\n".join([*lines, f"Observation: {short.final_observation}"])
+    text = "\n".join([f"Task: {short.task.instruction}", *plain_lines(short)])
     return defuse(text).replace("```", "'''")
 
 

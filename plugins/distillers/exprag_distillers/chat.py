@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from exprag.contracts.distiller import Distillate, Distiller, Refusal
+from exprag.contracts.distiller import Distillate, Refusal
 from exprag.items import Item
 from exprag.trajectory import Trajectory
-from exprag_distillers.asking import DATA, Asker, record, texts_of
+from exprag_distillers.asking import DATA, STEPS, AskingDistiller, texts_of
 from exprag_distillers.forms import LONGEST
-from exprag_distillers.rules import make_items
 
 if TYPE_CHECKING:
     from langchain_core.language_models import BaseChatModel
@@ -32,13 +31,15 @@ SCHEMA: dict[str, Any] = {
 }
 
 
-class Chat(Distiller):
-    """`model` is a spec of `exprag.models.load_model` or a chat model; `steps` how many of the run's last steps it reads;
-    `structured` whether structured output is tried first. What is still wrong after one repair is a refusal, with the reason."""
+class Chat(AskingDistiller):
+    """`structured`: whether structured output is tried first. What is still wrong after one repair is a refusal, with the
+    reason."""
 
-    def __init__(self, model: str | BaseChatModel, steps: int = 40, structured: bool = True) -> None:
-        self.asker = Asker(model, structured)
-        self.steps = steps
+    name = "chat"
+
+    def __init__(self, model: str | BaseChatModel, steps: int = STEPS, structured: bool = True) -> None:
+        super().__init__(model, steps)
+        self.asker.structured = structured
 
     def distill(
         self, episodes: Sequence[Trajectory], others: Sequence[Trajectory] = (), items: Sequence[Item] = ()
@@ -46,9 +47,9 @@ class Chat(Distiller):
         rows: list[Item] = []
         refusals = []
         for episode in episodes:
-            fields, problem = self.asker.ask(INSTRUCTION, record(episode, self.steps), check, SCHEMA)
+            fields, problem = self.asker.ask(INSTRUCTION, self.record(episode), check, SCHEMA)
             texts = rules(fields)
-            rows += make_items(texts, [episode], distiller="chat", model=self.asker.name, others=others)
+            rows += self.items(texts, [episode], others)
             if not texts:
                 refusals.append(Refusal((episode.id,), problem))
         return Distillate(tuple(rows), tuple(refusals), self.asker.usage())

@@ -9,11 +9,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from exprag.contracts.distiller import Distillate, Distiller, Refusal
+from exprag.contracts.distiller import Distillate, Refusal
 from exprag.items import Item
 from exprag.trajectory import Trajectory
-from exprag_distillers.asking import DATA, Asker, record
-from exprag_distillers.rules import make_items
+from exprag_distillers.asking import DATA, AskingDistiller
 
 if TYPE_CHECKING:
     from langchain_core.language_models import BaseChatModel
@@ -26,16 +25,16 @@ INSTRUCTION = (
 )
 
 
-class CheatSheet(Distiller):
-    """`model` as for `chat`; `limit`: characters of a sheet; the last `steps` of each run are read."""
+class CheatSheet(AskingDistiller):
+    """`limit`: characters of a sheet."""
 
-    kind = "cheat_sheet"
+    name = kind = "cheat_sheet"
     reads = "all"
     together = True
 
     def __init__(self, model: str | BaseChatModel, limit: int = 1200, steps: int = 30) -> None:
-        self.asker = Asker(model)
-        self.limit, self.steps = limit, steps
+        super().__init__(model, steps)
+        self.limit, self.longest = limit, limit + 1  # a full stop is added
 
     def distill(
         self, episodes: Sequence[Trajectory], others: Sequence[Trajectory] = (), items: Sequence[Item] = ()
@@ -49,13 +48,11 @@ class CheatSheet(Distiller):
             return f"the sheet is longer than {self.limit} characters" if len(text) > self.limit else ""
 
         for episode in episodes:
-            records = f"Sheet:\n{sheet or '(empty)'}\n\n{record(episode, self.steps)}"
+            records = f"Sheet:\n{sheet or '(empty)'}\n\n{self.record(episode)}"
             fields, problem = self.asker.ask(INSTRUCTION.format(limit=self.limit), records, check)
             if problem:
                 refusals.append(Refusal((episode.id,), problem))
             else:
                 sheet = " ".join(fields["sheet"].split())
                 sources.append(episode)
-        name = self.asker.name
-        rows = make_items([sheet], sources, distiller="cheat_sheet", kind=self.kind, model=name, longest=self.limit + 1)
-        return Distillate(rows, tuple(refusals), self.asker.usage())
+        return Distillate(self.items([sheet], sources), tuple(refusals), self.asker.usage())

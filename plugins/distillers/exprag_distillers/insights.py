@@ -10,11 +10,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from exprag.contracts.distiller import Distillate, Distiller, Refusal
+from exprag.contracts.distiller import Distillate, Refusal
 from exprag.items import Item
 from exprag.trajectory import Trajectory
-from exprag_distillers.asking import DATA, Asker, numbered, record
-from exprag_distillers.rules import make_items
+from exprag_distillers.asking import DATA, AskingDistiller, numbered
 
 if TYPE_CHECKING:
     from langchain_core.language_models import BaseChatModel
@@ -39,16 +38,16 @@ class Insight:
     episodes: list[Trajectory] = field(default_factory=list)
 
 
-class Insights(Distiller):
-    """`model` as for `chat`; `most`: insights of a type; `steps` of each run are read."""
+class Insights(AskingDistiller):
+    """`most`: insights of a type."""
 
-    kind = "insight"
+    name, kind, longest = "insights", "insight", LONGEST
     reads = "all"
     together = True
 
     def __init__(self, model: str | BaseChatModel, most: int = 10, steps: int = 30) -> None:
-        self.asker = Asker(model)
-        self.most, self.steps = most, steps
+        super().__init__(model, steps)
+        self.most = most
 
     def distill(
         self, episodes: Sequence[Trajectory], others: Sequence[Trajectory] = (), items: Sequence[Item] = ()
@@ -58,17 +57,13 @@ class Insights(Distiller):
         wins = [episode for episode in (*episodes, *others) if episode.success]
         for failure in (episode for episode in episodes if not episode.success):
             win = next((run for run in wins if run.task.key == failure.task.key), wins[0] if wins else None)
-            runs = "\n".join(record(run, self.steps) for run in (failure, win) if run is not None)
+            runs = "\n".join(self.record(run) for run in (failure, win) if run is not None)
             lines = numbered([insight.text for insight in insights])
             fields, problem = self.asker.ask(INSTRUCTION, f"Insights:\n{lines}\n\n{runs}", check)
             if not apply(insights, fields.get("operations"), failure):
                 refusals.append(Refusal((failure.id,), problem or "its operations change nothing"))
         ranked = sorted(insights, key=lambda insight: -insight.importance)[: self.most]
-        rows: list[Item] = []
-        for insight in ranked:
-            rows += make_items(
-                [insight.text], insight.episodes, distiller="insights", kind=self.kind, model=self.asker.name, longest=LONGEST
-            )
+        rows = [item for insight in ranked for item in self.items([insight.text], insight.episodes)]
         if not rows and not refusals and episodes:
             refusals.append(Refusal(tuple(episode.id for episode in episodes), "there is no failure to learn from"))
         return Distillate(tuple(rows), tuple(refusals), self.asker.usage())

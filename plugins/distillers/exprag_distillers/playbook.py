@@ -10,11 +10,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from exprag.contracts.distiller import Distillate, Distiller, Refusal
+from exprag.contracts.distiller import Distillate, Refusal
 from exprag.items import ALIKE, Item, similarity
 from exprag.trajectory import Trajectory
-from exprag_distillers.asking import DATA, Asker, numbered, record, texts_of
-from exprag_distillers.rules import make_items
+from exprag_distillers.asking import DATA, STEPS, AskingDistiller, numbered, texts_of
 
 if TYPE_CHECKING:
     from langchain_core.language_models import BaseChatModel
@@ -38,16 +37,16 @@ class Bullet:
     episodes: list[Trajectory] = field(default_factory=list)
 
 
-class Playbook(Distiller):
-    """`model` as for `chat`; `most`: bullets of a type; the last `steps` of each run are read."""
+class Playbook(AskingDistiller):
+    """`most`: bullets of a type."""
 
-    kind = "bullet"
+    name, kind, longest = "playbook", "bullet", LONGEST
     reads = "all"
     together = True
 
-    def __init__(self, model: str | BaseChatModel, most: int = 20, steps: int = 40) -> None:
-        self.asker = Asker(model)
-        self.most, self.steps = most, steps
+    def __init__(self, model: str | BaseChatModel, most: int = 20, steps: int = STEPS) -> None:
+        super().__init__(model, steps)
+        self.most = most
 
     def distill(
         self, episodes: Sequence[Trajectory], others: Sequence[Trajectory] = (), items: Sequence[Item] = ()
@@ -56,17 +55,14 @@ class Playbook(Distiller):
         refusals = []
         for episode in episodes:
             lines = numbered([bullet.text for bullet in bullets])
-            fields, problem = self.asker.ask(INSTRUCTION, f"Bullets:\n{lines}\n\n{record(episode, self.steps)}", check)
+            fields, problem = self.asker.ask(INSTRUCTION, f"Bullets:\n{lines}\n\n{self.record(episode)}", check)
             if problem:
                 refusals.append(Refusal((episode.id,), problem))
             else:
                 edit(bullets, fields, episode)
         ranked = sorted(bullets, key=lambda bullet: bullet.harmful - bullet.helpful)
-        rows: list[Item] = []
-        for bullet in [each for each in ranked if each.harmful <= each.helpful][: self.most]:
-            rows += make_items(
-                [bullet.text], bullet.episodes, distiller="playbook", kind=self.kind, model=self.asker.name, longest=LONGEST
-            )
+        chosen = [bullet for bullet in ranked if bullet.harmful <= bullet.helpful][: self.most]
+        rows = [item for bullet in chosen for item in self.items([bullet.text], bullet.episodes)]
         if not rows and not refusals and episodes:
             refusals.append(Refusal(tuple(episode.id for episode in episodes), "no bullet was added"))
         return Distillate(tuple(rows), tuple(refusals), self.asker.usage())

@@ -7,16 +7,12 @@ gives what worked, a failure what to be careful of.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from exprag.contracts.distiller import Distillate, Distiller, Refusal
+from exprag.contracts.distiller import Distillate, Refusal
 from exprag.items import Item
 from exprag.trajectory import Trajectory
-from exprag_distillers.asking import DATA, Asker, record
-from exprag_distillers.rules import make_items
-
-if TYPE_CHECKING:
-    from langchain_core.language_models import BaseChatModel
+from exprag_distillers.asking import DATA, AskingDistiller
 
 MOST, LONGEST = 3, 500
 INSTRUCTION = (
@@ -29,15 +25,11 @@ INSTRUCTION = (
 FOCUS = {True: "It succeeded: say what made it succeed.", False: "It failed: say what to do or check so as not to fail so again."}
 
 
-class Strategies(Distiller):
-    """`model` as for `chat`; the last `steps` of each run are read."""
+class Strategies(AskingDistiller):
+    """At most three items of each run, one run at a time."""
 
-    kind = "strategy"
+    name, kind, longest = "strategies", "strategy", LONGEST
     reads = "all"
-
-    def __init__(self, model: str | BaseChatModel, steps: int = 40) -> None:
-        self.asker = Asker(model)
-        self.steps = steps
 
     def distill(
         self, episodes: Sequence[Trajectory], others: Sequence[Trajectory] = (), items: Sequence[Item] = ()
@@ -46,9 +38,8 @@ class Strategies(Distiller):
         refusals = []
         for episode in episodes:
             instruction = INSTRUCTION.format(focus=FOCUS[episode.success is True])
-            fields, problem = self.asker.ask(instruction, record(episode, self.steps), check)
-            name = self.asker.name
-            rows += make_items(texts(fields), [episode], distiller="strategies", kind=self.kind, model=name, longest=LONGEST)
+            fields, problem = self.asker.ask(instruction, self.record(episode), check)
+            rows += self.items(texts(fields), [episode])
             if not texts(fields):
                 refusals.append(Refusal((episode.id,), problem))
         return Distillate(tuple(rows), tuple(refusals), self.asker.usage())
