@@ -8,7 +8,7 @@
     outcome.py    the report: success, score, steps and tokens by arm, and the figure
     memories.py   several kinds of memory from the same episodes, compared at an equal token budget
     streams.py    tasks that arrive in an order while the memory grows, beside an agent without memory
-    settings.py   what these pipelines share: settings that stay with a folder, runs of named tasks
+    playing.py    what these pipelines share: settings that stay with a folder, runs of named tasks
     review.py     credit: in which won and lost episodes a hint was read, and what became of the same tasks without it
 
 Uses runs, training and evaluation; of these rooms none uses it.

@@ -17,7 +17,8 @@ from typing import Any
 
 from exprag.distillation.config import DistillConfig
 from exprag.distillation.outcome import ArmOutcome, aligned, outcomes
-from exprag.distillation.stages import Bars, Distillation
+from exprag.distillation.playing import Bars
+from exprag.distillation.stages import Distillation
 from exprag.distillation.writing import read_calls
 from exprag.evaluation.results import load_run
 from exprag.files import copy_folder, write_json

@@ -18,7 +18,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict
 from pathlib import Path
 
@@ -27,15 +26,14 @@ from exprag.bank.files import copy_bank
 from exprag.bank.items import Items
 from exprag.contracts.distiller import Distiller
 from exprag.distillation.config import DistillConfig
+from exprag.distillation.playing import Bars, expert_run, keep_settings, own_tasks, play_run
 from exprag.distillation.selection import FAILURE, SUCCESS, Verdict, count, judge, select
-from exprag.distillation.settings import expert_run, keep_settings, own_tasks
 from exprag.distillation.student import leaks
 from exprag.distillation.writing import write_items
 from exprag.errors import ConfigError, RunError
 from exprag.files import write_json
 from exprag.plugins import create
-from exprag.runs import RunConfig, RunDirectory, choose_tasks, run
-from exprag.runs.engine import Progress
+from exprag.runs import RunConfig, RunDirectory, choose_tasks
 from exprag.runs.lock import locked
 from exprag.runs.player import make_environment
 from exprag.trajectory import Task, Trajectory
@@ -43,8 +41,6 @@ from exprag.trajectory import Task, Trajectory
 STAGES = ("base", "hints", "teacher", "rows", "train", "held-out", "report")
 """The stages in their order: A, B, C, D, then training, comparison and report."""
 LETTERS = {"A": "base", "B": "hints", "C": "teacher", "D": "rows"}
-Bars = Callable[[str], AbstractContextManager[Progress]]
-"""The progress of one run, by its name."""
 
 
 class Distillation:
@@ -231,9 +227,7 @@ class Distillation:
         if not ids:
             raise ConfigError("No task is left to compare on.", cure="Take fewer tasks to write from, or a larger split.")
         config = self._arm(hints).changed(name=name, **own_tasks(ids))
-        folder = (out or self.out) / "held-out" / name
-        with self.bars(name) if self.bars else nullcontext() as progress:
-            run(config, folder, progress=progress)
+        play_run(config, out or self.out, f"held-out/{name}", self.say, self.bars)
 
     def _report(self) -> None:
         from exprag.distillation.outcome import write_report
@@ -259,10 +253,7 @@ class Distillation:
         return RunConfig.make(**{**values, "agent": self.config.agent(hints), "name": "teacher" if hints else "base"})
 
     def _run(self, folder: str, config: RunConfig) -> None:
-        with self.bars(folder) if self.bars else nullcontext() as progress:
-            summary = run(config, self.out / folder, progress=progress)
-        if summary.errors:
-            self.say(f"{folder}: {sum(summary.errors.values())} episodes ended in an error, see {summary.path / 'log.txt'}")
+        play_run(config, self.out, folder, self.say, self.bars)
 
     def _verdicts(self, name: str) -> dict[str, Verdict]:
         self._need(name, "base" if name == "selection.json" else "teacher")

@@ -12,7 +12,6 @@ The same call continues after a kill: with the round that was played, from its o
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import nullcontext
 from itertools import zip_longest
 from pathlib import Path
 from typing import Any, ClassVar, Literal, NamedTuple, Self
@@ -23,15 +22,14 @@ from exprag.bank.items import Items
 from exprag.config import Settings
 from exprag.contracts.distiller import Distiller
 from exprag.distillation.outcome import aligned
-from exprag.distillation.settings import expert_run, keep_settings, own_tasks
-from exprag.distillation.stages import Bars
+from exprag.distillation.playing import Bars, expert_run, keep_settings, own_tasks, play_run
 from exprag.distillation.writing import write_items
 from exprag.errors import RunError
 from exprag.evaluation.streams import StreamOutcome, Visit, draw, judge
 from exprag.figures import save_figure
 from exprag.files import write_json
 from exprag.plugins import create
-from exprag.runs import RunConfig, RunDirectory, choose_tasks, run
+from exprag.runs import RunConfig, RunDirectory, choose_tasks
 from exprag.runs.learning import Learner
 from exprag.runs.lock import locked
 from exprag.runs.player import make_environment
@@ -194,13 +192,10 @@ class Stream:
 
     def _run(self, folder: str, config: RunConfig) -> list[Trajectory]:
         """Play a run; returns its episodes in the order of its tasks."""
-        with self.bars(folder) if self.bars else nullcontext() as progress:
-            summary = run(config, self.out / folder, progress=progress)
+        summary = play_run(config, self.out, folder, self.say, self.bars)
         if summary.left:
             message = f"The run {folder} stopped with {summary.left} to play: {summary.stopped}."
             raise RunError(message, cure="Run the same command again.")
-        if summary.errors:
-            self.say(f"{folder}: {sum(summary.errors.values())} episodes ended in an error, see {summary.path / 'log.txt'}")
         by_id = {episode.task.id: episode for episode in RunDirectory(summary.path).episodes()}
         return [by_id[id] for id in config.task_ids]
 

@@ -189,8 +189,7 @@ def _offences(contexts: list[_Context], bank: Bank) -> Iterator[Offence]:
 
 
 def _hint_offences(contexts: list[_Context], bank: Bank) -> Iterator[Offence]:
-    """Hints every origin of which is the task itself or its group, and those of which nothing is known. Hints are looked up as
-    they are now: they are added to and retired, never deleted."""
+    """Hints every origin of which is the task itself or its group, and those of which nothing is known."""
     if not contexts:
         return
     from exprag.bank.items import Items

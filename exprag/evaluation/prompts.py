@@ -177,7 +177,7 @@ def _hints(run: RunResult) -> dict[str, str]:
     from exprag.bank.items import Items
 
     try:
-        return {item.id: item.text for item in Items(Bank.open(run.bank))}
+        return {item.id: item.text for item in Items(Bank.open(run.bank))}  # the latest: none is deleted
     except BankError:
         return {}
 

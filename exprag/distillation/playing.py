@@ -1,16 +1,22 @@
-"""What the pipelines of this room share: settings that stay with a folder, runs of named tasks, and the expert's run."""
+"""What the pipelines of this room share: settings that stay with a folder, and runs of named tasks and of the expert."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
 from exprag.config import Settings
 from exprag.errors import RunError
 from exprag.files import write_json
-from exprag.runs.config import RunConfig, changes_no_result, flat
+from exprag.runs import RunConfig, RunSummary, run
+from exprag.runs.config import changes_no_result, flat
+from exprag.runs.engine import Progress
+
+Bars = Callable[[str], AbstractContextManager[Progress]]
+"""The progress of one run, by its name."""
 
 
 def keep_settings(path: Path, settings: Settings, what: str, free: Collection[str] = ()) -> None:
@@ -32,8 +38,17 @@ def own_tasks(ids: Sequence[str]) -> dict[str, Any]:
     return {"task_ids": tuple(ids), "limit": None, "per_type": None, "shuffle": False, "types": ()}
 
 
-def expert_run(run: RunConfig, expert: str | None, ids: Sequence[str]) -> RunConfig:
+def expert_run(base: RunConfig, expert: str | None, ids: Sequence[str]) -> RunConfig:
     """The run of the environment's expert on these tasks, as of an agent's run."""
     fields = {"policy": "expert", "expert": expert, "bank": None, "bank_version": None, "learn": "none", "learn_rule": None}
-    agent = run.agent.changed(k=0, hint_k=0, document_k=0)
-    return RunConfig.make(**{**run.model_dump(), **own_tasks(ids), **fields, "agent": agent, "name": "expert"})
+    agent = base.agent.changed(k=0, hint_k=0, document_k=0)
+    return RunConfig.make(**{**base.model_dump(), **own_tasks(ids), **fields, "agent": agent, "name": "expert"})
+
+
+def play_run(config: RunConfig, out: Path, folder: str, say: Callable[[str], None], bars: Bars | None) -> RunSummary:
+    """Play what is missing of a run in OUT/FOLDER, with its bar, and say how many of its episodes ended in an error."""
+    with bars(folder) if bars else nullcontext() as progress:
+        summary = run(config, out / folder, progress=progress)
+    if summary.errors:
+        say(f"{folder}: {sum(summary.errors.values())} episodes ended in an error, see {summary.path / 'log.txt'}")
+    return summary
