@@ -46,7 +46,7 @@ def trajectory_from_messages(
     `task`: a Task, or what was asked for; default: that of `experience`, else the first message of a person. `success` is the
     caller's judgement; None is unknown. `experience` is what the middleware left in the agent's state: it knows the task even
     where another middleware has summarised the message that gave it, and what was recalled; `recalled` says the latter alone.
-    Raises ConfigError where the messages hold no turn of a model.
+    Raises ConfigError where the messages hold no turn of a model, RecordError for an argument that fits no record.
     """
     experience = experience or {}
     if task is None and "task" in experience:
@@ -59,15 +59,17 @@ def trajectory_from_messages(
     turns = [message for message in messages if isinstance(message, AIMessage)]
     answered = not rest and not turns[-1].tool_calls
     model = turns[-1].response_metadata.get("model_name") or turns[-1].response_metadata.get("model") or ""
-    return Trajectory(
-        task=task,
-        steps=tuple(steps),
-        final_observation=rest,
-        success=success,
-        score=score if score is not None else None if success is None else float(success),
-        ended="terminated" if answered else "truncated",
-        source=source,
-        provenance=Provenance(run=run, model=str(model), created=now()),
+    return Trajectory.from_dict(
+        {
+            "task": task,
+            "steps": tuple(steps),
+            "final_observation": rest,
+            "success": success,
+            "score": score if score is not None else None if success is None else float(success),
+            "ended": "terminated" if answered else "truncated",
+            "source": source,
+            "provenance": Provenance(run=run, model=str(model), created=now()),
+        }
     )
 
 
@@ -87,7 +89,7 @@ def task_of(messages: Sequence[BaseMessage], environment: str, instruction: str 
     if instruction is None:
         instruction = next((str(message.text) for message in messages if from_person(message)), "")
     id = hashlib.sha256(json.dumps(instruction).encode()).hexdigest()[:16]
-    return Task(environment=environment, id=id, instruction=instruction)
+    return Task.from_dict({"environment": environment, "id": id, "instruction": instruction})
 
 
 def without_memory(message: BaseMessage) -> BaseMessage:

@@ -28,7 +28,7 @@ from exprag.bank import Bank, Filter
 from exprag.bank.documents.collection import DocumentHit, Documents
 from exprag.contracts.query_strategy import Moment
 from exprag.environments.expert import play_expert
-from exprag.errors import ConfigError
+from exprag.errors import ConfigError, RecordError
 from exprag.integrations.conversation import moment_of, task_of, trajectory_from_messages
 from exprag.integrations.middleware import ExperienceMiddleware
 from exprag.integrations.recall import recall, recall_block
@@ -199,6 +199,9 @@ def test_a_conversation_that_broke_off_says_so():
     assert told.actions == ["a({})\nb({})"]
     with pytest.raises(ConfigError, match="no turn of a model"):
         trajectory_from_messages(messages[:2])
+    for fields in ({"score": float("nan")}, {"environment": ""}, {"source": "robot"}):
+        with pytest.raises(RecordError, match=next(iter(fields))):
+            trajectory_from_messages(messages, **fields)
     moment = moment_of(messages, task_of(messages, "x"))
     assert (len(moment.steps), moment.observation) == (1, "1")
 
