@@ -58,8 +58,8 @@ def import_file(
     reads it, in the format of this name."""
     own = Path(path).is_dir() or Path(path).suffix == ".parquet"
     if own and (rewrite or format not in (AUTO, "exprag")):
-        option = "--rewrite" if rewrite else "--format"
-        raise ConfigError(f"{path} holds our own records, which are read as they are.", cure=f"Leave out {option}.")
+        what, option = ("whose actions are not rewritten", "--rewrite") if rewrite else ("which are read as they are", "--format")
+        raise ConfigError(f"{path} holds our own records, {what}.", cure=f"Leave out {option}.")
     if Path(path).is_dir():
         return import_dataset(bank, path, trust=trust)
     if Path(path).suffix == ".parquet":

@@ -110,12 +110,13 @@ def record_outcome(bank: Bank, id: str, answer: Any) -> Trajectory:
     from exprag.bank.filters import QUARANTINED, Filter
 
     verdict = verdict_of(answer)
-    (episode,) = bank.get([id])
-    trusted = not bank.count(Filter(ids=(id,), trust=(QUARANTINED,)))
-    fields = {**episode.to_dict(), "id": "", "success": verdict.success, "score": verdict.score}
-    judged = Trajectory.from_dict(fields)
-    if judged.id == id:
-        return episode
-    bank.add([judged], trust=trusted)  # before the other goes: whatever happens, nothing is lost
-    bank.delete([id])
+    with bank.writing():  # or two that judge it at once would both leave one
+        (episode,) = bank.get([id])
+        trusted = not bank.count(Filter(ids=(id,), trust=(QUARANTINED,)))
+        fields = {**episode.to_dict(), "id": "", "success": verdict.success, "score": verdict.score}
+        judged = Trajectory.from_dict(fields)
+        if judged.id == id:
+            return episode
+        bank.add([judged], trust=trusted)  # before the other goes: whatever happens, nothing is lost
+        bank.delete([id])
     return judged

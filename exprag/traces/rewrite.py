@@ -7,7 +7,8 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from exprag.errors import ConfigError
-from exprag.trajectory import Trajectory
+from exprag.traces.calls import calls_of
+from exprag.trajectory import Step, ToolCall, Trajectory
 
 ARROW = "=>"
 
@@ -15,9 +16,9 @@ ARROW = "=>"
 def rewriter(rules: Sequence[str]) -> Callable[[Trajectory], Trajectory]:
     r"""What rewrites the actions of a trajectory: `rewriter([r"put (.+) in/on (.+)=>move \1 to \2"])`.
 
-    An action is rewritten by the first rule whose regular expression fits the whole of it. The rules, and how many actions they
-    changed, stand in `provenance.extra["rewritten"]`; a trajectory of which nothing fits stays as it is. Raises ConfigError for a
-    rule that cannot be read."""
+    An action is rewritten by the first rule whose regular expression fits the whole of it; its step's tool calls follow, and the
+    model's turn as it was goes. The rules, and how many actions they changed, stand in `provenance.extra["rewritten"]`; a
+    trajectory of which nothing fits stays as it is. Raises ConfigError for a rule that cannot be read."""
     parsed = [_parsed(rule) for rule in rules]
 
     def rewrite(trajectory: Trajectory) -> Trajectory:
@@ -25,8 +26,10 @@ def rewriter(rules: Sequence[str]) -> Callable[[Trajectory], Trajectory]:
         for step in trajectory.steps:
             rewritten = (match.expand(by) for pattern, by in parsed if (match := pattern.fullmatch(step.action)))
             action = next(rewritten, step.action)
-            changed += action != step.action
-            steps.append(step.model_copy(update={"action": action}))
+            if action != step.action:
+                changed += 1
+                step = step.model_copy(update={"action": action, "calls": _calls(step, action), "response": None})
+            steps.append(step)
         if not changed:
             return trajectory
         origin = trajectory.provenance
@@ -35,6 +38,15 @@ def rewriter(rules: Sequence[str]) -> Callable[[Trajectory], Trajectory]:
         return Trajectory.from_dict({**trajectory.to_dict(), **fields})
 
     return rewrite
+
+
+def _calls(step: Step, action: str) -> tuple[ToolCall, ...]:
+    """The tool calls of a step whose action was rewritten: those that it is written as now, with the ids and results of the old;
+    none where it is not as many."""
+    calls = calls_of(step.model_copy(update={"action": action, "calls": ()}))
+    if len(calls) != len(step.calls):
+        return ()
+    return tuple(new.model_copy(update={"id": old.id, "result": old.result}) for new, old in zip(calls, step.calls, strict=True))
 
 
 def _parsed(rule: str) -> tuple[re.Pattern[str], str]:

@@ -11,7 +11,7 @@ from exprag.bank import Bank, Filter
 from exprag.errors import ConfigError
 from exprag.integrations.files import import_file
 from exprag.traces.rewrite import rewriter
-from exprag.trajectory import Step, Task, Trajectory
+from exprag.trajectory import Step, Task, ToolCall, Trajectory
 
 RULE = r"put (.+) in/on (.+)=>move \1 to \2"
 
@@ -27,6 +27,22 @@ def test_a_rule_rewrites_actions_that_it_fits_as_a_whole():
     assert changed.provenance.extra["rewritten"] == {"rules": [RULE, "I (.+)=>x"], "actions": 2}
     assert changed.id != run.id
     assert rewriter([RULE])(episode("look")) == episode("look")
+
+
+def test_what_a_step_holds_beside_its_action_follows_it():
+    call = ToolCall(id="c1", name="put", arguments={"on": "desk"}, result="Done.")
+    steps = (
+        Step(observation="o", action='put({"on": "desk"})', calls=(call,), response="<turn>"),
+        Step(observation="o", action="put mug", response="Action: put mug"),
+        Step(observation="o", action="look", response="Action: look"),
+    )
+    run = Trajectory(task=Task(environment="e", id="1"), steps=steps)
+    first, second, third = rewriter([r"put\((.+)\)=>move(\1)", "put (.+)=>move \\1"])(run).steps
+    assert first.calls == (call.model_copy(update={"name": "move"}),)
+    assert (first.action, first.response, second.action, second.response) == ('move({"on": "desk"})', None, "move mug", None)
+    assert third == steps[2]
+    plain = rewriter([r"put\(.+\)=>move"])(run).steps[0]
+    assert (plain.action, plain.calls) == ("move", ())
 
 
 @pytest.mark.parametrize("rule", ["put", "=>x", "(=>x", r"put=>\1", "*=>x"])
