@@ -3,7 +3,7 @@ an item is retired with a reason, and stays."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from exprag.bank.documents.collection import Documents
@@ -55,6 +55,19 @@ class Items:
             stored = {item.id: item for item in before}
             self.documents.add(to_document(item) for item in after if stored.get(item.id) != item)
         return len(after) - len(before)
+
+    def replace(self, ids: Collection[str], items: Iterable[Item], reason: str) -> None:
+        """Retire the items of these ids, as far as they are there, with the reason, and put others in as they are: none is joined
+        with one that is alike. What was retired before stays so."""
+        with self.documents.bank.writing():
+            stored = {item.id: item for item in self}
+            after = {item.id: item for item in items}
+            for id in {id for id in ids if id in stored and id not in after}:
+                after[id] = stored[id].model_copy(update={"retired": stored[id].retired or reason})
+            for id, item in after.items():
+                if id in stored and stored[id].retired:
+                    after[id] = item.model_copy(update={"retired": stored[id].retired})
+            self.documents.add(to_document(item) for id, item in after.items() if stored.get(id) != item)
 
     def retire(self, id: str, reason: str) -> Item:
         """Show an item to no agent any more; it stays, with the reason. Raises BankError for an unknown one."""

@@ -46,6 +46,8 @@ class Distiller(ABC):
     """Whether it reads all episodes of a type at once, to compare them; else one at a time."""
     reads: str = "failures"
     """The episodes that it is given: failures, successes or all."""
+    edits: bool = False
+    """Whether it goes on from `items`, and what it writes takes their place; else it is added to them."""
     needs_expert: bool = False
     """Whether it needs an expert's episodes of the same tasks."""
 

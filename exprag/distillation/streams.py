@@ -37,6 +37,7 @@ from exprag.trajectory import Task, Trajectory
 from exprag.trusted_code import Options, PluginName
 
 HINTS = 3
+REPLACED = "replaced by what was written later"
 
 
 class StreamConfig(Settings):
@@ -180,7 +181,10 @@ class Stream:
                 if not learner.has_learned(number):
                     chosen = [episode for episode in episodes if _is_read(episode, distiller)]
                     written = write_items(distiller, chosen, others, folder / "distilled.jsonl")
-                    Items(learner.bank).add(written.items)
+                    if distiller.edits:
+                        Items(learner.bank).replace(written.replaced, written.items, REPLACED)
+                    else:
+                        Items(learner.bank).add(written.items)
                 others += [episode for episode in episodes if episode.success]
             learner.learn(number, episodes)
             yield from zip(part, episodes, strict=True)

@@ -30,6 +30,8 @@ class Calls:
     refusals: tuple[dict[str, Any], ...] = ()
     prompt: int = 0
     completion: int = 0
+    replaced: tuple[str, ...] = ()
+    """The ids of items in whose place later calls of a distiller that edits wrote others."""
 
     @property
     def tokens(self) -> int:
@@ -50,18 +52,21 @@ def write_items(
     """
     path.touch()
     cut_torn_line(path)
-    finished = {tuple(line["episodes"]) for line in read_lines(path)}
+    lines = read_lines(path)
+    finished = {tuple(line["episodes"]) for line in lines}
     calls = parts(distiller, episodes)
-    items = [item for line in read_lines(path) for item in map(Item.from_dict, line["items"])]
     for number, part in enumerate(calls, 1):
         ids = tuple(episode.id for episode in part)
         if ids not in finished:
             type_ = part[0].task.type
             alike = [other for other in others if other.task.type == type_ and other.id not in ids]
-            before = [item for item in join(items) if item.type in ("", type_)]
+            before = [item for item in _current(lines) if item.type in ("", type_)]
+            before = [item for item in before if item.usable] if distiller.edits else join(before)
             distillate = _call(distiller, part, alike, before)
-            items += distillate.items
-            append_line(path, json.dumps(_line(ids, distillate), ensure_ascii=True))
+            lines.append(_line(ids, distillate))
+            if distiller.edits:
+                lines[-1]["replaces"] = [item.id for item in before]
+            append_line(path, json.dumps(lines[-1], ensure_ascii=True))
         if progress:
             progress(number, len(calls))
     return read_calls(path)
@@ -80,12 +85,23 @@ def parts(distiller: Distiller, episodes: Sequence[Trajectory]) -> list[list[Tra
 def read_calls(path: Path) -> Calls:
     """What the file holds; nothing where there is none."""
     lines = read_lines(path)
+    items = _current(lines)
     return Calls(
-        tuple(Item.from_dict(item) for line in lines for item in line["items"]),
+        tuple(items),
         tuple(refusal for line in lines for refusal in line["refusals"]),
         sum(line["usage"]["prompt"] for line in lines if line["usage"]),
         sum(line["usage"]["completion"] for line in lines if line["usage"]),
+        tuple(sorted({id for line in lines for id in line.get("replaces", ())} - {item.id for item in items})),
     )
+
+
+def _current(lines: Sequence[dict[str, Any]]) -> list[Item]:
+    """The items of all calls, without those in whose place a later call wrote others."""
+    items: list[Item] = []
+    for line in lines:
+        replaced = set(line.get("replaces", ()))
+        items = [item for item in items if item.id not in replaced] + [Item.from_dict(item) for item in line["items"]]
+    return items
 
 
 def read_lines(path: Path) -> list[dict[str, Any]]:

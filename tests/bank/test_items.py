@@ -101,6 +101,22 @@ def test_earlier_versions_can_be_read(tmp_path: Path) -> None:
     assert len(Items(bank, version=version)) == 1
 
 
+def test_items_are_replaced_as_they_are_and_the_earlier_ones_retired(tmp_path: Path) -> None:
+    bank = Bank.create(tmp_path / "bank")
+    items = Items(bank)
+    first, other = hint("Look round before you go."), hint("Wait.")
+    items.add([first, other])
+    alike = hint("Look around before you go.", "e2")
+    items.replace([first.id, "nobody"], [alike, other], "written again")
+    states = {item.text: item.retired for item in items}
+    assert states == {first.text: "written again", alike.text: "", "Wait.": ""}
+    before = bank.version
+    items.replace([first.id], [alike, other], "written again")
+    assert bank.version == before
+    items.replace([alike.id], [first], "again")  # what was retired does not come back
+    assert {item.text: item.retired for item in items}[first.text] == "written again"
+
+
 def texts(bank: Bank) -> set[str]:
     return {item.text for item in Items(bank)}
 

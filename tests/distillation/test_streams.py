@@ -16,12 +16,15 @@ from waiting import start, wait_for
 from exprag.bank import Bank
 from exprag.bank.items import Items
 from exprag.distillation.streams import Stream, StreamConfig, arrivals, play_stream
+from exprag.distillation.writing import write_items
 from exprag.environments.expert import play_expert
 from exprag.errors import ConfigError, RunError
+from exprag.plugins import create
 from exprag.prompt.hint_block import hint_ids
 from exprag.runs import RunDirectory
 from exprag.runs.engine import Progress
 from exprag.trajectory import Task, Trajectory
+from scripted import Scripted
 from toy import Toy
 
 
@@ -136,6 +139,19 @@ def test_hints_are_written_in_each_round_also_where_it_was_stopped(tmp_path: Pat
     assert sorted(calls) == sorted(lost)
     assert [visit.memory for visit in outcome.visits][:2] == [False, False]
     assert any(visit.memory for visit in outcome.visits)
+
+
+def test_a_text_that_is_edited_takes_the_place_of_the_earlier_one(tmp_path: Path) -> None:
+    path = tmp_path / "distilled.jsonl"
+    runs = [play_expert(Toy(), task) for task in list(Toy().tasks("test"))[:3]]  # the types: fetch, carry, fetch
+    turns = [f'{{"sheet": "Look for the {place}."}}' for place in ("door", "desk", "shelf")]
+    distiller = create("distiller", "cheat_sheet", model=Scripted(turns=turns))
+    for episode in runs:
+        calls = write_items(distiller, [episode], [], path)
+    assert [(item.type, item.text) for item in calls.items] == [("carry", "Look for the desk."), ("fetch", "Look for the shelf.")]
+    assert [source.episode for source in calls.items[1].sources] == sorted([runs[0].id, runs[2].id])
+    assert len(calls.replaced) == 1
+    assert write_items(distiller, runs[:1], [], path) == calls  # a call whose line is whole is not made again
 
 
 @pytest.mark.slow

@@ -209,3 +209,31 @@ def test_a_cheat_sheet_is_one_text_and_keeps_the_last_good_one() -> None:
     assert [item.text for item in distillate.items] == ["Look, then go."]
     assert [source.episode for source in distillate.items[0].sources] == [LOST.id, "e2"]
     assert distillate.refusals[0].episodes == ("e3",)
+
+
+def test_those_that_edit_go_on_from_the_items_that_are_there() -> None:
+    later = LOST.model_copy(update={"id": "e2"})
+    turns = {
+        "cheat_sheet": ['{"sheet": "Look."}', '{"sheet": "Look, then go."}'],
+        "insights": ['{"operations": [{"operation": "add", "text": "Look."}]}',
+                     '{"operations": [{"operation": "edit", "number": 1, "text": "Look, then go."}]}'],
+        "playbook": ['{"add": ["Look."]}', '{"helpful": [1], "add": ["Go."]}'],
+    }  # fmt: skip
+    for name, answers in turns.items():
+        model = Scripted(turns=answers)
+        distiller = create("distiller", name, model=model)
+        assert distiller.edits
+        first = distiller.distill([LOST]).items
+        second = distiller.distill([later], items=first).items
+        assert "Look." in str(model.prompts[1][1].content)
+        assert [item.text for item in first] == ["Look."]
+        assert [item.text for item in second] == (["Look.", "Go."] if name == "playbook" else ["Look, then go."])
+        assert {source.episode for source in second[0].sources} == {LOST.id, "e2"}
+
+
+def test_what_was_there_stays_where_the_model_gives_nothing() -> None:
+    for name in ("cheat_sheet", "insights", "playbook"):
+        first = create("distiller", name, model=Scripted(turns=[ANSWERS[name]])).distill([LOST]).items
+        distillate = create("distiller", name, model=Scripted(turns=["Prose."])).distill([LOST], items=first)
+        assert distillate.items == first
+        assert distillate.refusals

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, SystemMessage
 
 from exprag.contracts.distiller import Distiller
-from exprag.items import Item
+from exprag.items import Item, merged
 from exprag.models import load_model, public_spec
 from exprag.models.answers import read_answer
 from exprag.models.calls import call_guarded
@@ -99,6 +99,13 @@ class AskingDistiller(Distiller):
     def record(self, episode: Trajectory) -> str:
         """An episode as the model reads it."""
         return record(episode, self.steps)
+
+    def edited(self, text: str, episodes: Sequence[Trajectory], earlier: Item | None) -> tuple[Item, ...]:
+        """A text that goes on from an earlier item, if it does: of the episodes of both; the item itself without new episodes."""
+        rows = self.items([text], episodes)
+        if earlier is None:
+            return rows
+        return tuple(merged(row, earlier) for row in rows) if episodes else (earlier,)
 
     def items(
         self, texts: Iterable[str], episodes: Sequence[Trajectory], others: Sequence[Trajectory] = ()

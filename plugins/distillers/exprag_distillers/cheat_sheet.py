@@ -30,7 +30,7 @@ class CheatSheet(AskingDistiller):
 
     name = kind = "cheat_sheet"
     reads = "all"
-    together = True
+    together = edits = True
 
     def __init__(self, model: str | BaseChatModel, limit: int = 1200, steps: int = 30) -> None:
         super().__init__(model, steps)
@@ -39,7 +39,8 @@ class CheatSheet(AskingDistiller):
     def distill(
         self, episodes: Sequence[Trajectory], others: Sequence[Trajectory] = (), items: Sequence[Item] = ()
     ) -> Distillate:
-        sheet, sources, refusals = "", [], []
+        earlier = items[-1] if items else None
+        sheet, sources, refusals = earlier.text if earlier else "", [], []
 
         def check(fields: Any) -> str:
             text = fields.get("sheet")
@@ -55,4 +56,4 @@ class CheatSheet(AskingDistiller):
             else:
                 sheet = " ".join(fields["sheet"].split())
                 sources.append(episode)
-        return Distillate(self.items([sheet], sources), tuple(refusals), self.asker.usage())
+        return Distillate(self.edited(sheet, sources, earlier), tuple(refusals), self.asker.usage())

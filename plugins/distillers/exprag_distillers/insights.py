@@ -36,6 +36,8 @@ class Insight:
     text: str
     importance: int = FIRST
     episodes: list[Trajectory] = field(default_factory=list)
+    earlier: Item | None = None
+    """The item that it was, of an earlier call."""
 
 
 class Insights(AskingDistiller):
@@ -43,7 +45,7 @@ class Insights(AskingDistiller):
 
     name, kind, longest = "insights", "insight", LONGEST
     reads = "all"
-    together = True
+    together = edits = True
 
     def __init__(self, model: str | BaseChatModel, most: int = 10, steps: int = 30) -> None:
         super().__init__(model, steps)
@@ -52,7 +54,7 @@ class Insights(AskingDistiller):
     def distill(
         self, episodes: Sequence[Trajectory], others: Sequence[Trajectory] = (), items: Sequence[Item] = ()
     ) -> Distillate:
-        insights: list[Insight] = []
+        insights = [Insight(item.text, FIRST + len(item.sources) - 1, earlier=item) for item in items]
         refusals = []
         wins = [episode for episode in (*episodes, *others) if episode.success]
         for failure in (episode for episode in episodes if not episode.success):
@@ -63,7 +65,7 @@ class Insights(AskingDistiller):
             if not apply(insights, fields.get("operations"), failure):
                 refusals.append(Refusal((failure.id,), problem or "its operations change nothing"))
         ranked = sorted(insights, key=lambda insight: -insight.importance)[: self.most]
-        rows = [item for insight in ranked for item in self.items([insight.text], insight.episodes)]
+        rows = [item for insight in ranked for item in self.edited(insight.text, insight.episodes, insight.earlier)]
         if not rows and not refusals and episodes:
             refusals.append(Refusal(tuple(episode.id for episode in episodes), "there is no failure to learn from"))
         return Distillate(tuple(rows), tuple(refusals), self.asker.usage())

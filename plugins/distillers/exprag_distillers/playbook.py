@@ -35,6 +35,8 @@ class Bullet:
     helpful: int = 0
     harmful: int = 0
     episodes: list[Trajectory] = field(default_factory=list)
+    earlier: Item | None = None
+    """The item that it was, of an earlier call."""
 
 
 class Playbook(AskingDistiller):
@@ -42,7 +44,7 @@ class Playbook(AskingDistiller):
 
     name, kind, longest = "playbook", "bullet", LONGEST
     reads = "all"
-    together = True
+    together = edits = True
 
     def __init__(self, model: str | BaseChatModel, most: int = 20, steps: int = STEPS) -> None:
         super().__init__(model, steps)
@@ -51,7 +53,7 @@ class Playbook(AskingDistiller):
     def distill(
         self, episodes: Sequence[Trajectory], others: Sequence[Trajectory] = (), items: Sequence[Item] = ()
     ) -> Distillate:
-        bullets: list[Bullet] = []
+        bullets = [Bullet(item.text, helpful=len(item.sources), earlier=item) for item in items]
         refusals = []
         for episode in episodes:
             lines = numbered([bullet.text for bullet in bullets])
@@ -62,7 +64,7 @@ class Playbook(AskingDistiller):
                 edit(bullets, fields, episode)
         ranked = sorted(bullets, key=lambda bullet: bullet.harmful - bullet.helpful)
         chosen = [bullet for bullet in ranked if bullet.harmful <= bullet.helpful][: self.most]
-        rows = [item for bullet in chosen for item in self.items([bullet.text], bullet.episodes)]
+        rows = [item for bullet in chosen for item in self.edited(bullet.text, bullet.episodes, bullet.earlier)]
         if not rows and not refusals and episodes:
             refusals.append(Refusal(tuple(episode.id for episode in episodes), "no bullet was added"))
         return Distillate(tuple(rows), tuple(refusals), self.asker.usage())
