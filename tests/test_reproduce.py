@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -147,7 +148,9 @@ def test_hint_distillation_stands_beside_its_paper(without_games: None, tmp_path
 
 
 @pytest.mark.slow
-def test_a_model_that_can_be_trained_fills_the_other_rows(without_games: None, tmp_path: Path) -> None:
+def test_a_model_that_can_be_trained_fills_the_other_rows(
+    without_games: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     pytest.importorskip("trl")
     model = f"hf:{make_model(tmp_path / 'model')}?max_new_tokens=4"
     short = {"per_type": 1, "limit": 1, "max_steps": 2, "workers": 0, "memory_budget": 300}
@@ -188,8 +191,12 @@ def test_a_model_that_can_be_trained_fills_the_other_rows(without_games: None, t
     assert result.left_out == []
     names = {arm.arm for arm in result.report.arms}
     assert names == {"no-memory", "exprag", "lora", "lora-retrieval", "exprag-lora"}
-    again = reproduce(made, tmp_path / "out")
+    with monkeypatch.context() as patch:
+        patch.setitem(sys.modules, "matplotlib", None)
+        again = reproduce(made, tmp_path / "out")
     assert again.tables == result.tables, "what was trained is played in any case, and nothing is done twice"
+    assert again.figure is None
+    assert any("there is no figure. Drawing needs matplotlib." in note for note in again.report.notes)
     trained_on = set()
     for kind, memory in (("without-memory", False), ("with-memory", True)):
         rows = list(read_rows(tmp_path / "out" / "adapters" / kind / "rows"))

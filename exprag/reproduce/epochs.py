@@ -55,11 +55,13 @@ class _Counter:
 
 def fill_epochs(plan: Plan, table: Table, runs: Sequence[RunResult], out: str | Path) -> FilledTable | None:
     """The table with a row for each epoch of each adapter; None where none of them was trained."""
+    adapters = finished_adapters(plan, out)
+    if not adapters:
+        return None
     from exprag.models.cards import Card
     from exprag.training.sft.checkpoints import epoch_checkpoints
     from exprag.training.sft.curve import read_losses
 
-    adapters = finished_adapters(plan, out)
     rows = []
     for course in _courses(plan, adapters):
         adapter = adapters[course.kind]
@@ -75,7 +77,7 @@ def fill_epochs(plan: Plan, table: Table, runs: Sequence[RunResult], out: str | 
             cells = cells_of(points.get(epoch, {}), None)
             label = f"{course.label}, epoch {epoch:g}"
             rows.append(Row(label, cells, bool(cells), course.label, epoch, losses.get(epoch, {})))
-    return FilledTable(table.name, table.title, table.source, "", tuple(rows)) if rows else None
+    return FilledTable(table.name, table.title, table.source, "", tuple(rows))
 
 
 def _courses(plan: Plan, adapters: dict[str, Path]) -> list[Course]:

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from exprag.errors import ExpragError
 from exprag.evaluation.matrices import load_matrix
 from exprag.evaluation.report import Report
 from exprag.evaluation.reporting import report_on
@@ -116,6 +117,9 @@ def reproduce(
             tables.append(fill(table, runs, model))
         elif filled := fill_epochs(plan, table, runs, out):
             tables.append(filled)
-            drawn, picture = draw_epochs(filled, Path(out).expanduser() / f"{table.name}.png")
-            report = replace(report, pictures=(*report.pictures, picture))
+            try:
+                drawn, picture = draw_epochs(filled, Path(out).expanduser() / f"{table.name}.png")
+                report = replace(report, pictures=(*report.pictures, picture))
+            except ExpragError as error:  # the tables are there without it
+                report = replace(report, notes=(*report.notes, f"{table.title}: there is no figure. {error}"))
     return Reproduction(plan, tuple(tables), report, drawn)
