@@ -11,6 +11,7 @@ The same call continues after a kill: with the round that was played, from its o
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from itertools import zip_longest
 from pathlib import Path
@@ -143,6 +144,7 @@ class Stream:
             keep_settings(self.out / "stream.json", config, "stream")
             distiller = create("distiller", config.distiller, **config.distiller_options) if config.distiller else None
             visits = arrivals(choose_tasks(make_environment(config.run), config.run), config)
+            self._warn(visits)
             without: dict[bool, dict[str, Trajectory]] = {}
             for again in dict.fromkeys(visit.again for visit in visits):
                 ids = [visit.task.id for visit in visits if visit.again == again]
@@ -162,6 +164,13 @@ class Stream:
             save_figure(lambda: draw(outcome, title), self.out / "stream.png", "distill")
             self.say(f"{self.out / 'report.json'}, {self.out / 'stream.png'}")
         return outcome
+
+    def _warn(self, visits: list[Arrival]) -> None:
+        """Say where a memory is never read: it grows after the only round that would read it."""
+        rounds = Counter(chapter for chapter, _ in {(visit.chapter, visit.round) for visit in visits})
+        if short := sum(count == 1 for count in rounds.values()):
+            cure = f"fewer visits a round than {self.config.run.learn_every} (learn_every) let it be"
+            self.say(f"{short} of {len(rounds)} memories have a single round, so that nothing they learn is read; {cure}")
 
     def _chapter(self, visits: list[Arrival], distiller: Distiller | None) -> Iterator[tuple[Arrival, Trajectory]]:
         """Play the rounds of a chapter in turn; each ends with what it adds to the memory."""

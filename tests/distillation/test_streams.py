@@ -208,4 +208,5 @@ def test_the_command_keeps_successes_where_nothing_else_is_chosen(tmp_path: Path
     data = json.loads(result.stdout)
     assert [part["name"] for part in data["parts"]] == ["all", "fetch", "carry"]
     assert json.loads((tmp_path / "out" / "stream.json").read_text())["run"]["learn"] == "success"
+    assert "2 of 2 memories have a single round, so that nothing they learn is read" in result.stderr
     assert [visit["chapter"] for visit in data["visits"]] == [0, 1]
