@@ -191,12 +191,18 @@ def test_a_model_that_can_be_trained_fills_the_other_rows(
     assert result.left_out == []
     names = {arm.arm for arm in result.report.arms}
     assert names == {"no-memory", "exprag", "lora", "lora-retrieval", "exprag-lora"}
+    assert reproduce(made, tmp_path / "out").tables == result.tables, "what was trained is played in any case, nothing twice"
+    rollouts = tmp_path / "out" / "adapters" / "without-memory" / "training" / "rollouts" / "hard"
+    (other,) = rollouts.glob("*/config.json")
+    other.write_text(other.read_text().replace('"max_steps": 2', '"max_steps": 3'))
     with monkeypatch.context() as patch:
         patch.setitem(sys.modules, "matplotlib", None)
-        again = reproduce(made, tmp_path / "out")
-    assert again.tables == result.tables, "what was trained is played in any case, and nothing is done twice"
+        again = reproduce(made, tmp_path / "out", train=True)
+    assert again.tables == result.tables, "neither a checkpoint that cannot be played nor a figure keeps back the rest"
     assert again.figure is None
-    assert any("there is no figure. Drawing needs matplotlib." in note for note in again.report.notes)
+    notes = " ".join(again.report.notes)
+    assert f"LoRA, {other.parent.name}, hard tasks: not played to the end. {other.parent} holds another run" in notes
+    assert "there is no figure. Drawing needs matplotlib." in notes
     trained_on = set()
     for kind, memory in (("without-memory", False), ("with-memory", True)):
         rows = list(read_rows(tmp_path / "out" / "adapters" / kind / "rows"))

@@ -9,8 +9,10 @@ same tasks.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import product
 from pathlib import Path
 
+from exprag.errors import ExpragError
 from exprag.evaluation.results import RunResult
 from exprag.models.load import ModelSpec
 from exprag.reproduce.filling import FilledTable, Row, cells_of
@@ -24,20 +26,28 @@ Progress = Callable[[str, int, int], None]
 """Called with the label of the adapter's arm, its episodes so far, and the number of all of them."""
 
 
-def play_epochs(plan: Plan, out: str | Path, progress: Progress | None = None) -> None:
-    """Play the checkpoints that the figures of the plan need and that were not played, of adapters that are finished."""
+def play_epochs(plan: Plan, out: str | Path, progress: Progress | None = None) -> list[str]:
+    """Play the checkpoints that the figures of the plan need and that were not played, of adapters that are finished.
+
+    Returns a sentence for each checkpoint that could not be played; it keeps no other from being played.
+    """
     from exprag.training.sft.checkpoints import epoch_checkpoints
     from exprag.training.sft.rollouts import play_checkpoint
 
     place = Path(out).expanduser().resolve()
     adapters = finished_adapters(plan, place)
     options = dict(ModelSpec.parse(plan.model).options)
+    problems = []
     for course in _courses(plan, adapters):
         sets = {cell.scope: _config(plan, cell, place) for cell in _cells(plan, course.arm)}
         between = [folder for folder in epoch_checkpoints(adapters[course.kind].parent) if folder != adapters[course.kind]]
         counter = _Counter(course.label, len(between), progress) if progress else None
-        for checkpoint in between:
-            play_checkpoint(checkpoint, sets, model_options=options, progress=counter)
+        for checkpoint, (half, config) in product(between, sets.items()):
+            try:
+                play_checkpoint(checkpoint, {half: config}, model_options=options, progress=counter)
+            except ExpragError as error:
+                problems.append(f"{course.label}, {checkpoint.name}, {half} tasks: not played to the end. {error}")
+    return problems
 
 
 class _Counter:

@@ -106,10 +106,9 @@ def reproduce(
         train_adapters(plan, out, training_progress)
         plan = plan.with_adapters(specs_of(plan, finished_adapters(plan, out)))
         play_matrix(plan.matrix, out, part=True, retry_errors=retry_errors, progress=progress)
-    if train:
-        play_epochs(plan, out, epochs_progress)
+    problems = play_epochs(plan, out, epochs_progress) if train else []
     report = report_on([out])
-    report = replace(report, notes=(*plan.notes, *report.notes))
+    report = replace(report, notes=(*plan.notes, *problems, *report.notes))
     runs, model = load_matrix(out).runs, paper_model or like(plan)
     tables, drawn = [], None
     for table in plan.tables:
