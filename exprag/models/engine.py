@@ -12,8 +12,10 @@ Why our own: transformers' continuous batching keeps a paged cache made for GPUs
 
 from __future__ import annotations
 
+import atexit
 import queue
 import threading
+import weakref
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
@@ -26,6 +28,7 @@ from exprag.models.adapters import Adapters
 from exprag.models.attention import IMPLEMENTATION, Segment, attending
 from exprag.models.kv_cache import CachedSequence, PrefixCache, common_prefix
 
+_engines: weakref.WeakSet[Engine] = weakref.WeakSet()
 CACHE_BYTES = 4 * 2**30
 IDLE_SECONDS = 5.0
 SHARED = 64  # tokens of a beginning for which a call waits while another reads it
@@ -77,9 +80,11 @@ class Engine:
         self.adapters = Adapters(model)
         self.cache = PrefixCache(CACHE_BYTES if cache_bytes is None else cache_bytes)
         self.steps = self.tokens_read = self.tokens_cached = self.tokens_written = 0
-        self._waiting: queue.SimpleQueue[_Call] = queue.SimpleQueue()
+        self._waiting: queue.SimpleQueue[_Call | None] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
         self._lock = threading.Lock()
+        self._closed = False
+        _engines.add(self)
 
     def generate(
         self,
@@ -101,6 +106,8 @@ class Engine:
             raise ModelError("The prompt is empty.", cure="Give at least one token.")
         call = _Call(list(prompt), frozenset(stop), max_new_tokens, temperature, seed, finished, adapter, Future())
         with self._lock:
+            if self._closed:
+                raise _ended()
             self._waiting.put(call)
             if self._thread is None:
                 self._thread = threading.Thread(target=self._work, name="exprag-engine", daemon=True)
@@ -123,6 +130,15 @@ class Engine:
         logits: torch.Tensor = output.logits[0, -1]
         return logits
 
+    def close(self) -> None:
+        """End the engine's thread after the step that it makes now; calls that are not answered by then fail with ModelError."""
+        with self._lock:
+            self._closed = True
+            thread = self._thread
+            self._waiting.put(None)
+        if thread is not None:
+            thread.join()
+
     # -- the engine's thread
 
     def _work(self) -> None:
@@ -131,7 +147,12 @@ class Engine:
         while True:
             try:
                 while not (active or waiting) or not self._waiting.empty():
-                    waiting.append(self._waiting.get(timeout=IDLE_SECONDS))
+                    call = self._waiting.get(timeout=IDLE_SECONDS)
+                    if call is None:  # closed
+                        for unanswered in (*active, *waiting):
+                            unanswered.future.set_exception(_ended())
+                        return
+                    waiting.append(call)
             except queue.Empty:
                 with self._lock:
                     if self._waiting.empty():
@@ -228,3 +249,14 @@ class Engine:
         self.cache.give_back(call.sequence)
         call.future.set_result(Generated(tuple(call.answer), reason, read, call.cached, written))
         return True
+
+
+def _ended() -> ModelError:
+    return ModelError("The model was closed before it answered.")
+
+
+@atexit.register
+def _close_all() -> None:
+    """A thread that is within torch when the interpreter goes takes the process down with it."""
+    for engine in list(_engines):
+        engine.close()

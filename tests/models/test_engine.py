@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import random
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -95,6 +97,39 @@ def test_a_model_that_fails_fails_the_call_and_not_the_next(engine: Engine) -> N
     assert not any(sequence.busy for sequence in engine.cache._sequences)
     with pytest.raises(ModelError, match="prompt is empty"):
         engine.generate([])
+
+
+ENDS_IN_A_CALL = """
+import sys, threading
+from exprag.errors import ModelError
+from exprag.models import load_model
+
+engine = load_model("hf:" + sys.argv[1]).engine
+decoding = threading.Event()
+
+def call():
+    try:
+        engine.generate([1, 2, 3], max_new_tokens=10**6, finished=lambda answer: len(answer) == 5 and decoding.set())
+    except ModelError as error:
+        print(error, flush=True)
+
+threading.Thread(target=call, daemon=True).start()
+assert decoding.wait(120)
+"""
+
+
+def test_a_program_that_ends_in_a_call_ends_well(folder: Path) -> None:
+    ended = subprocess.run([sys.executable, "-c", ENDS_IN_A_CALL, str(folder)], capture_output=True, text=True, timeout=300)
+    assert ended.returncode == 0, ended.stderr
+    assert "terminate" not in ended.stderr
+
+
+def test_a_closed_engine_answers_no_more(folder: Path) -> None:
+    engine = Engine(load(folder))
+    engine.generate([1, 2, 3], max_new_tokens=1)
+    engine.close()
+    with pytest.raises(ModelError, match="closed"):
+        engine.generate([1, 2, 3], max_new_tokens=1)
 
 
 def test_the_cache_keeps_its_budget(folder: Path) -> None:
