@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from exprag.errors import ConfigError
-from exprag.files import cannot_write
+from exprag.files import beside, cannot_write
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -30,13 +30,10 @@ def save_figure(draw: Callable[[], Figure], png: str | Path, extra: str) -> str:
         figure.savefig(image, format="png", dpi=150)
         figure.savefig(text, format="svg", metadata={"Date": None})
     path = Path(png)
-    partial = path.with_name(path.name + ".partial")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        partial.write_bytes(image.getvalue())
-        partial.replace(path)
+        with beside(path) as partial:
+            partial.write_bytes(image.getvalue())
     except OSError as error:
-        partial.unlink(missing_ok=True)
         raise cannot_write(path, error) from error
     svg = text.getvalue()
     return svg[svg.index("<svg") :]

@@ -16,7 +16,6 @@ import hashlib
 import json
 import logging
 import os
-import shutil
 from collections.abc import Iterable, Mapping
 from functools import cached_property
 from pathlib import Path
@@ -27,6 +26,7 @@ from exprag.environments.calls import fingerprint
 from exprag.environments.expert import play_expert
 from exprag.environments.sessions import Sessions
 from exprag.errors import ConfigError
+from exprag.files import beside
 from exprag.plugins import create
 from exprag.trajectory import Task
 
@@ -93,17 +93,14 @@ class Starter:
     def _fill(self, folder: Path) -> None:
         from exprag.bank import Bank
 
-        partial = folder.with_name(folder.name + ".partial")
-        shutil.rmtree(partial, ignore_errors=True)
-        bank = Bank.create(partial, strategies=STRATEGIES)
-        with self.make_environment() as environment:
+        with beside(folder) as partial, self.make_environment() as environment:
+            bank = Bank.create(partial, strategies=STRATEGIES)
             if environment.experts:
                 log.info("the expert of %s plays %d episodes into %s", self.environment, EPISODES, folder)
                 tasks = _by_turns(environment.tasks(environment.splits[0]))
                 bank.add([play_expert(environment, task, seed=0, run="starter") for task in tasks])
             else:
                 log.warning("%s has no expert: the bank starts empty, see `exprag bank import`", self.environment)
-        partial.rename(folder)
 
 
 def _by_turns(tasks: Iterable[Task]) -> list[Task]:

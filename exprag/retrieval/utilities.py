@@ -16,6 +16,7 @@ from pathlib import Path
 from pydantic import TypeAdapter, ValidationError
 
 from exprag.errors import ConfigError, first_fault
+from exprag.files import PARTIAL, beside
 from exprag.trajectory import Trajectory
 
 ALPHA = 0.3
@@ -68,14 +69,11 @@ def _reward(episode: Trajectory) -> float | None:
 def write_utilities(path: str | Path, utilities: Mapping[str, Utility]) -> None:
     """Write a JSON file as a whole: whoever reads meanwhile sees the old one or the new."""
     target = Path(path)
-    partial = target.with_name(f"{target.name}.{os.getpid()}.partial")
     document = {"format": FORMAT, "utilities": {id: asdict(utility) for id, utility in utilities.items()}}
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        partial.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
-        partial.replace(target)
+        with beside(target, f".{os.getpid()}{PARTIAL}") as partial:
+            partial.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
     except OSError as error:
-        partial.unlink(missing_ok=True)
         raise ConfigError(f"The utilities cannot be written to {target}: {error.strerror}.") from error
 
 

@@ -9,11 +9,10 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from exprag.contracts.trace_format import IMPORTED, Place
+from exprag.contracts.trace_format import Place
 from exprag.errors import RecordError
 from exprag.trajectory import Trajectory
 
-ENVIRONMENT = IMPORTED
 _IDS = ("id", "task_id", "task_instance_id", "item_id", "session", "index")
 _SUCCESS = ("success", "won", "is_success", "solved", "resolved")
 _SCORE = ("score", "reward", "final_reward")
