@@ -17,6 +17,7 @@ from exprag.cli.words import out, place
 from exprag.cli.words import plain as as_text
 from exprag.runs import RunConfig, choose_tasks
 from exprag.runs import run as run_episodes
+from exprag.runs.mirror import working_folder
 from exprag.runs.player import make_environment
 from exprag.tracking import tracked
 
@@ -38,7 +39,7 @@ else:
     ExpertOptions = options(RunConfig, leave_out=(*AgentConfig.model_fields, *MODEL, *MONEY))
     TaskOptions = options(RunConfig, only=TASKS)
 
-Out = Annotated[Path, out("Run directory; an interrupted one is continued.")]
+Out = Annotated[Path, out("Run directory, or s3://BUCKET/RUN; an interrupted one is continued.")]
 Retry = Annotated[bool, Parameter(name="--retry-errors", help="Play episodes that ended in an error again.")]
 Plain = Annotated[bool, Parameter(name="--plain", help="Progress as lines for a log in place of a bar, as without a terminal.")]
 DryRun = Annotated[bool, Parameter(name="--dry-run", help="Show the first prompt as it would be sent, and an estimate.")]
@@ -76,7 +77,7 @@ def collect(
         from exprag.bank import Bank
         from exprag.runs import RunDirectory
 
-        report = Bank.open_or_create(bank).add(RunDirectory(out).episodes())
+        report = Bank.open_or_create(bank).add(RunDirectory(working_folder(out)).episodes())
         say(f"{bank}: {report}")
     return code
 
@@ -131,7 +132,8 @@ def play(
 ) -> int:
     """Play or continue a run with a progress bar and say how it went; returns the exit code."""
     limit = error_limit(fail_on)
-    with episodes_progress(out, plain=plain) as progress, tracked(trackers, config, out, progress) as update:
+    folder = working_folder(out)
+    with episodes_progress(folder, plain=plain) as progress, tracked(trackers, config, folder, progress) as update:
         summary = run_episodes(config, out, retry_errors=retry_errors, progress=update, announce=say)
     say_summary(summary)
     count = sum(summary.errors.values())

@@ -19,6 +19,7 @@ from exprag.errors import ConfigError
 from exprag.logs import LOG
 from exprag.runs import RunDirectory
 from exprag.runs.lock import holder_of
+from exprag.runs.readable import readable
 from exprag.runs.totals import Prices, Totals, cost
 from exprag.trajectory import now
 
@@ -26,7 +27,7 @@ _TAIL = 4096  # bytes from the end of the log in which its last line is looked f
 
 
 def watch(
-    run: Annotated[Path, path("Run directory.")],
+    run: Annotated[Path, path("Run directory, or its URL.")],
     *,
     once: Annotated[bool, Parameter(help="Say it once and end.")] = False,
     plain: Annotated[bool, Parameter(help="Lines for a log instead of a display that is drawn again.")] = False,
@@ -35,9 +36,9 @@ def watch(
     """See how a run stands: success with its interval, speed, tokens, cache hits, time left; until it ends."""
     if every <= 0:
         raise ConfigError(f"--every takes seconds above 0, not {every:g}.")
-    directory = RunDirectory(run)
+    directory = RunDirectory(readable(run))
     if once or plain or not console().is_terminal:
-        _print(directory, once, every)
+        _print(run, directory, once, every)
         return
     from rich.live import Live
     from rich.text import Text
@@ -49,9 +50,10 @@ def watch(
             if not playing:
                 return
             time.sleep(every)
+            readable(run)
 
 
-def _print(directory: RunDirectory, once: bool, every: float) -> None:
+def _print(run: Path, directory: RunDirectory, once: bool, every: float) -> None:
     """The same as lines, one block for each change."""
     count = -1
     while True:
@@ -63,6 +65,7 @@ def _print(directory: RunDirectory, once: bool, every: float) -> None:
         if once or not playing:
             return
         time.sleep(every)
+        readable(run)
 
 
 def look(directory: RunDirectory) -> tuple[list[str], bool]:

@@ -14,6 +14,7 @@ from exprag.evaluation.audit import audit
 from exprag.evaluation.matrices import is_matrix, load_matrix
 from exprag.evaluation.report import Audited, Report, compare
 from exprag.evaluation.results import RunResult, load_run
+from exprag.runs.readable import readable
 from exprag.text import redact
 from exprag.trajectory import Trajectory
 
@@ -69,7 +70,7 @@ def report_on(
     runs: list[RunResult] = []
     notes: list[str] = []
     lenient = False
-    for path in paths:
+    for path in map(readable, paths):
         if is_matrix(path):
             matrix = load_matrix(path)
             lenient, baseline = True, baseline or matrix.baseline

@@ -16,6 +16,7 @@ from exprag.runs.directory import BANK, RunDirectory
 from exprag.runs.engine import resolve
 from exprag.runs.estimate import ANSWER, Estimate, Prompt, estimate
 from exprag.runs.player import make_environment
+from exprag.runs.readable import readable
 from exprag.runs.totals import Prices, Totals
 from exprag.trajectory import Task
 
@@ -43,7 +44,7 @@ class DryRun:
 
 def dry_run(config: RunConfig, out: str | Path) -> DryRun:
     """Look at what `run(config, out)` would do. Raises what it would raise before its first episode."""
-    directory = RunDirectory(Path(out).expanduser())
+    directory = RunDirectory(readable(out))
     prices = Prices.of(config)
     config, environment, _, tasks = resolve(config, directory)
     directory.check()

@@ -19,6 +19,7 @@ from exprag.runs.error_series import ErrorSeries
 from exprag.runs.estimate import estimate
 from exprag.runs.learning import Learner
 from exprag.runs.lock import locked
+from exprag.runs.object_store import url_of
 from exprag.runs.player import make_environment
 from exprag.runs.shards import Part, check_shard, write_share
 from exprag.runs.totals import Budget, Prices, Totals, cost
@@ -60,8 +61,30 @@ def run(
     another process plays there, and where too many episodes in a row end in an error of one kind (`stop_after_errors`): those are
     played again by the same call. What breaks a single episode is in its trajectory. Where the budget is spent, no other episode
     is begun, those in flight are finished, and the summary says what is left.
+
+    `out` may be a URL of object storage (`exprag.runs.mirror`); `path` of the summary is then the folder that mirrors it.
     """
-    directory, budget = RunDirectory(Path(out).expanduser()), Budget(config)
+    url = url_of(out)
+    if url is None:
+        return _run_in(Path(out).expanduser(), config, retry_errors, progress, announce)
+    if config.learn != "none":
+        raise ConfigError("A run that learns keeps its bank in its folder.", cure="Name a folder, not a URL: --out runs/NAME.")
+    from exprag.runs.mirror import mirrored
+
+    with mirrored(url) as mirror:
+
+        def update(count: int, total: int, trajectory: Trajectory | None) -> None:
+            mirror.check()
+            if progress:
+                progress(count, total, trajectory)
+
+        return _run_in(mirror.folder, config, retry_errors, update, announce)
+
+
+def _run_in(
+    folder: Path, config: RunConfig, retry_errors: bool, progress: Progress | None, announce: Callable[[str], None] | None
+) -> RunSummary:
+    directory, budget = RunDirectory(folder), Budget(config)
     config, environment, everything, tasks = resolve(config, directory)
     fingerprint = calls.fingerprint(environment)
     directory.check()

@@ -65,7 +65,7 @@ def holder_of(folder: Path) -> dict[str, Any] | None:
     """Who plays in the run directory now, {"pid", "host", "since"}; None where nobody does. Only looks, and holds nothing."""
     try:
         about = json.loads((folder / HOLDER).read_text(encoding="utf-8"))
-        return about if about["host"] != socket.gethostname() or _lives(about["pid"]) else None
+        return about if about["host"] != socket.gethostname() or is_alive(about["pid"]) else None
     except (OSError, ValueError, KeyError, TypeError):
         return None
 
@@ -79,7 +79,7 @@ def _describe(folder: Path) -> str:
     return "another process"
 
 
-def _lives(pid: int) -> bool:
+def is_alive(pid: int) -> bool:
     if os.name == "nt":  # there, signal 0 is Ctrl-C
         return True
     try:

@@ -23,6 +23,7 @@ from exprag.runs.engine import RunSummary
 from exprag.runs.engine import run as run_episodes
 from exprag.runs.lock import HOLDER, LOCK, locked
 from exprag.runs.matrix import BankPlan, Cell, Matrix, differences
+from exprag.runs.object_store import url_of
 from exprag.runs.player import make_environment
 from exprag.trajectory import Trajectory
 
@@ -64,6 +65,8 @@ def play_matrix(
     The same call after an interruption completes it. A cell that cannot be played does not keep the others from it: RunError
     names it at the end, with the reason. Raises RunError before the first episode where `out` holds another matrix.
     """
+    if url := url_of(out):
+        raise RunError(f"{url} is not a folder: a matrix is played in one.", cure="Choose a folder for --out.")
     place = Path(out).expanduser().resolve()
     check(matrix, place, part=part)
     with locked(place):

@@ -15,6 +15,8 @@ from exprag.files import PARTIAL, cannot_write, write_json
 from exprag.logs import LOG
 from exprag.runs.config import RunConfig, flat
 from exprag.runs.directory import EPISODES, RunDirectory
+from exprag.runs.object_store import url_of
+from exprag.runs.readable import readable
 from exprag.runs.shards import Part, read_share
 from exprag.text import redact
 from exprag.trajectory import Trajectory, now
@@ -49,10 +51,12 @@ def merge(shards: Sequence[str | Path], out: str | Path, *, partial: bool = Fals
     Episodes are copied line for line: first those of shard 1, then of shard 2, and so on. `partial` allows tasks that have no
     episode; the run that comes out is continued like any other. Raises RunError where the shards are not of one run (another
     configuration, list of tasks or environment), where a shard or a task is there twice, where a task has no episode, and where
-    something lies at `out`.
+    something lies at `out`. Shards may be URLs of object storage, `out` may not.
     """
+    if url := url_of(out):
+        raise RunError(f"{url} is not a folder.", cure="Choose a folder for --out.")
     target = Path(out).expanduser()
-    parts = sorted((_read(Path(folder).expanduser()) for folder in shards), key=lambda shard: shard.part)
+    parts = sorted((_read(readable(folder)) for folder in shards), key=lambda shard: shard.part)
     _check(parts)
     beside = target.with_name(target.name + PARTIAL)
     try:
