@@ -24,7 +24,7 @@ from exprag.evaluation.results import load_run
 from exprag.files import copy_folder, write_json
 from exprag.prompt.hint_block import RECORD, hint_ids
 
-HEAD = ("memory", "success", "tokens an episode", "of these memory, a step", "tokens of writing", "items", "difference from none")
+HEAD = ("memory", "success", "tokens an episode", "of these memory, a step", "tokens of writing", "items", "points from none")
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ from exprag.distillation.writing import read_calls
 from exprag.errors import ConfigError
 from exprag.evaluation.metrics import measure
 from exprag.evaluation.pairing import pair
+from exprag.evaluation.render import NONE, number, points
 from exprag.evaluation.results import RunResult, load_run
 from exprag.evaluation.statistics import Difference, Paired, paired_rates
 from exprag.figures import save_figure
@@ -25,7 +26,7 @@ from exprag.trajectory import Trajectory
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-HEAD = ("arm", "episodes", "success", "score", "steps", "tokens an episode", "of these to choose hints", "difference from base")
+HEAD = ("arm", "episodes", "success", "score", "steps", "tokens an episode", "of these to choose hints", "points from base")
 
 
 @dataclass(frozen=True)
@@ -44,13 +45,9 @@ class ArmOutcome:
 
     def row(self) -> list[str]:
         """Its row of the table, in words."""
-        difference = "–"
-        if self.difference is not None and self.difference.estimate is not None:
-            limits = self.difference.interval
-            between = f" [{limits.low:+.1%}, {limits.high:+.1%}]" if limits else ""
-            difference = f"{self.difference.estimate:+.1%}{between}"
-        numbers = [f"{self.success:.1%}", _number(self.score, 3), _number(self.steps, 1), _number(self.tokens, 0)]
-        return [self.arm, str(self.episodes), *numbers, _number(self.retrieval_tokens, 0), difference]
+        numbers = [f"{self.success:.1%}", number(self.score, 3), number(self.steps, 1), number(self.tokens, 0)]
+        difference = points(self.difference) if self.difference else NONE
+        return [self.arm, str(self.episodes), *numbers, number(self.retrieval_tokens, 0), difference]
 
 
 def outcomes(folder: Path) -> list[ArmOutcome]:
@@ -65,8 +62,8 @@ def outcomes(folder: Path) -> list[ArmOutcome]:
 
 
 def _natural(name: str) -> tuple[str, int]:
-    word, _, number = name.rpartition("-")
-    return word, int(number) if number.isdigit() else 0
+    word, _, digits = name.rpartition("-")
+    return word, int(digits) if digits.isdigit() else 0
 
 
 def _outcome(run: RunResult, base: RunResult) -> ArmOutcome:
@@ -118,9 +115,9 @@ def _figure(arms: list[ArmOutcome]) -> Figure:
 
     figure = Figure(figsize=(6, 4), layout="constrained")
     axes = figure.subplots()
-    for number, arm in enumerate(arms):
+    for place, arm in enumerate(arms):
         if arm.tokens is not None:
-            axes.plot([arm.tokens / 1000], [100 * arm.success], marker="o", ms=8, color=f"C{number}", ls="", label=arm.arm)
+            axes.plot([arm.tokens / 1000], [100 * arm.success], marker="o", ms=8, color=f"C{place}", ls="", label=arm.arm)
     axes.set_xlabel("tokens per episode, retrieval included (thousands)")
     axes.set_ylabel("success (%)")
     axes.set_ylim(-2, 102)
@@ -136,7 +133,3 @@ def aligned(rows: Sequence[Sequence[str]]) -> list[str]:
     """The rows of a table as lines, each column as wide as its widest cell."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
-
-
-def _number(value: float | None, digits: int) -> str:
-    return "–" if value is None else f"{value:,.{digits}f}"

@@ -26,7 +26,7 @@ STRETCHES = 10
 """Stretches of a learning curve, at most."""
 ARMS = ("memory", "none")
 _SHORTEST = 4  # visits of a stretch, unless the whole stream has fewer
-HEAD = ("tasks", "visits", "with memory", "without", "difference", "first met (transfer)", "on revisits (< 0: forgetting)")
+HEAD = ("tasks", "visits", "with memory", "without", "points", "first met (transfer)", "on revisits (< 0: forgetting)")
 
 
 @dataclass(frozen=True)
