@@ -112,7 +112,7 @@ def _steps(messages: Sequence[BaseMessage], recalled: tuple[Recalled, ...]) -> t
             inputs.append(str(message.text))
             continue
         text = str(message.text)
-        calls = tuple(_call(call, results) for call in message.tool_calls)
+        calls = tuple(_call(call, results) for call in calls_in(message))
         steps.append(
             Step(
                 observation="\n".join(inputs),
@@ -126,6 +126,12 @@ def _steps(messages: Sequence[BaseMessage], recalled: tuple[Recalled, ...]) -> t
         )
         inputs = []
     return steps, "\n".join(inputs)
+
+
+def calls_in(message: AIMessage) -> list[dict[str, Any]]:
+    """The tool calls of a turn by LangChain's names, those too whose arguments are not JSON: they stay as they were written."""
+    broken = [{"id": call["id"], "name": call["name"], "args": call["args"] or ""} for call in message.invalid_tool_calls]
+    return [*map(dict, message.tool_calls), *(call for call in broken if call["name"])]
 
 
 def _recalled_at(message: AIMessage, recalled: tuple[Recalled, ...]) -> tuple[Recalled, ...]:

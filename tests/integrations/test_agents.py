@@ -202,6 +202,9 @@ def test_a_conversation_that_broke_off_says_so():
     for fields in ({"score": float("nan")}, {"environment": ""}, {"source": "robot"}):
         with pytest.raises(RecordError, match=next(iter(fields))):
             trajectory_from_messages(messages, **fields)
+    broken = [{"name": "find", "args": '{"q": ', "id": "x", "error": "no JSON", "type": "invalid_tool_call"}]
+    last = trajectory_from_messages([HumanMessage("do"), AIMessage("", invalid_tool_calls=broken)]).steps[0]
+    assert (last.action, last.calls[0].arguments) == ('find({"q": )', '{"q": ')
     moment = moment_of(messages, task_of(messages, "x"))
     assert (len(moment.steps), moment.observation) == (1, "1")
 

@@ -18,6 +18,7 @@ from exprag.errors import ConfigError
 from exprag.integrations.trace_files import export_traces
 from exprag.plugins import Registry, registry
 from exprag.traces import format_names, read_file, read_row, recognise
+from exprag_traces.checkpoints import message_row
 
 
 def trace(**changes):
@@ -103,6 +104,13 @@ def test_threads_of_langgraph_are_read_from_their_file(tmp_path):
     assert run.actions == ['look({"at": "mug"})', "It is a mug."]
     assert (run.steps[0].message, run.steps[0].calls[0].result, run.task.instruction) == ("Looking.", "A mug.", "What is a?")
     assert run.provenance.extra["format"] == "langgraph"
+
+
+def test_a_call_whose_arguments_are_not_json_stays_as_the_model_wrote_it():
+    broken = {"name": "look", "args": '{"at": ', "id": "c", "error": "no JSON", "type": "invalid_tool_call"}
+    message = AIMessage("Looking.", invalid_tool_calls=[broken, {**broken, "name": None}])
+    (step,) = read_row({"thread": "t", "channels": [], "messages": [message_row(message)]}, "langgraph").steps
+    assert (step.action, step.calls[0].arguments, step.message) == ('look({"at": )', '{"at": ', "Looking.")
 
 
 def test_a_damaged_checkpoint_is_one_bad_row_and_another_database_is_named(tmp_path):

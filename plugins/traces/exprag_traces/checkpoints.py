@@ -93,11 +93,13 @@ def message_row(message: Any) -> Any:
     """A message of LangChain as OpenAI's interface has it; what is not one stays, for the reader to refuse."""
     from langchain_core.messages import AIMessage, BaseMessage, ToolMessage
 
+    from exprag.integrations.conversation import calls_in
+
     if not isinstance(message, BaseMessage):
         return message
     row: dict[str, Any] = {"role": message.type, "content": message.content}
     if isinstance(message, AIMessage):
-        row["tool_calls"] = [{"id": call["id"], "name": call["name"], "args": call["args"]} for call in message.tool_calls]
+        row["tool_calls"] = [{name: call[name] for name in ("id", "name", "args")} for call in calls_in(message)]
         row["reasoning_content"] = message.additional_kwargs.get("reasoning_content")
     elif isinstance(message, ToolMessage):
         row["tool_call_id"] = message.tool_call_id
