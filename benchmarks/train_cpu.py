@@ -55,7 +55,7 @@ def make_rows(base: str, bank: Path, count: int) -> Any:
     episodes = [play_expert(environment, task) for task in tasks]
     config = DataConfig.make(bank=str(bank), k=1, formatter="plan")
     rows = build_rows(episodes, Bank.open(bank), config, tokenizer=AutoTokenizer.from_pretrained(base))
-    return Dataset.from_list([{"input_ids": list(row.input_ids), "labels": list(row.labels)} for row in rows])
+    return Dataset.from_list([{"input_ids": list(row.input_ids or ()), "labels": list(row.labels or ())} for row in rows])
 
 
 def losses(trainer: Any) -> list[float]:
