@@ -1,7 +1,8 @@
 """How much memory a process and all that it started hold, and a watch that ends them at a limit.
 
 Resident memory is looked at twice a second: `resource.setrlimit` limits addresses, of which a JVM and torch reserve many times
-what they use.
+what they use. Read from /proc, that takes 0.05 ms a worker; psutil goes through all processes of the machine to find the children
+of one, which took 1.5 ms among a hundred, and would take a core on a node of thousands.
 """
 
 from __future__ import annotations
