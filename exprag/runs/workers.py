@@ -124,19 +124,21 @@ class Crew:
         """Give tasks to the workers that have room, and to new ones up to their number."""
         for worker in [worker for worker in self._workers if worker.room > 0]:
             self._go_on(worker)
-        while self._tasks and len(self._workers) < self._players:
-            self._start()
+        while self._tasks and (missing := self._players - len(self._workers)) > 0:
+            self._start(-(-len(self._tasks) // missing))
 
-    def _start(self) -> None:
-        """Start a worker with the next tasks, where there are any."""
+    def _start(self, share: int | None = None) -> None:
+        """Start a worker with the next tasks, where there are any: as many as it has room for, or its share."""
         if self._tasks:
             worker = WorkerProcess(self._config, self._folder, self._events, self._keeper)
             self._workers.append(worker)
-            self._fill(worker)
+            self._fill(worker, share)
 
-    def _fill(self, worker: WorkerProcess) -> None:
-        while self._tasks and worker.room > 0:
+    def _fill(self, worker: WorkerProcess, share: int | None = None) -> None:
+        count = min(worker.room, len(self._tasks) if share is None else share)
+        while self._tasks and count > 0:
             worker.play(self._tasks.popleft())
+            count -= 1
 
     def _go_on(self, worker: WorkerProcess) -> None:
         """Give a worker that has played an episode the next, or a new process in its place."""
