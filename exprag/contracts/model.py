@@ -21,7 +21,6 @@ Optional attributes that are used where a model has them:
 
 tokenizer           counts the tokens of the memory block and of budgets
 timeout             seconds for one attempt (or `request_timeout`), with `max_retries`: a call is given up after them
-limits_its_calls    true where the model itself ends a call in that time: then none is made in a thread of its own
 adapter             the folder of an adapter, whose card says how it was trained
 with_style(style)   gives the model for an agent of this style: for one that writes and reads turns itself, and is told no form
 """

@@ -28,12 +28,12 @@ def call_guarded(model: BaseChatModel, call: Callable[[list[BaseMessage]], T], m
     """What `call` gives for the messages; it asks the model. Raises ModelError for whatever it raises.
 
     A model with a timeout is given up after it, once per attempt, even where the server sends a byte now and then for ever:
-    the timeouts of HTTP clients are per read. One whose class says `limits_its_calls` sees to that itself, without a thread for
-    each call. A server that says that it has too many calls is asked again later, unless the model's `max_retries` is 0.
+    the timeouts of HTTP clients are per read. A server that says that it has too many calls is asked again later, unless the
+    model's `max_retries` is 0.
     """
     prompt = [_sendable(message) for message in messages]
     pressure = pressure_on(model)
-    limit = None if getattr(model, "limits_its_calls", False) else time_limit(model) or pressure.seconds
+    limit = time_limit(model) or pressure.seconds
     token = guarded.set(True)
     try:
         tries = 1 if getattr(model, "max_retries", None) == 0 else TRIES

@@ -1,38 +1,39 @@
-"""Chat completions over plain HTTP, without the layers of a client library: they take most of the processor time of a step.
+"""Chat completions by urllib3, without the layers of openai's client: they take most of the processor time of a step.
 
 openai's client makes the first call of a model. The address and header of its request are then used here for the calls that
 follow, on connections that are kept open; only the body is new. An answer that is JSON with status 200 is read here. Anything
 else, a refusal, a broken connection, a page of HTML, is handed to openai's client as what its first attempt gave, so that its
 retries, errors and reasons are the same for both.
 
-Only `http:` without a proxy, which is how servers of your own are reached. Measured with a history of ten steps,
-LangChain's part included: 0.5 ms of processor time a call instead of 1.8.
+Only `http:` without a proxy, which is how servers of your own are reached. `benchmarks/concurrency.py` measures the time.
 """
 
 from __future__ import annotations
 
-import io
 import json
-import select
-import socket
-import time
-from collections import deque
 from collections.abc import Mapping
-from http.client import HTTPException, HTTPResponse
 from typing import Any
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
+
+import urllib3
+from urllib3 import exceptions
 
 from exprag.errors import ModelError
 from exprag_models.limits import UNREACHED, Limits, http
 from exprag_models.servers import Servers
 
-IDLE_SECONDS = 4.0
-"""After which a connection is not used again; servers close idle ones after five seconds or more."""
-PART = 2**18
-# What openai's client expects of an HTTP client, by what is raised here.
-_NAMES: dict[type[Exception], str] = {TimeoutError: "ReadTimeout", HTTPException: "RemoteProtocolError", OSError: "ReadError"}
-_NOT_SENT = {"content-length", "transfer-encoding", "accept-encoding", "cookie", "connection"}
+CONNECTIONS = 256
+"""Connections to a server that are kept open, at most."""
+PART = 2**18  # bytes
+# What openai's client expects of an HTTP client, by what urllib3 raises; the first that fits.
+_NAMES: dict[type[Exception], str] = {
+    exceptions.ConnectTimeoutError: "ConnectTimeout",
+    exceptions.NewConnectionError: "ConnectError",
+    exceptions.TimeoutError: "ReadTimeout",
+    exceptions.HTTPError: "RemoteProtocolError",
+}
+_NOT_SENT = {"content-length", "transfer-encoding", "accept-encoding", "cookie", "connection", "host"}
 
 
 class FirstAnswer:
@@ -51,68 +52,14 @@ class FirstAnswer:
         return response
 
 
-class _Connection:
-    """A connection to a server; reading from it ends with the time of the call, however the bytes come."""
-
-    def __init__(self, address: tuple[str, int], seconds: float) -> None:
-        self.socket = socket.create_connection(address, timeout=seconds)
-        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self.limits = Limits(seconds)
-        self.received = False
-        self.used = time.monotonic()
-
-    def send(self, data: bytes, limits: Limits) -> None:
-        """Begin a call."""
-        self.limits, self.received = limits, False
-        self.socket.settimeout(limits.seconds)
-        self.socket.sendall(data)
-
-    def makefile(self, mode: str) -> io.BufferedReader:
-        """For `HTTPResponse`, which asks a socket for a file."""
-        return io.BufferedReader(_Reader(self), PART)
-
-    def usable(self) -> bool:
-        """Whether the server still holds it open, as far as can be seen."""
-        if time.monotonic() - self.used > IDLE_SECONDS:
-            return False
-        if hasattr(select, "poll"):
-            poll = select.poll()
-            poll.register(self.socket, select.POLLIN)
-            return not poll.poll(0)
-        return not select.select([self.socket], [], [], 0)[0]
-
-    def close(self) -> None:
-        self.socket.close()
-
-
-class _Reader(io.RawIOBase):
-    def __init__(self, connection: _Connection) -> None:
-        self._connection = connection
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any) -> int:
-        connection = self._connection
-        connection.socket.settimeout(max(0.001, connection.limits.end - time.monotonic()))
-        try:
-            count = connection.socket.recv_into(buffer)
-        except TimeoutError:
-            if connection.received:
-                raise connection.limits.slow() from None
-            raise
-        connection.received = True
-        return count
-
-
 class DirectCalls:
     """The calls of one model, for any number of threads."""
 
     def __init__(self, seconds: float, servers: Servers | None) -> None:
         self._seconds, self._servers = seconds, servers
         self._url = ""
-        self._headers = b""
-        self._idle: dict[str, deque[_Connection]] = {}
+        self._headers: dict[str, str] = {}
+        self._pools = urllib3.PoolManager(maxsize=CONNECTIONS, timeout=seconds, retries=False)
 
     @property
     def ready(self) -> bool:
@@ -126,9 +73,9 @@ class DirectCalls:
         url = str(request.url)
         plain = url.startswith("http://") and url.endswith("/chat/completions") and not _proxied(url)
         if plain and request.method == "POST" and response.status_code == 200 and not response.history:
-            pairs = [(name.decode("latin-1"), value) for name, value in request.headers.raw]
-            sent = [(name, value) for name, value in pairs if name.lower() not in _NOT_SENT | {"host"}]
-            self._headers = b"".join(name.encode("latin-1") + b": " + value + b"\r\n" for name, value in sent)
+            pairs = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in request.headers.raw]
+            sent = {name: value for name, value in pairs if name.lower() not in _NOT_SENT}
+            self._headers = {**sent, "Accept-Encoding": "identity"}
             self._url = url
 
     def post(self, payload: Mapping[str, Any]) -> dict[str, Any] | FirstAnswer | None:
@@ -149,59 +96,27 @@ class DirectCalls:
         return answer
 
     def _post(self, url: str, body: bytes, limits: Limits) -> dict[str, Any] | FirstAnswer | None:
-        parts = urlsplit(url)
-        host = parts.netloc.rpartition("@")[2]
-        connection = self._connect(host, parts.hostname or "", parts.port or 80)
-        head = f"POST {parts.path} HTTP/1.1\r\nHost: {host}\r\nAccept-Encoding: identity\r\n"
         try:
-            connection.send(b"%b%bContent-Length: %d\r\n\r\n%b" % (head.encode("ascii"), self._headers, len(body), body), limits)
-            response = HTTPResponse(connection, method="POST")  # type: ignore[arg-type]
-            response.begin()
-            answer = bytearray()
-            while part := response.read1(PART):
-                answer += limits.take(part)
-            if response.length:
-                raise HTTPException(f"the server ended the connection {response.length} bytes before the end of its answer")
-        except BaseException as error:
-            connection.close()
+            whole = False
+            response = self._pools.request("POST", url, body=body, headers=self._headers, redirect=False, preload_content=False)
+            try:
+                answer = bytearray()
+                while part := response.read1(PART):
+                    answer += limits.take(part)
+                whole = True
+            finally:
+                if not whole:
+                    response.close()
+                response.release_conn()
+        except exceptions.HTTPError as error:
             for kind, name in _NAMES.items():
                 if isinstance(error, kind):
                     raise getattr(http, name)(str(error) or type(error).__name__) from error
             raise
-        self._keep(host, connection, response.will_close)
         return _judge(response, bytes(answer))
 
-    def _connect(self, place: str, host: str, port: int) -> _Connection:
-        idle = self._idle.setdefault(place, deque())
-        while idle:
-            try:
-                connection = idle.pop()
-            except IndexError:  # another thread took it
-                break
-            if connection.usable():
-                return connection
-            connection.close()
-        try:
-            return _Connection((host, port), self._seconds)
-        except TimeoutError as error:
-            raise http.ConnectTimeout(str(error)) from error
-        except OSError as error:
-            raise http.ConnectError(str(error)) from error
 
-    def _keep(self, place: str, connection: _Connection, closes: bool) -> None:
-        idle, connection.used = self._idle[place], time.monotonic()
-        if closes:
-            connection.close()
-        else:
-            idle.append(connection)
-        while idle and connection.used - idle[0].used > IDLE_SECONDS:
-            try:
-                idle.popleft().close()
-            except IndexError:
-                break
-
-
-def _judge(response: HTTPResponse, body: bytes) -> dict[str, Any] | FirstAnswer | None:
+def _judge(response: urllib3.BaseHTTPResponse, body: bytes) -> dict[str, Any] | FirstAnswer | None:
     """The JSON of a good answer, else the response for openai's client; None for one that leads elsewhere."""
     if response.status == 200 and not response.headers.get("Content-Encoding"):
         try:

@@ -6,19 +6,17 @@ read), an answer without end, reasoning in a field of its own, which it drops, a
 
 from __future__ import annotations
 
-import time
 from collections.abc import AsyncIterator, Iterator
 from contextvars import ContextVar
-from functools import partial
-from typing import Any, ClassVar
+from typing import Any
 
 from langchain_core.messages import BaseMessage
-from langchain_core.outputs import ChatGenerationChunk, ChatResult
+from langchain_core.outputs import ChatResult
 from langchain_openai import ChatOpenAI
 from openai import DefaultAsyncHttpxClient, DefaultHttpxClient
 
 from exprag.errors import ModelError
-from exprag.models.calls import guarded, time_limit, within
+from exprag.models.calls import guarded
 from exprag_models.direct import DirectCalls, FirstAnswer
 from exprag_models.limits import UNREACHED, Limits, http
 from exprag_models.servers import Servers
@@ -35,32 +33,17 @@ class ServerChat(ChatOpenAI):
     Calls after the first go to a server of your own without openai's client, see `exprag_models.direct`.
     """
 
-    limits_its_calls: ClassVar[bool] = True
-    """For `exprag.models.calls`: a call ends within `time_limit`, so that it needs no thread of its own to be left in."""
-
     def _generate(
         self, messages: list[BaseMessage], stop: list[str] | None = None, run_manager: Any = None, **kwargs: Any
     ) -> ChatResult:
-        began = time.monotonic()
         answer = self._ask_directly(messages, stop, kwargs)
         if isinstance(answer, dict):
             return self._create_chat_result(answer)
-        spent = time.monotonic() - began if answer else 0.0
         token = _first_answer.set(answer)
         try:
-            call = partial(super()._generate, messages, stop, run_manager, **kwargs)
-            limit = time_limit(self)
-            return call() if limit is None else within(max(1.0, limit - spent), call)
+            return super()._generate(messages, stop, run_manager, **kwargs)
         finally:
             _first_answer.reset(token)
-
-    def _stream(self, *args: Any, **kwargs: Any) -> Iterator[ChatGenerationChunk]:
-        """The first part comes within the time of a call; those that follow are limited by the HTTP client."""
-        chunks, limit = super()._stream(*args, **kwargs), time_limit(self)
-        first = next(chunks, None) if limit is None else within(limit, lambda: next(chunks, None))
-        if first is not None:
-            yield first
-            yield from chunks
 
     def _ask_directly(self, messages: list[BaseMessage], stop: list[str] | None, options: dict[str, Any]) -> Any:
         """The server's answer as JSON; else what openai's client makes of the call, None where it is to begin it."""
