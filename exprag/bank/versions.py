@@ -71,9 +71,14 @@ def untag(table: Any, name: str) -> None:
     table.tags.delete(name)
 
 
-def note_collection(table: Any, name: str, version: int) -> None:
-    """Make a version of the bank's table that says which version of a collection of documents goes with it, from then on."""
-    noted = {**(collections_of(table.schema) or {}), name: version}
+def note_collection(table: Any, connection: Any, name: str, version: int) -> None:
+    """Make a version of the bank's table that says which version of a collection of documents goes with it, from then on. The
+    first such note in a bank from before there were any names the other collections too, as they are now."""
+    noted = collections_of(table.schema)
+    if noted is None:
+        others = [other for other in connection.list_tables().tables if other not in (table.name, name)]
+        noted = {other: int(connection.open_table(other).version) for other in others}
+    noted = {**noted, name: version}
     table.update_field_metadata({"path": "id", "metadata": {COLLECTIONS: json.dumps(noted)}})
 
 
@@ -90,7 +95,7 @@ def restore_collections(table: Any, connection: Any, noted: dict[str, int]) -> N
         if collection.version != noted[name]:
             collection.checkout(noted[name])
             collection.restore()
-            note_collection(table, name, int(collection.version))
+            note_collection(table, connection, name, int(collection.version))
 
 
 def prune(table: Any, older_than: timedelta | None, *, alone: bool) -> Pruned:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from langchain_core.documents import Document
 
 from exprag.bank import Bank
 from exprag.bank.files import copy_bank
@@ -178,6 +179,16 @@ def test_versions_from_before_that_read_the_latest_items(tmp_path: Path) -> None
     Items(bank).add([hint("Take what you see.", "e2")])
     assert len(texts(Bank.open(bank.uri, old))) == 2
     assert texts(Bank.open(bank.uri, version)) == {"Look first."}
+
+
+def test_the_first_note_of_an_older_bank_names_its_other_collections(tmp_path: Path) -> None:
+    bank = Bank.create(tmp_path / "bank")
+    bank.documents().add([Document("how to open a fridge")])
+    bank.table.update_field_metadata({"path": "id", "metadata": {COLLECTIONS: None}})
+    Items(bank).add([hint("Look first.")])
+    pinned = Bank.open(bank.uri, bank.version)
+    assert len(pinned.documents()) == 1
+    assert texts(pinned) == {"Look first."}
 
 
 @pytest.mark.parametrize(

@@ -217,7 +217,7 @@ class Documents:
             with self.bank.writer().alone("cannot be written to"):
                 table.checkout_latest()
                 if self._noted() != table.version:
-                    note_collection(self.bank.table, self.name, int(table.version))
+                    note_collection(self.bank.table, self.bank.store.connect(), self.name, int(table.version))
 
     def _noted(self) -> int | None:
         return (collections_of(self.bank.table.schema) or {}).get(self.name)
