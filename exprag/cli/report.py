@@ -40,10 +40,10 @@ def report(
 ) -> None:
     """Compare runs: success, score, steps and tokens by task type, and paired differences with 95 % intervals."""
     one_format(as_json, markdown)
-    from exprag.collection import without_collection
     from exprag.evaluation import report_on
+    from exprag.garbage import without_garbage_collection
 
-    with without_collection():
+    with without_garbage_collection():
         result = report_on(runs, baseline, common_tasks=common_tasks, audited=audit, banks=tuple(bank or ()))
         show(result, html=html, csv=csv, banks=tuple(bank or ()), as_json=as_json, markdown=markdown)
 

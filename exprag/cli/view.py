@@ -32,7 +32,7 @@ def view(
         str | None, Parameter(help="Folder or id of the tokenizer that token budgets were counted with, for local models.")
     ] = None,
     live: Annotated[
-        float | None, Parameter(help="While a run is going, write the page again every so many seconds; it reloads itself.")
+        float | None, Parameter(help="Seconds after which the page of a run still going is written again; it reloads itself.")
     ] = None,
 ) -> None:
     """Write the page on which every episode is read: one file, no server, no network. A run may still be going."""
@@ -75,11 +75,11 @@ def _write(
     quiet: bool,
 ) -> int:
     """Write the page; returns how many episodes it holds."""
-    from exprag.collection import without_collection
     from exprag.evaluation import report_on, write_page
     from exprag.evaluation.recalled import read_recalled
+    from exprag.garbage import without_garbage_collection
 
-    with without_collection():
+    with without_garbage_collection():
         report = report_on(runs, baseline, audited=False)
         recalled, problems = read_recalled([part for run in report.runs for part in (run.parts or (run,))], banks)
         for problem in () if quiet else problems:

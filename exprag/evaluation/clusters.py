@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 RESAMPLES = 10_000
 MANY, RESAMPLES_OF_MANY = 1_000, 2_000
-"""Beyond this many tasks so many resamples: the interval is narrow, and its limits vary little."""
+"""Beyond this many tasks the bootstrap draws this many resamples: the interval is narrow, and its limits vary little."""
 SEED = 2025
 _BATCH = 2_000_000  # numbers drawn at once: bounds the memory
 _KEPT = 10_000_000  # the largest table of draws that is remembered: bytes

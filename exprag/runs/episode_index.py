@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 from zlib import crc32
 
-from exprag.collection import without_collection
 from exprag.errors import RecordError
 from exprag.files import cannot_write, write_whole
+from exprag.garbage import without_garbage_collection
 from exprag.runs.episode_facts import facts_of
 from exprag.trajectory import SCHEMA_VERSION, Trajectory
 
@@ -154,7 +154,7 @@ def _load(path: Path) -> tuple[list[Entry], bool]:
         header, *lines = text[: text.rfind("\n") + 1].splitlines()
         if header + "\n" != _HEADER:
             return [], False
-        with without_collection():
+        with without_garbage_collection():
             entries = [Entry(*values) for values in json.loads(f"[{','.join(lines)}]")]
         all(entry.end >= 0 for entry in entries)  # they are numbers
     except FileNotFoundError:

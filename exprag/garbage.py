@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 
 @contextmanager
-def without_collection() -> Iterator[None]:
+def without_garbage_collection() -> Iterator[None]:
     """No search for reference cycles while it lasts: with ten thousand episodes it takes longer than reading them."""
     enabled = gc.isenabled()
     gc.disable()
