@@ -97,17 +97,15 @@ class DirectCalls:
 
     def _post(self, url: str, body: bytes, limits: Limits) -> dict[str, Any] | FirstAnswer | None:
         try:
-            whole = False
             response = self._pools.request("POST", url, body=body, headers=self._headers, redirect=False, preload_content=False)
+            answer = bytearray()
             try:
-                answer = bytearray()
                 while part := response.read1(PART):
                     answer += limits.take(part)
-                whole = True
-            finally:
-                if not whole:
-                    response.close()
-                response.release_conn()
+            except BaseException:
+                response.close()  # the rest of the answer is not waited for
+                raise
+            response.release_conn()
         except exceptions.HTTPError as error:
             for kind, name in _NAMES.items():
                 if isinstance(error, kind):
