@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pydantic import ValidationError
@@ -22,6 +22,20 @@ def usage_of(message: Any) -> tuple[Usage | None, bool]:
         return Usage(**counts, cost=_cost(message)), False
     except (AttributeError, ValidationError, KeyError, TypeError):
         return None, True
+
+
+def total(usages: Sequence[Usage]) -> Usage | None:
+    """Of several calls together; None of none. What only some of them say is the sum of those."""
+    if not usages:
+        return None
+    cached = [usage.cached for usage in usages if usage.cached is not None]
+    costs = [usage.cost for usage in usages if usage.cost is not None]
+    return Usage(
+        prompt=sum(usage.prompt for usage in usages),
+        completion=sum(usage.completion for usage in usages),
+        cached=sum(cached) if cached else None,
+        cost=sum(costs) if costs else None,
+    )
 
 
 def _cost(message: Any) -> float | None:

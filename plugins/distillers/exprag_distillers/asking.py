@@ -17,6 +17,7 @@ from exprag.models.answers import read_answer
 from exprag.models.calls import call_guarded
 from exprag.text import defuse
 from exprag.trajectory import Trajectory, Usage
+from exprag.usage import total
 from exprag_distillers.forms import LONGEST, templates_of
 from exprag_distillers.rules import make_items
 
@@ -32,7 +33,7 @@ Check = Callable[[Any], str]
 
 
 class Asker:
-    """A chat model, and the tokens that it has cost since `usage` was last taken."""
+    """A chat model, and the tokens that it has taken since `usage` was last taken."""
 
     def __init__(self, model: str | BaseChatModel, structured: bool = True) -> None:
         self.model = load_model(model)
@@ -56,9 +57,7 @@ class Asker:
     def usage(self) -> Usage | None:
         """The tokens since this was last called; None where the model says none."""
         usages, self._usages = self._usages, []
-        if not usages:
-            return None
-        return Usage(prompt=sum(usage.prompt for usage in usages), completion=sum(usage.completion for usage in usages))
+        return total(usages)
 
     def _once(
         self, messages: Sequence[BaseMessage], check: Check, schema: Mapping[str, Any] | None
