@@ -26,7 +26,8 @@ from exprag.distillation.outcome import aligned
 from exprag.distillation.playing import Bars, expert_run, keep_settings, own_tasks, play_run
 from exprag.distillation.writing import write_items
 from exprag.errors import RunError
-from exprag.evaluation.streams import StreamOutcome, Visit, draw, judge
+from exprag.evaluation.stream_figure import draw
+from exprag.evaluation.streams import StreamOutcome, Visit, judge
 from exprag.figures import save_figure
 from exprag.files import write_json
 from exprag.plugins import create

@@ -13,14 +13,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from exprag.evaluation.contrasts import success_difference
+from exprag.evaluation.measures import Measure
 from exprag.evaluation.render import percent, points
-from exprag.evaluation.statistics import Difference, Interval, Paired, paired_means, paired_rates, wilson
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+from exprag.evaluation.statistics import Difference, Paired, paired_means, paired_rates, wilson
 
 STRETCHES = 10
 """Stretches of a learning curve, at most."""
@@ -44,27 +42,13 @@ class Visit:
 
 
 @dataclass(frozen=True)
-class Rate:
-    """A share of solved visits with its interval."""
-
-    n: int
-    success: float
-    interval: Interval | None
-
-    @classmethod
-    def of(cls, outcomes: Sequence[bool]) -> Rate:
-        n, solved = len(outcomes), sum(outcomes)
-        return cls(n, solved / n if n else 0.0, wilson(solved, n))
-
-
-@dataclass(frozen=True)
 class Stretch:
     """A part of the course: the visits `first` to `last`, counted from 1. The intervals of the rates take visits one by one."""
 
     first: int
     last: int
-    memory: Rate
-    none: Rate
+    memory: Measure
+    none: Measure
     difference: Difference
 
 
@@ -73,8 +57,8 @@ class Part:
     """What came out for some of the tasks: all, or those of a type. Differences are with memory less without."""
 
     name: str
-    memory: Rate
-    none: Rate
+    memory: Measure
+    none: Measure
     difference: Difference
     transfer: Difference
     """At the first visits of a type of which the memory has nothing yet, while it has something of other types."""
@@ -87,7 +71,7 @@ class Part:
 
     def row(self) -> list[str]:
         """Its row of the table, in words."""
-        rates = [percent(self.memory.success), percent(self.none.success)]
+        rates = [percent(self.memory.mean), percent(self.none.mean)]
         return [self.name, str(self.memory.n), *rates, *map(points, (self.difference, self.transfer, self.revisits))]
 
 
@@ -154,40 +138,15 @@ def revisits(visits: Sequence[Visit]) -> tuple[Difference, Difference, Differenc
     return net, memory, none
 
 
-def draw(outcome: StreamOutcome, title: str = "") -> Figure:
-    """The learning curve of both agents, with intervals; a line where the memory begins again, and where only revisits follow."""
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(7, 4), layout="constrained")
-    axes = figure.subplots()
-    places = [(stretch.first + stretch.last) / 2 for stretch in outcome.curve]
-    for number, (arm, label) in enumerate(zip(ARMS, ("with memory", "without memory"), strict=True)):
-        rates: list[Rate] = [getattr(stretch, arm) for stretch in outcome.curve]
-        heights = [100 * rate.success for rate in rates]
-        limits = [rate.interval or Interval(rate.success, rate.success) for rate in rates]
-        below = [max(0.0, height - 100 * limit.low) for height, limit in zip(heights, limits, strict=True)]
-        above = [max(0.0, 100 * limit.high - height) for height, limit in zip(heights, limits, strict=True)]
-        shifted = [place + 0.15 * (2 * number - 1) for place in places]
-        axes.errorbar(shifted, heights, [below, above], marker="o", capsize=3, color=f"C{number}", label=label)
-    visits = outcome.visits
-    tail = max((place for place, visit in enumerate(visits, 1) if not visit.again), default=0)
-    borders = {place for place in range(1, len(visits)) if visits[place].chapter != visits[place - 1].chapter}
-    for place in borders | ({tail} if 0 < tail < len(visits) else set()):
-        axes.axvline(place + 0.5, color="0.8", lw=1, zorder=0)
-    axes.set_xlabel("visits, in the order in which they came")
-    axes.set_ylabel("success (%)")
-    axes.set_ylim(-2, 102)
-    axes.set_title(title)
-    axes.grid(alpha=0.3)
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.legend(frameon=False)
-    return figure
-
-
 def _part(name: str, own: Sequence[Visit], visits: Sequence[Visit]) -> Part:
     met = [visit for visit in first_met(visits) if name == "all" or visit.type == name]
     return Part(name, *_rates(own), difference(own), difference(met), *revisits(own))
 
 
-def _rates(visits: Sequence[Visit]) -> tuple[Rate, Rate]:
-    return Rate.of([visit.memory for visit in visits]), Rate.of([visit.none for visit in visits])
+def _rates(visits: Sequence[Visit]) -> tuple[Measure, Measure]:
+    return _rate([visit.memory for visit in visits]), _rate([visit.none for visit in visits])
+
+
+def _rate(outcomes: Sequence[bool]) -> Measure:
+    n, solved = len(outcomes), sum(outcomes)
+    return Measure(n, solved / n if n else None, wilson(solved, n))

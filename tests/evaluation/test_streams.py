@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from exprag.evaluation.statistics import Paired, paired_means, paired_rates, wilson
-from exprag.evaluation.streams import Visit, draw, first_met, judge, learning_curve, revisits
+from exprag.evaluation.stream_figure import draw
+from exprag.evaluation.streams import Visit, first_met, judge, learning_curve, revisits
 from exprag.figures import save_figure
 
 
@@ -20,8 +21,8 @@ def test_the_learning_curve_has_stretches_of_equal_length_with_paired_difference
     visits = course([(number >= 10, number % 4 == 0) for number in range(20)])
     curve = learning_curve(visits)
     assert [(stretch.first, stretch.last) for stretch in curve] == [(1, 4), (5, 8), (9, 12), (13, 16), (17, 20)]
-    assert [stretch.memory.success for stretch in curve] == [0, 0, 0.5, 1, 1]
-    assert [stretch.none.success for stretch in curve] == [0.25] * 5
+    assert [stretch.memory.mean for stretch in curve] == [0, 0, 0.5, 1, 1]
+    assert [stretch.none.mean for stretch in curve] == [0.25] * 5
     assert curve[2].memory.interval == wilson(2, 4)
     assert curve[2].difference == paired_rates(Paired(both=0, arm_only=2, baseline_only=1, neither=1))
     assert [(one.first, one.last) for one in learning_curve(visits, 2)] == [(1, 10), (11, 20)]
