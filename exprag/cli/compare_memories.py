@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -12,6 +11,7 @@ from exprag.cli.options import AllowCode, Config, make, options
 from exprag.cli.output import say, write_json
 from exprag.cli.progress import episodes_bar
 from exprag.cli.words import Json, listed, out
+from exprag.cli.writer import Writer, with_writer
 from exprag.runs.config import RunConfig
 
 if TYPE_CHECKING:
@@ -26,9 +26,7 @@ def compare_memories(
     *,
     out: Annotated[Path, out("Folder of the comparison; an interrupted one is continued.")],
     memories: Annotated[str, Parameter(help="Distillers to compare, comma-separated (exprag plugins lists them).")] = MEMORIES,
-    writer: Annotated[
-        str, Parameter(help="Chat model of the distillers that ask one; default: the agent's own, where it is a language model.")
-    ] = "",
+    writer: Writer = "",
     extract: Annotated[int, Parameter(help="Tasks to write from.")] = 50,
     held_out: Annotated[int, Parameter(help="Tasks to compare on.")] = 50,
     items: Annotated[int, Parameter(help="Items in the prompt, at most.")] = 10,
@@ -57,24 +55,3 @@ def compare_memories(
     else:
         for line in lines_of(table):
             say(line)
-
-
-def with_writer(names: Sequence[str], writer: str, run: RunConfig) -> list[tuple[str, dict[str, Any]]]:
-    """Distillers with their options: the chat model of those that ask one, the writer or the run's own. Raises ConfigError where
-    there is none, PluginError for an unknown distiller."""
-    from exprag.errors import ConfigError
-
-    model = writer or ("" if run.model.partition("?")[0] == "case-based" else run.model)
-    distillers = [(name, {"model": model} if _asks_model(name) else {}) for name in names]
-    if not model and (needy := [name for name, settings in distillers if settings]):
-        raise ConfigError(f"{', '.join(needy)} ask a chat model, and none is named.", cure="Name one with --writer.")
-    return distillers
-
-
-def _asks_model(name: str) -> bool:
-    """Whether a distiller takes a model. Raises PluginError for an unknown one."""
-    import inspect
-
-    from exprag.plugins import registry
-
-    return "model" in inspect.signature(registry().get("distiller", name).load()).parameters

@@ -11,13 +11,13 @@ from exprag.cli.options import AllowCode, Config, make, options
 from exprag.cli.output import say, write_json
 from exprag.cli.progress import episodes_bar
 from exprag.cli.words import Json, out
+from exprag.cli.writer import Writer, with_writer
 from exprag.runs.config import RunConfig
 
 if TYPE_CHECKING:
     RunOptions = dict[str, Any] | None
 else:
     RunOptions = options(RunConfig)
-
 
 
 def stream(
@@ -33,16 +33,13 @@ def stream(
     distiller: Annotated[
         str, Parameter(help="What writes items from each round. Without one, and without --learn, successful episodes are kept.")
     ] = "",
-    writer: Annotated[
-        str, Parameter(help="Chat model of a distiller that asks one; default: the agent's own, where it is a language model.")
-    ] = "",
+    writer: Writer = "",
     config: Config = None,
     allow_code: AllowCode = False,
     as_json: Json = False,
     values: RunOptions = None,
 ) -> None:
     """Let tasks arrive while the memory grows: learning curve, transfer to later types, forgetting, paired with no memory."""
-    from exprag.cli.compare_memories import with_writer
     from exprag.distillation.streams import StreamConfig, play_stream
 
     run = make(RunConfig, values, config, allow_code)
