@@ -7,6 +7,7 @@
     student.py    stage D: the check that rows hold neither hints nor worked examples
     outcome.py    the report: success, score, steps and tokens by arm, and the figure
     memories.py   several kinds of memory from the same episodes, compared at an equal token budget
+    arrivals.py   the order in which the tasks of a stream come
     streams.py    tasks that arrive in an order while the memory grows, beside an agent without memory
     playing.py    what these pipelines share: settings that stay with a folder, runs of named tasks
     review.py     credit: in which won and lost episodes a hint was read, and what became of the same tasks without it
