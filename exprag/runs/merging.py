@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from exprag.errors import RecordError, RunError
-from exprag.files import PARTIAL, cannot_write, write_json
+from exprag.files import beside, cannot_write, write_json
 from exprag.logs import LOG
 from exprag.runs.config import RunConfig, flat
 from exprag.runs.directory import EPISODES, RunDirectory
@@ -58,22 +57,17 @@ def merge(shards: Sequence[str | Path], out: str | Path, *, partial: bool = Fals
     target = Path(out).expanduser()
     parts = sorted((_read(readable(folder)) for folder in shards), key=lambda shard: shard.part)
     _check(parts)
-    beside = target.with_name(target.name + PARTIAL)
     try:
         if target.exists() and (not target.is_dir() or any(target.iterdir())):
             raise RunError(f"{target} exists already.", cure="Choose another --out.")
-        shutil.rmtree(beside, ignore_errors=True)
-        beside.mkdir(parents=True)
-        try:
-            report = _write(parts, beside, target)
+        with beside(target) as folder:
+            folder.mkdir()
+            report = _write(parts, folder, target)
             if report.missing and not partial:
                 raise RunError(
                     f"{report.tasks - report.episodes} of {report.tasks} tasks have no episode: {'; '.join(report.missing)}.",
                     cure="Run the shards' own commands again, or allow it: --partial.",
                 )
-            os.replace(beside, target)
-        finally:
-            shutil.rmtree(beside, ignore_errors=True)
     except OSError as error:
         raise cannot_write(target, error) from error
     return report
