@@ -29,7 +29,7 @@ import argparse
 import json
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -38,9 +38,9 @@ from _output import Figures, make_parser, note, sized, start
 
 from exprag import Trajectory
 from exprag.bank import Bank
-from exprag.contracts.query_strategy import Moment
 from exprag.contracts.selector import Candidate
 from exprag.evaluation.likeness import agreement, common_words
+from exprag.evaluation.retrieval import moments_of
 from exprag.evaluation.statistics import Difference, Interval, Paired, paired_means, paired_rates, wilson
 from exprag.plugins import create
 from exprag.retrieval import Retriever
@@ -51,7 +51,6 @@ STRATEGIES = ("task", "task_and_observation", "last_observation", "state", "traj
 SELECTORS = ("top_k", "deduplicated", "mmr", "successes", "success_weighted", "mixture", "type_quota", "failures")
 LEARNED = "success_weighted+learned"
 BASE = ("task", "top_k")
-LATER = (0.25, 0.5, 0.75)
 
 
 @dataclass(frozen=True)
@@ -134,7 +133,7 @@ class Benchmark:
         retriever = Retriever(self.bank, strategy, k=max(pools.values()), search_mode=self.search_mode)
         hits: dict[tuple[str, str, str], dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
         for key, episode in self.references.items():
-            for when, moment in self._moments(episode, retriever):
+            for when, moment in moments_of(episode, retriever):
                 retrieval = retriever.retrieve(moment)
                 candidates = retrieval.candidates if retrieval else []
                 pool = [replace(c, trajectory=self._whole[c.trajectory.id]) for c in candidates]
@@ -147,14 +146,6 @@ class Benchmark:
             values = [sum(shares) / len(shares) for shares in by_task.values()]
             result[name][f"{measure}_{when}"] = _rate(values) if when == "start" else _mean(values)
         return result
-
-    def _moments(self, episode: Trajectory, retriever: Retriever) -> Iterable[tuple[str, Moment]]:
-        steps = episode.steps
-        yield "start", Moment(episode.task, (), steps[0].observation if steps else episode.final_observation)
-        for part in LATER if retriever.refresh != "once" else ():
-            at = int(part * len(steps))
-            if 0 < at < len(steps):
-                yield "later", Moment(episode.task, steps[:at], steps[at].observation)
 
     def _agrees(self, episode: Trajectory, selection: Sequence[Candidate]) -> dict[str, float]:
         """1 or 0 by measure; a measure that says nothing about this task is left out."""

@@ -13,7 +13,7 @@ from exprag.evaluation.matrices import load_matrix
 from exprag.figures import save_figure
 from exprag.files import read_jsonl, write_json, write_whole
 from exprag.reproduce import Reproduction, make_plan
-from exprag.reproduce.result import FilledTable, fill
+from exprag.reproduce.filling import FilledTable, fill
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -97,7 +97,7 @@ def evaluate_retrieval(
             chances = []
             for reference in chosen:
                 chances.append(_chance(reference, stored.values(), k))
-                for when, moment in _moments(reference, retriever):
+                for when, moment in moments_of(reference, retriever):
                     retrieval = retriever.retrieve(moment)
                     others = [stored.get(c.trajectory.id, c.trajectory) for c in retrieval.candidates] if retrieval else []
                     for name, score in agreement(reference, others, common).items():
@@ -135,7 +135,8 @@ def _measure(pairs: Sequence[tuple[str, float]], rate: bool) -> Measure:
     return Measure(len(values), mean, Interval(*limits) if limits else None)
 
 
-def _moments(episode: Trajectory, retriever: Retriever) -> Iterator[tuple[str, Moment]]:
+def moments_of(episode: Trajectory, retriever: Retriever) -> Iterator[tuple[str, Moment]]:
+    """The moments of an episode at which a bank is asked: its start and, where the retriever asks again, some later ones."""
     steps = episode.steps
     yield "start", Moment(episode.task, (), steps[0].observation if steps else episode.final_observation)
     for part in LATER if retriever.refresh != "once" else ():
