@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from object_storage import KEY, SECRET, serve, use
 
 from exprag.bank import Bank
 from exprag.environments.expert import play_expert
@@ -18,31 +19,18 @@ from exprag.runs import RunConfig, RunDirectory, run
 from exprag.trajectory import Trajectory
 from toy import Toy
 
-KEY, SECRET = "AKIAEXAMPLEKEY", "a-secret-of-nobody"
-
 
 @pytest.fixture(scope="module")
 def endpoint() -> Iterator[str]:
     """The address of a server with an empty bucket "banks"."""
-    pytest.importorskip("flask_cors", reason="moto's server is not installed: flask, flask-cors, moto[s3]")
-    server = pytest.importorskip("moto.server").ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    import boto3
-
-    address = f"http://{host}:{port}"
-    access = {"aws_access_key_id": KEY, "aws_secret_access_key": SECRET, "region_name": "us-east-1"}
-    boto3.client("s3", endpoint_url=address, **access).create_bucket(Bucket="banks")
-    yield address
-    server.stop()
+    with serve("banks") as address:
+        yield address
 
 
 @pytest.fixture
 def storage(endpoint: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """The environment as a user sets it."""
-    values = {"AWS_ACCESS_KEY_ID": KEY, "AWS_SECRET_ACCESS_KEY": SECRET, "AWS_REGION": "us-east-1"}
-    for name, value in {**values, "AWS_ENDPOINT_URL": endpoint, "AWS_ALLOW_HTTP": "true"}.items():
-        monkeypatch.setenv(name, value)
+    use(endpoint, monkeypatch)
 
 
 def episodes(split: str = "train", seed: int = 2025) -> list[Trajectory]:

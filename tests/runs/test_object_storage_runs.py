@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from command_line import exprag
+from object_storage import serve, use
 from waiting import PATIENCE, start, wait_for
 
 from exprag.errors import ConfigError, RunError
@@ -24,31 +25,18 @@ from exprag.trajectory import Trajectory
 
 pytest.importorskip("obstore")
 
-KEY, SECRET = "AKIAEXAMPLEKEY", "a-secret-of-nobody"
-
 
 @pytest.fixture(scope="module")
 def endpoint() -> Iterator[str]:
     """The address of a server with an empty bucket "runs"."""
-    pytest.importorskip("flask_cors", reason="moto's server is not installed: flask, flask-cors, moto[s3]")
-    server = pytest.importorskip("moto.server").ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    import boto3
-
-    address = f"http://{host}:{port}"
-    access = {"aws_access_key_id": KEY, "aws_secret_access_key": SECRET, "region_name": "us-east-1"}
-    boto3.client("s3", endpoint_url=address, **access).create_bucket(Bucket="runs")
-    yield address
-    server.stop()
+    with serve("runs") as address:
+        yield address
 
 
 @pytest.fixture(autouse=True)
 def storage(endpoint: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The environment as a user sets it."""
-    values = {"AWS_ACCESS_KEY_ID": KEY, "AWS_SECRET_ACCESS_KEY": SECRET, "AWS_REGION": "us-east-1"}
-    for name, value in {**values, "AWS_ENDPOINT_URL": endpoint, "AWS_ALLOW_HTTP": "true"}.items():
-        monkeypatch.setenv(name, value)
+    use(endpoint, monkeypatch)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
 
 
