@@ -36,6 +36,7 @@ def lessons(
             by_type.setdefault(episode.task.type, []).append(episode)
     turns = []
     for type_ in sorted(by_type):
+        by_type[type_].sort(key=lambda episode: episode.task.id)  # not in the order in which workers were done
         rng.shuffle(by_type[type_])
         turns += [(number / len(by_type[type_]), episode.id, episode) for number, episode in enumerate(by_type[type_])]
     chosen = [episode for *_, episode in sorted(turns, key=lambda turn: turn[:2])][:limit]
@@ -52,7 +53,7 @@ def slipping(environment: TextEnvironment, task: Task, rng: random.Random, seed:
 
     def policy() -> Iterator[str]:
         last = ""
-        for action in games.expert("explorer"):
+        for action in games.expert("searcher"):
             goes = action.startswith("go to ")
             mistakes = _mistakes(last, goes)
             if mistakes and rng.random() < (0.35 if goes else 0.15):
@@ -62,7 +63,7 @@ def slipping(environment: TextEnvironment, task: Task, rng: random.Random, seed:
             yield action
             last = action.removeprefix("go to ") if goes else last
 
-    episode = play(environment, task, policy, seed=seed, max_steps=longest + 15, model="expert:explorer with slips")
+    episode = play(environment, task, policy, seed=seed, max_steps=longest + 15, model="expert:searcher with slips")
     if episode.error is not None:
         raise EnvError(episode.error.message)
     return episode

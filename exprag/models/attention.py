@@ -74,15 +74,20 @@ def ragged_attention(
             mask = distance >= 0 if window is None else (distance >= 0) & (distance < window)
         elif window:
             keys, values = keys[:, -window:], values[:, -window:]
-        output[:, :, row] = scaled_dot_product_attention(
-            query[:, :, row],
+        queries = query[:, :, row]
+        if length == 1:
+            # the heads that share a key as rows of one product: for one new token in bf16, torch takes seven times as long otherwise
+            queries = queries.reshape(1, keys.shape[0], -1, queries.shape[-1])
+        attended = scaled_dot_product_attention(
+            queries,
             keys[None],
             values[None],
             attn_mask=mask,
             is_causal=mask is None and length > 1,
             scale=scaling,
-            enable_gqa=query.shape[1] != keys.shape[0],
+            enable_gqa=queries.shape[1] != keys.shape[0],
         )
+        output[:, :, row] = attended.reshape(1, query.shape[1], length, -1)
     return output.transpose(1, 2).contiguous(), None
 
 

@@ -485,3 +485,19 @@ def test_the_explorer_notes_what_it_put_down(alfworld_full: Path) -> None:
         assert len(two) == 17
         assert all(play_expert(env, task, "explorer", seed=1, max_steps=100).success for task in two)
     assert "explorer" not in AlfWorld(engine="alfworld", data=alfworld_full).experts
+
+
+def test_the_searcher_wins_by_what_it_has_read_and_does_nothing_beside(alfworld_full: Path) -> None:
+    with AlfWorld(data=alfworld_full) as env:
+        for task in env.tasks("valid_unseen"):
+            episode = play_expert(env, task, "searcher", seed=1, max_steps=50)
+            assert episode.success, task.id
+            text = ""
+            for step in episode.steps:
+                text += step.observation
+                verb, _, rest = step.action.partition(" ")
+                assert verb not in ("look", "close", "inventory", "help")
+                assert verb != "take" or f"a {rest.partition(' from ')[0]}" in text, step.action
+        again = [play_expert(env, task, "searcher", seed=seed, max_steps=50).steps for seed in (1, 2)]
+        assert again[0] == again[1]
+    assert "searcher" not in AlfWorld(engine="alfworld", data=alfworld_full).experts

@@ -178,7 +178,7 @@ def test_task_says_what_the_game_asks(env: AlfWorldGenerated) -> None:
         assert played.model_copy(update={"instruction": ""}) == task
 
 
-@pytest.mark.parametrize("expert", [None, "explorer", "walkthrough"])
+@pytest.mark.parametrize("expert", [None, "explorer", "searcher", "walkthrough"])
 def test_experts_win(env: AlfWorldGenerated, expert: str | None) -> None:
     for task in env.tasks("test"):
         env.reset(options={"task": task})

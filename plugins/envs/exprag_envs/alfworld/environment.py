@@ -26,6 +26,7 @@ ENGINES = {
     "fast": "exprag_envs.alfworld.fast:FastEngine",
     "alfworld": "exprag_envs.alfworld.reference:ReferenceEngine",
 }
+FAST_EXPERTS = ("explorer", "searcher")
 GOALS = ("template", "human")
 
 _GOAL = re.compile(r"Your task is to: (.*)")
@@ -46,7 +47,7 @@ class AlfWorld(TextEnvironment):
     name = "alfworld"
     splits: tuple[str, ...] = games.SPLITS
     action_templates = wording.ACTION_TEMPLATES
-    experts: tuple[str, ...] = ("handcoded", "walkthrough", "explorer")
+    experts: tuple[str, ...] = ("handcoded", "walkthrough", "explorer", "searcher")
     type_groups = games.DIFFICULTY
 
     def __init__(
@@ -64,7 +65,7 @@ class AlfWorld(TextEnvironment):
             raise ConfigError("Only engine 'alfworld' can play a game with another grammar.", cure="Add engine='alfworld'.")
         self.engine_name = engine
         if engine != "fast":
-            self.experts = tuple(name for name in self.experts if name != "explorer")
+            self.experts = tuple(name for name in self.experts if name not in FAST_EXPERTS)
         self._data = data
         self._goals = goals
         self._trust = trust
@@ -117,7 +118,8 @@ class AlfWorld(TextEnvironment):
     def expert(self, name: str | None = None) -> Iterator[str]:
         """ "handcoded": explores, random by the seed of `reset`, gives up after 100 steps. "walkthrough": the planner's
         shortest way, kept in the game file; it walks straight to objects that it has not seen. "explorer" (engine "fast"
-        only): the hand-coded one without the package's mistake that makes it lose every other game with two objects."""
+        only): the hand-coded one without the package's mistake that makes it lose every other game with two objects. "searcher"
+        (engine "fast" only): searches place by place and does nothing beside, the same with every seed: to learn from."""
         name = name or self.experts[0]
         if name not in self.experts:
             raise EnvError(f"ALFWorld has no expert {name!r}.", cure=closest(name, list(self.experts)))
@@ -129,6 +131,8 @@ class AlfWorld(TextEnvironment):
         goal = {**self._trial["pddl_params"], "task_type": self._trial["task_type"]}
         if name == "explorer":
             return cast("FastEngine", self._engine).expert(goal, self._seed, heeds_moves=True)
+        if name == "searcher":
+            return cast("FastEngine", self._engine).searcher(goal)
         return cast(Engine, self._engine).expert(goal, self._seed)
 
     def fingerprint(self) -> str:

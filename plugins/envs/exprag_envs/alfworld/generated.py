@@ -31,7 +31,7 @@ class AlfWorldGenerated(AlfWorld):
 
     name = "alfworld-generated"
     splits = ("train", "test")
-    experts = ("explorer", "handcoded", "walkthrough")
+    experts = ("explorer", "handcoded", "walkthrough", "searcher")
 
     def __init__(self, engine: str = "fast", games_per_type: int = 100, cache_dir: str | Path | None = None) -> None:
         super().__init__(engine=engine, cache_dir=cache_dir)

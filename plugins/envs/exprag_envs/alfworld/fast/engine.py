@@ -10,6 +10,7 @@ from exprag_envs.alfworld.engine import NOTHING_HAPPENS, GameState
 from exprag_envs.alfworld.fast import actions, text
 from exprag_envs.alfworld.fast.expert import Expert, Goal
 from exprag_envs.alfworld.fast.problem import read_problem
+from exprag_envs.alfworld.fast.searcher import Searcher
 from exprag_envs.alfworld.fast.world import State, World
 
 
@@ -58,6 +59,15 @@ class FastEngine:
         while not self._last[1].won:
             command, after = self._last
             action = policy.act(command, after.feedback, self._playing(), self.admissible())
+            if action is None:
+                return
+            yield action
+
+    def searcher(self, goal: Mapping[str, Any]) -> Iterator[str]:
+        """The expert that is easy to learn from."""
+        policy = Searcher(Goal.from_params(goal))
+        while not self._last[1].won:
+            action = policy.act(self._last[0], self._playing())
             if action is None:
                 return
             yield action

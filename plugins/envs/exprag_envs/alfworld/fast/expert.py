@@ -32,12 +32,12 @@ _PLACES = {
 }  # fmt: skip
 
 # How an object is treated on the way: verb, station, and the fact that says it is done.
-_TREATMENTS = {
+TREATMENTS = {
     "pick_clean_then_place_in_recep": ("clean", "sinkbasin", "isclean"),
     "pick_heat_then_place_in_recep": ("heat", "microwave", "ishot"),
     "pick_cool_then_place_in_recep": ("cool", "fridge", "iscool"),
 }
-TASK_TYPES = (*_TREATMENTS, "pick_and_place_simple", "pick_two_obj_and_place", "look_at_obj_in_light")
+TASK_TYPES = (*TREATMENTS, "pick_and_place_simple", "pick_two_obj_and_place", "look_at_obj_in_light")
 
 _DIGITS = re.compile(r"\d")
 
@@ -198,8 +198,8 @@ class Expert:
         if holding:
             if goal.task_type == "look_at_obj_in_light":
                 return "use" if f"use {goal.lamp}" in forms else "find", goal.lamp
-            if goal.task_type in _TREATMENTS:
-                verb, station, fact = _TREATMENTS[goal.task_type]
+            if goal.task_type in TREATMENTS:
+                verb, station, fact = TREATMENTS[goal.task_type]
                 treated = bool(self._hands) and (state.world.id.get(self._hands[0]),) in state.facts[fact]
                 if not treated and f"{verb} {goal.target} with {station}" in forms:
                     return verb, goal.target
