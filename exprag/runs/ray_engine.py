@@ -160,8 +160,8 @@ class _RayCrew:
         """The actors by the answer that is awaited from each."""
         self._idle: list[_Seat] = []
         self._room = divided(config)[0] * (config.concurrency or 1)
-        self._spare = max(2, self._room // 4)
-        """Tasks that wait in an actor, so that no worker waits for this process."""
+        self._spare = max(2, self._room // 4) + CALLS
+        """Tasks that wait in an actor, so that no worker waits for this process; those of calls that wait are not there yet."""
         values = {"config": config.model_dump(mode="json"), "folder": os.getcwd(), "path": [p for p in sys.path if p]}
         self._setup = json.dumps(values)
         self._cpus = max(1, config.workers)
