@@ -8,7 +8,7 @@ from typing import Any, Self
 
 from pydantic import Field, model_validator
 
-from exprag.config import Settings, read_settings
+from exprag.config import Settings, merged, read_settings
 
 FOLDER = Path(__file__).parent
 
@@ -29,8 +29,12 @@ class Plan(Settings):
     """Everything that is chosen."""
 
     environment: str = "alfworld"
+    games: str = "games"
+    """The folder that the arms' games are kept in. Plans of one folder share bank, lessons and adapters."""
     experience: dict[str, Any] = Field(default_factory=dict)
     """Fields of the run in which the expert plays the train games: the bank."""
+    bank: dict[str, Any] = Field(default_factory=dict)
+    """Fields of another such run, whose episodes the arms find in place of those. Adapters are trained with the first."""
     lessons: Lessons = Lessons()
     recipe: dict[str, Any] = Field(default_factory=dict)
     """Fields of `exprag.training.Recipe`, over exprag-lora's."""
@@ -60,9 +64,16 @@ class Plan(Settings):
 
     @classmethod
     def of(cls, scale: str) -> Self:
-        """The plan of a scale (cpu, gpu, smoke), or of a TOML file. Raises ConfigError naming file and field."""
+        """The plan of a scale (cpu, gpu, smoke), or of a TOML file, over that which it `extends`; its arms replace those.
+
+        Raises ConfigError naming file and field.
+        """
         path = FOLDER / f"{scale}.toml"
-        return cls.make(**read_settings(path if path.exists() else scale))
+        values = read_settings(path if path.exists() else scale)
+        if parent := values.pop("extends", ""):
+            over = cls.of(parent).model_dump(exclude_unset=True)
+            values = {**merged(over, values), "arms": values.get("arms", over["arms"])}
+        return cls.make(**values)
 
 
 if __name__ == "__main__":

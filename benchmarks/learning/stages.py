@@ -5,6 +5,7 @@
     OUT/lessons.jsonl                what is learnt from
     OUT/adapters/NAME-SEED/          rows/, training/, and adapter, a link to the finished one
     OUT/games/                       the matrix of all arms: one run directory for each arm, index state, half and seed
+    OUT/bank-GAMES/                  the bank of a plan that names another
     OUT/stages.json                  seconds of each stage, over all its attempts
 """
 
@@ -47,7 +48,10 @@ class Work:
         """Everything that these arms need, then their games; the folder of the matrix."""
         self._stage("experience", self.out / "bank.json", self._experience)
         self._stage("lessons", self.out / "lessons.jsonl", self._lessons)
-        games = self.out / ("held-out" if in_held_out else f"games-{split}" if split else "games")
+        if self.plan.bank:
+            self._stage(f"bank of {self.bank.name}", self.bank.with_suffix(".json"), self._other_bank)
+        name = self.plan.games
+        games = self.out / (f"{name}-held-out" if in_held_out else f"{name}-{split}" if split else name)
         matrix = self.matrix(arms, split, in_held_out)
         for adapter, seed, cells in self._by_adapter(matrix):
             part = matrix.with_cells(cells)
@@ -60,7 +64,7 @@ class Work:
 
     def matrix(self, arms: list[str], split: str = "", in_held_out: bool = False) -> Matrix:
         """The cells of these arms; those of the base with the first seed alone, since greedy answers are the same with all."""
-        about = json.loads((self.out / "bank.json").read_text(encoding="utf-8"))
+        about = json.loads(self.bank.with_suffix(".json").read_text(encoding="utf-8"))
         shared = {"environment": self.plan.environment, **self.plan.run, **({"split": split} if split else {})}
         tasks = self.plan.tasks
         if in_held_out:
@@ -76,7 +80,7 @@ class Work:
                 folder = self.adapter(adapter, seed) if adapter else self.model
                 values["model"] = f"hf:{folder}{self.plan.model}"
                 if values.get("k"):
-                    values = {**self.plan.agent, "bank": str(self.out / "bank"), "bank_version": about["version"], **values}
+                    values = {**self.plan.agent, "bank": str(self.bank), "bank_version": about["version"], **values}
                 chosen[arm] = values
             if chosen:
                 config = MatrixConfig.make(name="learning", seeds=(seed,), run=shared, environments=tasks, arms=chosen)
@@ -87,6 +91,11 @@ class Work:
     @property
     def model(self) -> Path:
         return self.base or self.out / "base"
+
+    @property
+    def bank(self) -> Path:
+        """What the arms find."""
+        return self.out / (f"bank-{self.plan.games}" if self.plan.bank else "bank")
 
     def adapter(self, name: str, seed: int) -> Path:
         return self.out / "adapters" / f"{name}-{seed}" / "adapter"
@@ -118,11 +127,18 @@ class Work:
     def _experience(self) -> None:
         if self.base is None:
             fetch_small(self.out / "base")
-        config = RunConfig.make(environment=self.plan.environment, split="train", policy="expert", **self.plan.experience)
-        run(config, self.out / "experience", progress=self._expert_played)
-        bank = Bank.open_or_create(self.out / "bank")
-        bank.add(RunDirectory(self.out / "experience").episodes())
-        write_json(self.out / "bank.json", {"version": bank.version, "rows": len(bank)})
+        self._fill_bank(self.out / "bank", self.out / "experience", self.plan.experience)
+
+    def _other_bank(self) -> None:
+        self._fill_bank(self.bank, self.out / f"experience-{self.plan.games}", {**self.plan.experience, **self.plan.bank})
+
+    def _fill_bank(self, place: Path, played: Path, values: dict[str, Any]) -> None:
+        """Have the expert play, and put its episodes into a bank."""
+        config = RunConfig.make(**{"environment": self.plan.environment, "split": "train", "policy": "expert", **values})
+        run(config, played, progress=self._expert_played)
+        bank = Bank.open_or_create(place)
+        bank.add(RunDirectory(played).episodes())
+        write_json(place.with_suffix(".json"), {"version": bank.version, "rows": len(bank)})
 
     def _lessons(self) -> None:
         easy = (e for e in RunDirectory(self.out / "experience").episodes() if "easy" in groups_of(e.task))
