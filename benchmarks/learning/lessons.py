@@ -14,8 +14,10 @@ from exprag.trajectory import Task, Trajectory
 
 HELD_OUT_SCENES = 10
 """Rooms whose number is divisible by this are not learnt from: choices are made on their games."""
+SHARE = 0.2
+"""How many of the expert's actions have mistakes before them, in an episode with slips."""
 SLIPS = (1, 1, 2, 3, 5)
-"""How often a mistake is repeated before the way out of it."""
+"""How many mistakes come in a row before the way out of them."""
 
 
 def held_out(task: Task) -> bool:
@@ -27,8 +29,8 @@ def lessons(
     episodes: Iterable[Trajectory], environment: str, *, longest: int, slips: float, limit: int | None, seed: int
 ) -> Iterator[Trajectory]:
     """Won episodes of at most `longest` steps outside the held-out rooms, the types in turn, drawn with the seed; a share `slips`
-    of them played again with actions in between that the game does not understand. Only what such an action is followed by is
-    learnt, not the action itself (`mask_invalid`), so that the model sees a way out of its own mistakes."""
+    of them played again with a learner's mistakes in between. Only what a mistake is followed by is learnt, not the mistake itself
+    (`mask_invalid`), so that the model sees a way out of its own."""
     rng = random.Random(seed)
     by_type: dict[str, list[Trajectory]] = {}
     for episode in episodes:
@@ -47,31 +49,45 @@ def lessons(
 
 
 def slipping(environment: TextEnvironment, task: Task, rng: random.Random, seed: int, longest: int) -> Trajectory:
-    """The expert's episode with a learner's mistakes: the place after the last of its kind, a thing that is not there, a command
-    that is none. A learner repeats what failed: it must see the way out after several times too."""
+    """The expert's episode with a learner's mistakes in between, marked as not valid whether or not the game understands them."""
     games: Any = environment
+    mistakes: set[int] = set()
 
     def policy() -> Iterator[str]:
-        last = ""
-        for action in games.expert("searcher"):
-            goes = action.startswith("go to ")
-            mistakes = _mistakes(last, goes)
-            if mistakes and rng.random() < (0.35 if goes else 0.15):
-                mistake = rng.choice(mistakes)
-                if mistake not in games.admissible_actions():
-                    yield from [mistake] * rng.choice(SLIPS)
+        played: list[str] = []
+        expert = games.expert("searcher")
+        while True:
+            if played and rng.random() < SHARE:
+                for mistake in _mistakes(played, task, rng):
+                    if mistake.startswith("go to ") or mistake not in games.admissible_actions():
+                        mistakes.add(len(played))
+                        played.append(mistake)
+                        yield mistake
+            action = next(expert, None)
+            if action is None:
+                return
+            played.append(action)
             yield action
-            last = action.removeprefix("go to ") if goes else last
 
     episode = play(environment, task, policy, seed=seed, max_steps=longest + 15, model="expert:searcher with slips")
     if episode.error is not None:
         raise EnvError(episode.error.message)
-    return episode
+    steps = [step.model_copy(update={"valid": False}) if n in mistakes else step for n, step in enumerate(episode.steps)]
+    return episode.model_copy(update={"steps": tuple(steps)})
 
 
-def _mistakes(place: str, goes: bool) -> list[str]:
-    if not place:
+def _mistakes(played: list[str], task: Task, rng: random.Random) -> list[str]:
+    """What a learner does at a loss, some times in a row: on to places that are not there, back to where it was, or it takes, or
+    puts down, the thing that it has only read of."""
+    visited = [action.removeprefix("go to ") for action in played if action.startswith("go to ")]
+    here = visited[-1] if visited else ""
+    kind, _, number = here.rpartition(" ")
+    if not number.isdigit():
         return []
-    kind, _, number = place.rpartition(" ")
-    after = [f"go to {kind} {int(number) + 1}"] * 6 if goes and number.isdigit() else []
-    return [f"take mug 1 from {place}", f"open {place}", f"go to {place}", *after]
+    thing = f"{str(task.metadata['object']).lower()} {rng.randint(1, 3)}"
+    count = rng.choice(SLIPS)
+    on = [f"go to {kind} {int(number) + further}" for further in range(1, count + 1)]
+    back = [f"go to {rng.choice(visited)}" for _ in range(min(count, 3))]
+    handled = [f"{rng.choice(('take', 'move'))} {thing} {{}} {here}"] * min(count, 2)
+    handled = [command.format("from" if command.startswith("take") else "to") for command in handled]
+    return rng.choice((on, back, handled, [*handled, *on], [*back, *handled]))

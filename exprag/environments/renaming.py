@@ -1,4 +1,4 @@
-"""Words renamed: every verb that an action can begin with, and every name that bears a number, gets an invented word.
+"""Words renamed: the verbs that an action can begin with, and the names that bear a number, get other words.
 
 What an agent learnt by heart is then of no use: only what it reads of the new words tells them (API drift). The same word and
 seed give the same new word everywhere, so that an episode and the memory beside it agree.
@@ -9,9 +9,9 @@ from __future__ import annotations
 import random
 import re
 from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from exprag.trajectory import Step, Task, Trajectory
+from exprag.trajectory import Step, Trajectory
 
 _FIRST_WORD = re.compile(r"(\s*)([^\W\d_]+)")
 _WORD = re.compile(r"[^\W\d_]+")
@@ -53,32 +53,52 @@ def numbered_names(texts: Iterable[str]) -> set[str]:
 
 @dataclass(frozen=True)
 class Renaming:
-    """How one episode is rewritten. Verbs are those of the action templates; with `names`, what bears a number is renamed too."""
+    """How one episode is rewritten. `verbs`: new words for those of the action templates. With `names`, what bears a number gets
+    an invented word, but for what `exchanged` names: that gets the name of another thing."""
 
     verbs: Mapping[str, str]
     seed: str
     names: bool = False
+    exchanged: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
-    def draw(cls, templates: Collection[str], seed: str, *, names: bool = False) -> Renaming:
-        """The renaming that a seed gives for an environment's action templates."""
-        return cls(invent_verbs(templates, seed), seed, names)
+    def draw(cls, templates: Collection[str], seed: str, *, names: bool = False, exchange: Trajectory | None = None) -> Renaming:
+        """The renaming that a seed gives for an environment's action templates.
+
+        `exchange`: the names of this episode take one another's places, those of its first observation among themselves and the
+        others too.
+        """
+        exchanged: dict[str, str] = {}
+        if exchange is not None:
+            texts = [*(step.observation for step in exchange.steps), exchange.final_observation]
+            first = numbered_names(texts[:1])
+            for group in (first, numbered_names(texts) - first):
+                others = random.Random(f"exchange {seed}").sample(sorted(group), len(group))
+                exchanged |= dict(zip(sorted(group), others, strict=True))
+        return cls(invent_verbs(templates, seed), seed, names or bool(exchanged), exchanged)
 
     def templates(self, templates: Iterable[str]) -> tuple[str, ...]:
-        return tuple(replace_verb(template, self.verbs) for template in templates)
+        """The templates in the new words. Where verbs are new, in another order, which would tell them else."""
+        new = [replace_verb(template, self.verbs) for template in templates]
+        if self.verbs:
+            random.Random(f"order {self.seed}").shuffle(new)
+        return tuple(new)
 
     def trajectory(self, trajectory: Trajectory) -> Trajectory:
         """The episode in the new words. Texts of the model and of the environment alike; thoughts stay as they are."""
-        text = self._writer(trajectory)
+        instruction = trajectory.task.instruction
+        asked = _WORD.sub(lambda word: self.verbs.get(word[0].lower(), word[0]), instruction)
+        write = self._writer(trajectory)
+
+        def text(old: str) -> str:  # a text may repeat what is to be done
+            return write(old.replace(instruction, asked) if instruction else old)
+
         changes = {
-            "task": self._task(trajectory.task, text),
+            "task": trajectory.task.model_copy(update={"instruction": text(instruction)}),
             "steps": tuple(self._step(step, text) for step in trajectory.steps),
             "final_observation": text(trajectory.final_observation),
         }
         return trajectory.model_copy(update=changes)
-
-    def _task(self, task: Task, text: Callable[[str], str]) -> Task:
-        return task.model_copy(update={"instruction": text(task.instruction)})
 
     def _step(self, step: Step, text: Callable[[str], str]) -> Step:
         action = text(replace_verb(step.action, self.verbs))
@@ -88,7 +108,7 @@ class Renaming:
         if not self.names:
             return str
         names = numbered_names([*(step.observation for step in trajectory.steps), trajectory.final_observation])
-        words = {name: _invent(name, self.seed) for name in names}
+        words = {name: self.exchanged.get(name) or _invent(name, self.seed) for name in names}
         return lambda text: _WORD.sub(lambda word: words.get(word[0].lower(), word[0]), text)
 
 

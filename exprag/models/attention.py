@@ -76,7 +76,7 @@ def ragged_attention(
             keys, values = keys[:, -window:], values[:, -window:]
         queries = query[:, :, row]
         if length == 1:
-            # the heads that share a key as rows of one product: for one new token in bf16, torch takes seven times as long otherwise
+            # heads that share a key as rows of one product: else torch takes seven times as long for one new token in bf16
             queries = queries.reshape(1, keys.shape[0], -1, queries.shape[-1])
         attended = scaled_dot_product_attention(
             queries,

@@ -29,7 +29,35 @@ def test_verbs_alone() -> None:
     assert [step.observation for step in renamed.steps] == [step.observation for step in EPISODE.steps]
     assert renamed.task == EPISODE.task
     assert renamed.steps[1].response is None  # it has the old words
-    assert renaming.templates(TEMPLATES) == (f"{go} to {{place}}", f"{take} {{thing}} from {{place}}", renaming.verbs["look"])
+    new = renaming.templates(TEMPLATES)
+    assert set(new) == {f"{go} to {{place}}", f"{take} {{thing}} from {{place}}", renaming.verbs["look"]}
+    orders = {tuple(map(len, Renaming.draw(TEMPLATES, str(seed)).templates(TEMPLATES))) for seed in range(20)}
+    assert len(orders) > 1  # which stands where does not tell
+
+
+def test_the_instruction_has_the_new_verbs_too() -> None:
+    task = EPISODE.task.model_copy(update={"instruction": "Take the mug, go"})
+    renaming = Renaming.draw(TEMPLATES, "seed")
+    opening = EPISODE.steps[0].model_copy(update={"observation": "You can go. Take the mug, go"})
+    renamed = renaming.trajectory(EPISODE.model_copy(update={"task": task, "steps": (opening,)}))
+    asked = f"{renaming.verbs['take']} the mug, {renaming.verbs['go']}"
+    assert renamed.task.instruction == asked
+    assert renamed.steps[0].observation == f"You can go. {asked}"
+
+
+def test_names_take_one_anothers_places() -> None:
+    changed = False
+    for seed in "abcdef":
+        renaming = Renaming.draw((), seed, exchange=EPISODE)
+        renamed = renaming.trajectory(EPISODE)
+        assert numbered_names([renamed.steps[0].observation]) == {"desk", "shelf"}  # places are called like places
+        assert renaming.exchanged["mug"] == "mug"  # the only thing
+        assert [step.action.split()[0] for step in renamed.steps] == ["go", "take"]
+        assert renaming.templates(TEMPLATES) == TEMPLATES
+        changed |= renamed.steps[0].action == "go to desk 12"
+        stranger = EPISODE.model_copy(update={"final_observation": "You hold the lamp 3."})
+        assert not re.search(r"lamp|mug|desk|shelf", renaming.trajectory(stranger).final_observation)
+    assert changed
 
 
 def test_names_too_and_everywhere() -> None:

@@ -24,7 +24,7 @@ from exprag.prompt.block import approximate_tokens
 from exprag.retrieval import Retriever
 from exprag.training.rows.config import DataConfig
 from exprag.training.rows.masks import masked_steps, trained_turns
-from exprag.training.rows.mixing import EMPTY, NONE, Choice, Retrievers, choose
+from exprag.training.rows.mixing import EMPTY, MISMATCHED, NONE, Choice, Retrievers, choose
 from exprag.training.rows.renaming import renamed_replay
 from exprag.training.rows.report import Report
 from exprag.training.rows.row import Row
@@ -130,7 +130,8 @@ class Rows:
         choice = choose(self.config, trajectory.id) if self._retrievers else Choice(0, NONE)
         base = self._replay(trajectory)
         replay = replace(base, retriever=self._retrievers.of(choice)) if self._retrievers else base
-        if renamed := renamed_replay(replay, trajectory, self.config):
+        told = choice.memory not in (EMPTY, MISMATCHED)  # else nothing would tell what the new words mean
+        if told and (renamed := renamed_replay(replay, trajectory, self.config)):
             self.report.renamed += 1
             replay = renamed
         masked = masked_steps(trajectory, self.config)

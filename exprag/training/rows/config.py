@@ -45,9 +45,12 @@ class DataConfig(AgentSettings):
     """Share of the episodes with distractors of other task types beside the right trajectories (RAFT, arXiv 2403.10131)."""
     rename_share: float = Field(0.0, ge=0, le=1)
     """Share of the episodes whose action verbs are renamed, in the memory alike, each in its own words: only who reads them there
-    knows them (API drift)."""
+    knows them (API drift). Episodes whose memory is empty or mismatched keep their words."""
     rename_names: bool = False
     """Rename there the words too that stand before a number, such as things and places."""
+    exchange_share: float = Field(0.0, ge=0, le=1)
+    """Share of the episodes in which such words take one another's places, in the memory alike: an apple may be called mug. Drawn
+    apart from `rename_share`."""
     failures: Failures = "memory"
     """Episodes that missed the goal: memory (only recalled), drop (not even that), mask (rows without loss on their invalid and
     repeated actions), label (rows whose system message says that the run failed; NAT, arXiv 2402.11651)."""

@@ -19,9 +19,12 @@ from exprag.trajectory import Trajectory
 def renamed_replay(replay: Replay, trajectory: Trajectory, config: DataConfig) -> RenamedReplay | None:
     """How the episode is replayed in new words; None where the draw of seed and episode leaves it as it is."""
     seed = f"{config.seed} rename {trajectory.id}"
-    if random.Random(seed).random() >= config.rename_share:
+    with_verbs = random.Random(seed).random() < config.rename_share
+    exchange = random.Random(f"{seed} exchange").random() < config.exchange_share
+    if not (with_verbs or exchange):
         return None
-    renaming = Renaming.draw(replay.prompt.templates, seed, names=config.rename_names)
+    templates = replay.prompt.templates if with_verbs else ()
+    renaming = Renaming.draw(templates, seed, names=config.rename_names, exchange=trajectory if exchange else None)
     prompt = replace(replay.prompt, templates=renaming.templates(replay.prompt.templates))
     parts = {"prompt": prompt, "formatter": RenamedFormatter(replay.formatter, renaming)}
     return RenamedReplay(**{**vars(replay), **parts}, renamed=renaming.trajectory(trajectory))

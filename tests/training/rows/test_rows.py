@@ -79,6 +79,15 @@ def test_renamed_episodes_are_renamed_with_their_memory(toy_bank: Bank, toy_epis
     assert sorted(again, key=lambda row: row.id) == sorted(rows, key=lambda row: row.id)
 
 
+def test_words_are_others_only_where_memory_tells_them(toy_bank: Bank, toy_episodes: list[Trajectory]) -> None:
+    plain, _ = rows_of(toy_episodes, toy_bank, empty_share=0.5)
+    rows, report = rows_of(toy_episodes, toy_bank, empty_share=0.5, rename_share=1.0, exchange_share=0.5)
+    assert report.renamed == report.memory["retrieved"] > 0
+    assert report.memory["empty"] > 0
+    for row, was in zip(rows, plain, strict=True):
+        assert (row.messages == was.messages) == (row.memory == "empty")
+
+
 def test_shares_and_k_are_drawn_by_seed_and_episode(toy_bank: Bank, toy_episodes: list[Trajectory]) -> None:
     choices = {"k_choices": (0, 1, 3), "empty_share": 0.25, "mismatched_share": 0.25, "distractor_share": 0.25}
     rows, report = rows_of(toy_episodes, toy_bank, **choices)
