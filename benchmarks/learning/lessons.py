@@ -29,8 +29,8 @@ def lessons(
     episodes: Iterable[Trajectory], environment: str, *, longest: int, slips: float, limit: int | None, seed: int
 ) -> Iterator[Trajectory]:
     """Won episodes of at most `longest` steps outside the held-out rooms, the types in turn, drawn with the seed; a share `slips`
-    of them played again with a learner's mistakes in between. Only what a mistake is followed by is learnt, not the mistake itself
-    (`mask_invalid`), so that the model sees a way out of its own."""
+    of them played again with a learner's mistakes in between. What follows a mistake is learnt, and not the mistake itself
+    (`mask_invalid`): a way out of the model's own."""
     rng = random.Random(seed)
     by_type: dict[str, list[Trajectory]] = {}
     for episode in episodes:
