@@ -87,11 +87,11 @@ class Renaming:
     def trajectory(self, trajectory: Trajectory) -> Trajectory:
         """The episode in the new words. Texts of the model and of the environment alike; thoughts stay as they are."""
         instruction = trajectory.task.instruction
-        asked = _WORD.sub(lambda word: self.verbs.get(word[0].lower(), word[0]), instruction)
+        request = _WORD.sub(lambda word: self.verbs.get(word[0].lower(), word[0]), instruction)
         write = self._writer(trajectory)
 
         def text(old: str) -> str:  # a text may repeat what is to be done
-            return write(old.replace(instruction, asked) if instruction else old)
+            return write(old.replace(instruction, request) if instruction else old)
 
         changes = {
             "task": trajectory.task.model_copy(update={"instruction": text(instruction)}),
