@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from exprag.errors import EnvError
@@ -56,18 +56,21 @@ class FastEngine:
     def expert(self, goal: Mapping[str, Any], seed: int, *, heeds_moves: bool = False) -> Iterator[str]:
         """The package's hand-coded expert; with `heeds_moves` without the package's mistake about drops."""
         policy = Expert(Goal.from_params(goal), seed, heeds_moves=heeds_moves)
-        while not self._last[1].won:
-            command, after = self._last
-            action = policy.act(command, after.feedback, self._playing(), self.admissible())
-            if action is None:
-                return
-            yield action
+
+        def act(command: str, after: GameState) -> str | None:
+            return policy.act(command, after.feedback, self._playing(), self.admissible())
+
+        return self._followed(act)
 
     def searcher(self, goal: Mapping[str, Any]) -> Iterator[str]:
         """The expert that is easy to learn from."""
         policy = Searcher(Goal.from_params(goal))
+        return self._followed(lambda command, after: policy.act(command, self._playing()))
+
+    def _followed(self, act: Callable[[str, GameState], str | None]) -> Iterator[str]:
+        """A policy's actions, each asked for after the last command and what it led to, until the game is won or it gives up."""
         while not self._last[1].won:
-            action = policy.act(self._last[0], self._playing())
+            action = act(*self._last)
             if action is None:
                 return
             yield action

@@ -9,7 +9,6 @@ the hand-coded one, which kinds of receptacle can hold which kinds of object.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
 
 from exprag_envs.alfworld.fast.expert import MAX_TURNS, TREATMENTS, Goal
 from exprag_envs.alfworld.fast.world import State, World
@@ -68,13 +67,13 @@ class Searcher:
             return self._find(goal.lamp, state)
         verb, station, _ = TREATMENTS.get(goal.task_type, ("", "", ""))
         if verb and not self._treated:
-            stations = _of_kind(state.world, station) or _of_kind(state.world, "bathtubbasin")
-            if not stations:
+            place = _first(state.world, station)
+            if not place:
                 return None
-            action = self._go(stations[0], state)
+            action = self._go(place, state)
             self._treated = not action
-            return action or f"{verb} {held} with {stations[0]}"
-        self._home = self._home or next(iter(_of_kind(state.world, goal.parent)), "")
+            return action or f"{verb} {held} with {place}"
+        self._home = self._home or _first(state.world, goal.parent)
         if not self._home:
             return None
         return self._at(self._home, state) or f"move {held} to {self._home}"
@@ -87,21 +86,22 @@ class Searcher:
         """The way to a place and through its door; "" where it stands before it and the door is open."""
         return self._go(place, state) or ("" if state.accessible(state.world.id[place]) else f"open {place}")
 
-    def _places(self, kind: str, world: World) -> Iterator[str]:
+    def _places(self, kind: str, world: World) -> list[str]:
         """All places in the order in which they are searched for a kind of object."""
         count = Counter(_kind(world.name[entity]) for entity in world.place)
         fits = world.facts.get("cancontain", frozenset())
 
         def turn(place: str) -> tuple[bool, bool, int, str, int]:
-            receptacle, _, number = place.partition(" ")
+            receptacle = _kind(place)
             likely = (f"{receptacle}type", f"{kind}type") in fits
-            return not likely, world.openable(world.id[place]), count[receptacle], receptacle, int(number or 0)
+            return not likely, world.openable(world.id[place]), count[receptacle], receptacle, _number(place)
 
-        yield from sorted((world.name[entity] for entity in world.place), key=turn)
+        return sorted((world.name[entity] for entity in world.place), key=turn)
 
 
-def _of_kind(world: World, kind: str) -> list[str]:
-    return sorted((name for name in map(world.name.__getitem__, world.place) if _kind(name) == kind), key=_number)
+def _first(world: World, kind: str) -> str:
+    """The place of a kind with the lowest number; "" where there is none."""
+    return min((name for name in map(world.name.__getitem__, world.place) if _kind(name) == kind), key=_number, default="")
 
 
 def _kind(name: str) -> str:
