@@ -28,7 +28,7 @@ from exprag.runs import RunConfig, RunDirectory, run
 def fill_bank(place: Path, per_type: int) -> Path:
     """A bank of the expert's episodes of some train games of each type."""
     config = RunConfig.make(
-        environment="alfworld", split="train", policy="expert", expert="explorer", per_type=per_type, shuffle=True, workers=2
+        environment="alfworld", split="train", policy="expert", expert="searcher", per_type=per_type, shuffle=True, workers=2
     )
     run(config, place / "experience")
     Bank.create(place / "bank").add(RunDirectory(place / "experience").episodes())

@@ -14,8 +14,8 @@ from exprag.trajectory import Task, Trajectory
 
 HELD_OUT_SCENES = 10
 """Rooms whose number is divisible by this are not learnt from: choices are made on their games."""
-SHARE = 0.2
-"""How many of the expert's actions have mistakes before them, in an episode with slips."""
+MISTAKE_RATE = 0.2
+"""Share of the expert's actions that have mistakes before them, in an episode with slips."""
 SLIPS = (1, 1, 2, 3, 5)
 """How many mistakes come in a row before the way out of them."""
 
@@ -57,7 +57,7 @@ def slipping(environment: TextEnvironment, task: Task, rng: random.Random, seed:
         played: list[str] = []
         expert = games.expert("searcher")
         while True:
-            if played and rng.random() < SHARE:
+            if played and rng.random() < MISTAKE_RATE:
                 for mistake in _mistakes(played, task, rng):
                     if mistake.startswith("go to ") or mistake not in games.admissible_actions():
                         mistakes.add(len(played))
@@ -88,6 +88,5 @@ def _mistakes(played: list[str], task: Task, rng: random.Random) -> list[str]:
     count = rng.choice(SLIPS)
     on = [f"go to {kind} {int(number) + further}" for further in range(1, count + 1)]
     back = [f"go to {rng.choice(visited)}" for _ in range(min(count, 3))]
-    handled = [f"{rng.choice(('take', 'move'))} {thing} {{}} {here}"] * min(count, 2)
-    handled = [command.format("from" if command.startswith("take") else "to") for command in handled]
+    handled = [rng.choice((f"take {thing} from {here}", f"move {thing} to {here}"))] * min(count, 2)
     return rng.choice((on, back, handled, [*handled, *on], [*back, *handled]))

@@ -64,7 +64,7 @@ class Plan(Settings):
 
     @classmethod
     def of(cls, scale: str) -> Self:
-        """The plan of a scale (cpu, gpu, smoke), or of a TOML file, over that which it `extends`; its arms replace those.
+        """The plan of a scale (cpu, drift, gpu, smoke), or of a TOML file, over that which it `extends`; its arms replace those.
 
         Raises ConfigError naming file and field.
         """

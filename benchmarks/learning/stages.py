@@ -50,16 +50,16 @@ class Work:
         self._stage("lessons", self.out / "lessons.jsonl", self._lessons)
         if self.plan.bank:
             self._stage(f"bank of {self.bank.name}", self.bank.with_suffix(".json"), self._other_bank)
-        name = self.plan.games
-        games = self.out / (f"{name}-held-out" if in_held_out else f"{name}-{split}" if split else name)
+        part = "-held-out" if in_held_out else f"-{split}" if split else ""
+        games = self.out / f"{self.plan.games}{part}"
         matrix = self.matrix(arms, split, in_held_out)
         for adapter, seed, cells in self._by_adapter(matrix):
-            part = matrix.with_cells(cells)
+            own = matrix.with_cells(cells)
             if adapter:
                 make = partial(self._adapter, adapter, seed)
                 self._stage(f"training of {adapter}, seed {seed}", self.adapter(adapter, seed), make)
             name = f"games of {adapter or 'the base'}, seed {seed}"
-            self._stage(name, None, partial(play_matrix, part, games, part=True, progress=self._played))
+            self._stage(name, None, partial(play_matrix, own, games, part=True, progress=self._played))
         return games
 
     def matrix(self, arms: list[str], split: str = "", in_held_out: bool = False) -> Matrix:

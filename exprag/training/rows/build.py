@@ -130,8 +130,8 @@ class Rows:
         choice = choose(self.config, trajectory.id) if self._retrievers else Choice(0, NONE)
         base = self._replay(trajectory)
         replay = replace(base, retriever=self._retrievers.of(choice)) if self._retrievers else base
-        speaks = choice.memory not in (EMPTY, MISMATCHED)  # else nothing says what the new words mean
-        if speaks and (renamed := renamed_replay(replay, trajectory, self.config)):
+        memory_tells = not self._retrievers or choice.memory not in (EMPTY, MISMATCHED, NONE)  # what new words mean
+        if memory_tells and (renamed := renamed_replay(replay, trajectory, self.config)):
             self.report.renamed += 1
             replay = renamed
         masked = masked_steps(trajectory, self.config)

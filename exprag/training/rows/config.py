@@ -45,7 +45,7 @@ class DataConfig(AgentSettings):
     """Share of the episodes with distractors of other task types beside the right trajectories (RAFT, arXiv 2403.10131)."""
     rename_share: float = Field(0.0, ge=0, le=1)
     """Share of the episodes whose action verbs are renamed, in the memory alike, each in its own words: only who reads them there
-    knows them (API drift). Episodes whose memory is empty or mismatched keep their words."""
+    knows them (API drift). Episodes for which an empty or mismatched memory, or k = 0, is drawn keep their words."""
     rename_names: bool = False
     """Rename there the words too that stand before a number, such as things and places."""
     exchange_share: float = Field(0.0, ge=0, le=1)

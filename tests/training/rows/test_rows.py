@@ -86,6 +86,8 @@ def test_words_are_others_only_where_memory_tells_them(toy_bank: Bank, toy_episo
     assert report.memory["empty"] > 0
     for row, was in zip(rows, plain, strict=True):
         assert (row.messages == was.messages) == (row.memory == "empty")
+    rows, report = rows_of(toy_episodes, toy_bank, k_choices=(0, 1), rename_share=1.0)
+    assert report.renamed == sum(row.k > 0 for row in rows) < len(rows)
 
 
 def test_shares_and_k_are_drawn_by_seed_and_episode(toy_bank: Bank, toy_episodes: list[Trajectory]) -> None:
