@@ -160,3 +160,15 @@ def test_search_is_measured_without_faiss(tmp_path: Path) -> None:
     (size,) = (value for name, value in json.loads(process.stdout).items() if " x " in name)
     assert "to_numpy" in size["bank"]["all"]
     assert "faiss_flat" not in size
+
+
+@pytest.mark.parametrize("scale", ["cpu", "drift", "gpu", "smoke"])
+def test_plans_of_learning_are_whole(scale: str) -> None:
+    command = [sys.executable, str(FOLDER / "learning" / "plan.py"), scale]
+    plan = json.loads(subprocess.run(command, capture_output=True, text=True, check=True, timeout=120).stdout)
+    assert plan["experience"]["expert"] == "searcher"
+    assert {arm.get("adapter", "") for arm in plan["arms"].values()} <= {"", *plan["adapters"]}
+    if scale == "drift":
+        assert set(plan["arms"]) == {"lora", "exprag-lora"}
+        assert plan["run"]["environment"] == plan["bank"]["environment"] == "drift"
+        assert plan["recipe"]["r"] == 16  # of the plan that it extends
