@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+from functools import partial
+from pathlib import Path
+
 from exprag.trajectory import Step, Task, Trajectory
 from exprag_formatters.chat_json import ChatJson
 from exprag_models.case_based.analogy import Analogy
 from exprag_models.case_based.branch import alternative_of, alternatives, other, reading, same_sight
 from exprag_models.case_based.cases import Case, core, read_act, read_case
-from exprag_models.case_based.text import choices, closed, numbered, phrases, refuses
+from exprag_models.case_based.text import choices, closed, longest_first, numbered, phrases, refuses
 from exprag_models.case_based.world import World
 
 FORMS = ("go to {room}", "open {thing}", "take {thing}", "put {thing} in {box}", "listen", "look")
@@ -122,3 +128,34 @@ def test_alternatives_by_sight() -> None:
     assert same_sight("a red bulb, which is off", "a rug\na red bulb, which is off", ["red bulb"], analogy)
     assert not same_sight("a red bulb, which is off", "a rug\na red bulb, which is on", ["red bulb"], analogy)
     assert same_sight("a coin, which is cold", "a fork, which is cold", ["coin"], analogy)
+
+
+def test_longer_names_come_first_whatever_the_order() -> None:
+    assert longest_first({"substance b", "unknown substance b"}) == ["unknown substance b", "substance b"]
+    assert longest_first(["pan", "cup", "kettle"]) == ["kettle", "cup", "pan"]
+
+
+SUBSTANCE = """
+from test_case_based_parts import FORMS, described, recorded
+from exprag_models.case_based.player import Player
+
+lab = described("lab", "a bell", "unknown substance B", "a red chest")
+case = recorded("Take unknown substance B.", lab, ("look", lab), ("take it", "You move the unknown substance B."), ("listen", "Hm."))
+now = lab.replace("B", "Z")
+player = Player("Take unknown substance Z.", FORMS, [case])
+actions = []
+for _ in range(6):
+    player.see(now)
+    actions.append(player.act())
+print(actions)
+"""
+
+
+def test_the_same_actions_in_every_process() -> None:
+    """A step whose answer holds two names that the instruction changes, one within the other, is done by the longer one."""
+    played = set()
+    for seed in range(4):
+        run = partial(subprocess.run, env={**os.environ, "PYTHONHASHSEED": str(seed)}, capture_output=True, text=True, check=True)
+        played.add(run([sys.executable, "-c", SUBSTANCE], cwd=Path(__file__).parent).stdout)
+    assert len(played) == 1
+    assert "take unknown substance z" in played.pop()

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from difflib import SequenceMatcher
 
-from exprag_models.case_based.text import plain, words
+from exprag_models.case_based.text import longest_first, plain, words
 
 _MARKED = re.compile(r"[\w'-]+|[,;()]")  # stops keep the parts of a list apart
 
@@ -22,7 +22,7 @@ class Analogy:
         self.pairs: dict[str, str] = {}
         self.likeness = SequenceMatcher(None, words(then), words(now), autojunk=False).ratio()
         self.align(then, now)
-        self.changed = set(self.pairs)  # what the instruction itself changed
+        self.changed = tuple(longest_first(self.pairs))  # what the instruction itself changed
         self.changed_now = set(self.pairs.values())
 
     def align(self, then: str, now: str) -> None:
@@ -42,13 +42,12 @@ class Analogy:
         """A name of then in the words of now; as it is where nothing is known about it."""
         if not self.pairs:
             return name
-        keys = sorted(self.pairs, key=len, reverse=True)
-        pattern = r"(?<![\w-])(" + "|".join(re.escape(key) for key in keys) + r")(?![\w-])"
+        pattern = r"(?<![\w-])(" + "|".join(re.escape(key) for key in longest_first(self.pairs)) + r")(?![\w-])"
         return re.sub(pattern, lambda hit: self.pairs[hit[0].lower()], name, flags=re.IGNORECASE)
 
     def key(self, name: str) -> str:
         """The longest thing in a name that the instruction replaces; "" if none."""
-        return max((key for key in self.changed if f" {key} " in plain(name)), key=len, default="")
+        return next((key for key in self.changed if f" {key} " in plain(name)), "")
 
     def changes(self, name: str) -> bool:
         """Whether the instruction itself names something else in its place."""

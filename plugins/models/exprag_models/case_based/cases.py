@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import lru_cache
 
 from exprag.contracts.formatter import Formatter, Transcript
 from exprag.contracts.templates import match, pattern
 from exprag.plugins import registry
-from exprag_models.case_based.text import has_number, head, mentions, phrases, plain, refuses, words
+from exprag_models.case_based.text import has_number, head, longest_first, mentions, phrases, plain, refuses, words
 
 GOING = {"go", "goto", "walk", "enter", "travel", "head", "navigate"}
 LOOKING = {"look", "inventory"}
@@ -181,7 +182,7 @@ def _trail(start: str, acts: list[Act], after: list[str], places: set[str]) -> l
     for act, text in zip(acts, after, strict=True):
         trail.append(act.place if act.goes and not refuses(text) else trail[-1])
     texts = {place: text for place, text in zip(trail[1:], after, strict=True) if describes(text)}
-    begin = title_of(start, titles(texts)) or next((p for p in places if head_of(start).endswith(" " + p)), "")
+    begin = title_of(start, titles(texts)) or place_at_end(head_of(start), places)
     first = next((i for i, place in enumerate(trail) if place), len(trail))
     return [begin] * first + trail[first:]
 
@@ -203,6 +204,11 @@ def title_of(text: str, beginnings: tuple[str, ...]) -> str:
     whole = next((head[len(title) :] for title in beginnings if head.startswith(title)), "")
     ends = [f" {title.split()[-1]} " for title in beginnings]  # "… called": other sorts of places may be introduced otherwise
     return whole or next((head.partition(end)[2] for end in ends if end in head), "")
+
+
+def place_at_end(title: str, places: Iterable[str]) -> str:
+    """The longest of the places with whose name a title ends; "" if none."""
+    return next((place for place in longest_first(places) if title.endswith(" " + place)), "")
 
 
 def head_of(text: str) -> str:

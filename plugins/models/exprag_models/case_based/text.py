@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from functools import lru_cache
 
 _WORD = re.compile(r"[a-z0-9]+(?:['\-][a-z0-9]+)*")
@@ -91,6 +92,11 @@ def closed(text: str, name: str) -> bool | None:
 def lines(text: str) -> list[str]:
     """The lines, sentences and list items of a text: what is told in one of them belongs together."""
     return [line for line in re.split(r"\n|\. |: |,(?! which)", text) if line.strip()]
+
+
+def longest_first(names: Iterable[str]) -> list[str]:
+    """Names in an order of their own, whatever order they come in: a longer name before one that is a part of it."""
+    return sorted(names, key=lambda name: (-len(name), name))
 
 
 def head(name: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections import deque
 
-from exprag_models.case_based.cases import Case, head_of, title_of, titles
+from exprag_models.case_based.cases import Case, head_of, place_at_end, title_of, titles
 from exprag_models.case_based.text import closed, has_number, kind, mentions, numbered, phrases, plain, words
 
 
@@ -51,7 +51,7 @@ class World:
         return tuple(lead for lead, names in names_by_lead.items() if lead not in self.titles and 2 * len(names) > most)
 
     def begin(self, text: str) -> None:
-        self.place = title_of(text, self.titles) or next((n for n in self.named if head_of(text).endswith(" " + n)), "")
+        self.place = title_of(text, self.titles) or place_at_end(head_of(text), self.named)
         self.visited.add(self.place)
         self.see(text, whole=True)
 
