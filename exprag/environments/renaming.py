@@ -10,8 +10,11 @@ import random
 import re
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import Literal
 
 from exprag.trajectory import Step, Trajectory
+
+Verbs = Literal["invented", "exchanged", "kept"]
 
 _FIRST_WORD = re.compile(r"(\s*)([^\W\d_]+)")
 _WORD = re.compile(r"[^\W\d_]+")
@@ -30,6 +33,24 @@ def invent_verbs(templates: Collection[str], seed: int | str) -> dict[str, str]:
     for verb in verbs:
         words[verb] = _invent(verb, seed, vocabulary)
         vocabulary.add(words[verb])
+    return words
+
+
+def exchange_verbs(templates: Collection[str], seed: int | str) -> dict[str, str]:
+    """For each verb that a template begins with one of another template of the same form, such as "heat" for the "clean" of
+    "clean {object} with {receptacle}". A verb of several forms, or of a form of its own, stays."""
+    forms: dict[str, set[str]] = {}
+    for template in templates:
+        if first := _FIRST_WORD.match(template):
+            forms.setdefault(first[2].lower(), set()).add(template[first.end() :])
+    groups: dict[str, list[str]] = {}
+    for verb in sorted(forms):
+        if len(forms[verb]) == 1:
+            groups.setdefault(next(iter(forms[verb])), []).append(verb)
+    words: dict[str, str] = {}
+    for form in sorted(groups):
+        others = random.Random(f"exchange {seed} {form}").sample(groups[form], len(groups[form]))
+        words |= dict(zip(groups[form], others, strict=True))
     return words
 
 
@@ -62,9 +83,18 @@ class Renaming:
     exchanged: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
-    def draw(cls, templates: Collection[str], seed: str, *, names: bool = False, exchange: Trajectory | None = None) -> Renaming:
+    def draw(
+        cls,
+        templates: Collection[str],
+        seed: str,
+        *,
+        verbs: Verbs = "invented",
+        names: bool = False,
+        exchange: Trajectory | None = None,
+    ) -> Renaming:
         """The renaming that a seed gives for an environment's action templates.
 
+        `verbs`: invented, exchanged (those of actions of one form take one another's places) or kept.
         `exchange`: the names of this episode take one another's places, those of its first observation among themselves and the
         others too.
         """
@@ -75,11 +105,16 @@ class Renaming:
             for group in (first, numbered_names(texts) - first):
                 others = random.Random(f"exchange {seed}").sample(sorted(group), len(group))
                 exchanged |= dict(zip(sorted(group), others, strict=True))
-        return cls(invent_verbs(templates, seed), seed, names or bool(exchanged), exchanged)
+        draw_verbs = {"invented": invent_verbs, "exchanged": exchange_verbs, "kept": lambda *_: {}}[verbs]
+        return cls(draw_verbs(templates, seed), seed, names or bool(exchanged), exchanged)
 
     def templates(self, templates: Iterable[str]) -> tuple[str, ...]:
-        """The templates in the new words. Where verbs are new, in another order, which would tell them else."""
-        new = [replace_verb(template, self.verbs) for template in templates]
+        """The templates in the new words. Where verbs are invented, in another order, which would tell them else; where they took
+        one another's places, all templates are there as before."""
+        old = tuple(templates)
+        new = [replace_verb(template, self.verbs) for template in old]
+        if set(new) == set(old):
+            return old
         if self.verbs:
             random.Random(f"order {self.seed}").shuffle(new)
         return tuple(new)

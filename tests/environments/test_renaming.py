@@ -82,3 +82,16 @@ def test_an_episode_and_its_memory_agree_and_seeds_differ() -> None:
 
 def test_what_bears_a_number() -> None:
     assert numbered_names(["a Mug 1 and 2 x 3, shelf 12; 2nd", "go 1"]) == {"mug", "shelf"}
+
+
+def test_verbs_of_one_form_take_one_anothers_places() -> None:
+    templates = ("go to {place}", "take {thing} from {place}", "open {place}", "close {place}", "shut {thing}", "shut {place}")
+    seen = set()
+    for seed in range(20):
+        renaming = Renaming.draw(templates, str(seed), verbs="exchanged")
+        seen.add(tuple(sorted(renaming.verbs.items())))
+        assert renaming.templates(templates) == templates  # nothing there tells
+        assert renaming.trajectory(EPISODE) == EPISODE.model_copy(update={"steps": renaming.trajectory(EPISODE).steps})
+    verbs = {"go": "go", "take": "take", "open": "open", "close": "close"}
+    assert seen == {tuple(sorted(verbs.items())), tuple(sorted((verbs | {"open": "close", "close": "open"}).items()))}
+    assert not Renaming.draw(templates, "a", verbs="kept").verbs

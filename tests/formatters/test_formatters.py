@@ -159,6 +159,28 @@ def test_a_plan_holds_the_actions_that_mattered() -> None:
     assert create("formatter", "plan").parse(written) is None
 
 
+def test_a_plan_leaves_out_what_led_nowhere_and_may_tell_what_was_seen() -> None:
+    turns = [
+        ("You see a box 1, a chest 2 and a hook 3.", "go to box 1"),
+        ("The box 1 is closed.", "open box 1"),
+        ("In the box 1 is nothing.", "go to chest 2"),
+        ("The chest 2 is closed.", "open chest 2"),
+        ("In the chest 2 is a rather long coat 1.", "take coat 1 from chest 2"),
+        ("You hold it.", "listen"),
+        ("Not a sound.", "go to hook 3"),
+        ("The hook 3 is free.", "hang coat 1 on hook 3"),
+    ]
+    episode = trajectory("hang up a coat", turns, "Done.")
+    needed = ["go to chest 2", "open chest 2", "take coat 1 from chest 2", "listen", "go to hook 3", "hang coat 1 on hook 3"]
+    written = create("formatter", "plan").format(episode)
+    assert written.splitlines() == ["hang up a coat", *(f"{number}. {action}" for number, action in enumerate(needed, 1))]
+    told = create("formatter", "plan", observations=24).format(episode).splitlines()
+    assert told[3] == "In the chest 2 is a … > take coat 1 from chest 2"
+    assert [line.partition(" > ")[2] for line in told[1:]] == needed
+    with pytest.raises(ConfigError, match="0 or more"):
+        create("formatter", "plan", observations=-1)
+
+
 def test_the_table_of_the_guide_is_true(root: Path) -> None:
     from exprag.environments.expert import play_expert
     from exprag.prompt.block import approximate_tokens

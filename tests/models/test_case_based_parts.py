@@ -140,7 +140,8 @@ from test_case_based_parts import FORMS, described, recorded
 from exprag_models.case_based.player import Player
 
 lab = described("lab", "a bell", "unknown substance B", "a red chest")
-case = recorded("Take unknown substance B.", lab, ("look", lab), ("take it", "You move the unknown substance B."), ("listen", "Hm."))
+turns = ("look", lab), ("take it", "You move the unknown substance B."), ("listen", "Hm.")
+case = recorded("Take unknown substance B.", lab, *turns)
 now = lab.replace("B", "Z")
 player = Player("Take unknown substance Z.", FORMS, [case])
 actions = []

@@ -9,7 +9,7 @@ import random
 from dataclasses import dataclass, replace
 
 from exprag.contracts.formatter import Formatter, Transcript
-from exprag.environments.renaming import Renaming
+from exprag.environments.renaming import Renaming, Verbs
 from exprag.memory import MemoryState
 from exprag.training.rows.config import DataConfig
 from exprag.training.rows.spans import Message, Replay
@@ -19,12 +19,14 @@ from exprag.trajectory import Trajectory
 def renamed_replay(replay: Replay, trajectory: Trajectory, config: DataConfig) -> RenamedReplay | None:
     """How the episode is replayed in new words; None where the draw of seed and episode leaves it as it is."""
     seed = f"{config.seed} rename {trajectory.id}"
-    with_verbs = random.Random(seed).random() < config.rename_share
+    invented = random.Random(seed).random() < config.rename_share
+    exchanged = random.Random(f"{seed} verbs").random() < config.exchange_verbs_share
     exchange = random.Random(f"{seed} exchange").random() < config.exchange_share
-    if not (with_verbs or exchange):
+    if not (invented or exchanged or exchange):
         return None
-    templates = replay.prompt.templates if with_verbs else ()
-    renaming = Renaming.draw(templates, seed, names=config.rename_names, exchange=trajectory if exchange else None)
+    verbs: Verbs = "invented" if invented else "exchanged" if exchanged else "kept"
+    names = config.rename_names and invented
+    renaming = Renaming.draw(replay.prompt.templates, seed, verbs=verbs, names=names, exchange=trajectory if exchange else None)
     prompt = replace(replay.prompt, templates=renaming.templates(replay.prompt.templates))
     parts = {"prompt": prompt, "formatter": RenamedFormatter(replay.formatter, renaming)}
     return RenamedReplay(**{**vars(replay), **parts}, renamed=renaming.trajectory(trajectory))

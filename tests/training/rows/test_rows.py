@@ -90,6 +90,22 @@ def test_words_are_others_only_where_memory_tells_them(toy_bank: Bank, toy_episo
     assert report.renamed == sum(row.k > 0 for row in rows) < len(rows)
 
 
+def test_verbs_take_one_anothers_places_with_their_memory(toy_bank: Bank, toy_episodes: list[Trajectory]) -> None:
+    plain, _ = rows_of(toy_episodes, toy_bank, formatter="textual")
+    rows, report = rows_of(toy_episodes, toy_bank, exchange_verbs_share=1.0, formatter="textual")
+    assert report.renamed == len(rows)
+    exchanged = 0
+    for row, was in zip(rows, plain, strict=True):
+        forms = [text.partition("<experience")[0] for text in (row.messages[0]["content"], was.messages[0]["content"])]
+        assert forms[0] == forms[1]
+        turns = [message["content"] for message in row.messages if message["role"] == "assistant"]
+        remembered = [a.removeprefix("Action: ") for text in memories(row) for a in text.splitlines() if a.startswith("Action:")]
+        first = {next(a.split()[0] for a in actions if a.split()[0] in ("take", "drop")) for actions in (turns, remembered)}
+        assert len(first) == 1  # what the memory takes with, the episode takes with
+        exchanged += first == {"drop"}
+    assert 0 < exchanged < len(rows)
+
+
 def test_shares_and_k_are_drawn_by_seed_and_episode(toy_bank: Bank, toy_episodes: list[Trajectory]) -> None:
     choices = {"k_choices": (0, 1, 3), "empty_share": 0.25, "mismatched_share": 0.25, "distractor_share": 0.25}
     rows, report = rows_of(toy_episodes, toy_bank, **choices)

@@ -70,7 +70,7 @@ class Searcher:
             place = _first(state.world, station)
             if not place:
                 return None
-            action = self._go(place, state)
+            action = self._at(place, state)
             self._treated = not action
             return action or f"{verb} {held} with {place}"
         self._home = self._home or _first(state.world, goal.parent)
@@ -78,13 +78,12 @@ class Searcher:
             return None
         return self._at(self._home, state) or f"move {held} to {self._home}"
 
-    def _go(self, place: str, state: State) -> str:
-        """The way to a place; "" where it stands there."""
-        return "" if state.world.id[place] in state.near else f"go to {place}"
-
     def _at(self, place: str, state: State) -> str:
         """The way to a place and through its door; "" where it stands before it and the door is open."""
-        return self._go(place, state) or ("" if state.accessible(state.world.id[place]) else f"open {place}")
+        entity = state.world.id[place]
+        if entity not in state.near:
+            return f"go to {place}"
+        return "" if state.accessible(entity) else f"open {place}"
 
     def _places(self, kind: str, world: World) -> list[str]:
         """All places in the order in which they are searched for a kind of object."""
