@@ -54,14 +54,14 @@ def needed_steps(trajectory: Trajectory) -> list[int]:
     answers = [*(step.observation for step in steps[1:]), trajectory.final_observation]
     understood = [number for number, step in enumerate(steps) if step.valid is not False]
     needed: list[int] = []
-    verb, wanted = "", set[str]()  # of the action after this one, and what the plan goes on with
+    verb, next_names = "", set[str]()  # of the action after this one, and what the plan goes on with
     for number in reversed(understood):
         action = _line(steps[number].action)
         verb_after, verb = verb, action.partition(" ")[0].lower()
         names = _names(action)
-        if verb != verb_after and (len(names) != 1 or not wanted or wanted & (names | _names(answers[number]))):
+        if verb != verb_after and (len(names) != 1 or not next_names or next_names & (names | _names(answers[number]))):
             needed.append(number)
-            wanted = names
+            next_names = names
     return needed[::-1]
 
 
