@@ -175,7 +175,7 @@ def test_a_plan_leaves_out_what_led_nowhere_and_may_tell_what_was_seen() -> None
     written = create("formatter", "plan").format(episode)
     assert written.splitlines() == ["hang up a coat", *(f"{number}. {action}" for number, action in enumerate(needed, 1))]
     told = create("formatter", "plan", observations=24).format(episode).splitlines()
-    assert told[3] == "In the chest 2 is a … > take coat 1 from chest 2"
+    assert told[3] == "In the chest 2 is a … coat 1 … > take coat 1 from chest 2"
     assert [line.partition(" > ")[2] for line in told[1:]] == needed
     with pytest.raises(ConfigError, match="0 or more"):
         create("formatter", "plan", observations=-1)

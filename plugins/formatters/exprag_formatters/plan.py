@@ -1,12 +1,12 @@
 """Plan: the task and the actions that mattered, a line each: a fraction of the tokens of the other formats.
 
-    put a clean mug in shelf                     put a clean mug in shelf
-    1. take mug 1 from desk 2                    You arrive at desk 2. On the desk 2, you see a … > take mug 1 from desk 2
-    2. go to sinkbasin 1                         You pick up the mug 1 from the desk 2. > go to sinkbasin 1
-    …                                            …
+    put a clean mug in shelf              put a clean mug in shelf
+    1. take mug 1 from desk 2             You arrive at desk 2. On the desk 2, you … mug 1 … > take mug 1 from desk 2
+    2. go to sinkbasin 1                  You pick up the mug 1 from the desk 2. > go to sinkbasin 1
+    …                                     …
 
-On the left as it is by default, on the right with `observations=40`: before each action what it answered to, cut short, so that a
-model finds its place in the plan by what it sees.
+On the left as it is by default, on the right with `observations=40`: before each action what it answered to, cut short but for the
+numbered things that the action is about, so that a model finds its place in the plan by what it sees.
 
 Left out are
 * actions that the environment did not understand;
@@ -24,7 +24,7 @@ from exprag.contracts.formatter import Formatter
 from exprag.errors import ConfigError
 from exprag.prompt.block import abbreviate
 from exprag.text import utf8
-from exprag.trajectory import Trajectory
+from exprag.trajectory import Step, Trajectory
 
 _NUMBERED = re.compile(r"[^\W\d_]+ \d+\b")
 
@@ -42,7 +42,8 @@ class Plan(Formatter):
         actions = [_line(trajectory.steps[step].action) for step in needed]
         if self.observations:
             short = abbreviate(trajectory, self.observations)
-            lines = [f"{_line(short.steps[step].observation)} > {action}" for step, action in zip(needed, actions, strict=True)]
+            seen = [_seen(trajectory.steps[step], short.steps[step].observation) for step in needed]
+            lines = [f"{observation} > {action}" for observation, action in zip(seen, actions, strict=True)]
         else:
             lines = [f"{number}. {action}" for number, action in enumerate(actions, 1)]
         return utf8("\n".join([_line(trajectory.task.instruction), *lines]))
@@ -63,6 +64,12 @@ def needed_steps(trajectory: Trajectory) -> list[int]:
             needed.append(number)
             next_names = names
     return needed[::-1]
+
+
+def _seen(step: Step, short: str) -> str:
+    """The observation cut short, with the things in it that the action is about."""
+    cut = [name for name in _NUMBERED.findall(step.action) if name in step.observation and name not in short]
+    return _line(" ".join([short, *(f"{name} …" for name in cut)]))
 
 
 def _names(text: str) -> set[str]:
