@@ -1,7 +1,7 @@
 """Plan: the task and the actions that mattered, a line each: a fraction of the tokens of the other formats.
 
     put a clean mug in shelf              put a clean mug in shelf
-    1. take mug 1 from desk 2             You arrive at desk 2. On the desk 2, you … mug 1 … > take mug 1 from desk 2
+    1. take mug 1 from desk 2             You arrive at desk 2. On the desk 2, you … mug 1 … > take mug 1 …
     2. go to sinkbasin 1                  You pick up the mug 1 from the desk 2. > go to sinkbasin 1
     …                                     …
 
