@@ -5,8 +5,8 @@
     2. go to sinkbasin 1                  You pick up the mug 1 from the desk 2. > go to sinkbasin 1
     …                                     …
 
-On the left as it is by default, on the right with `observations=40`: before each action what it answered to, cut short but for the
-numbered things that the action is about, so that a model finds its place in the plan by what it sees.
+On the left as it is by default, on the right with `observations=40`: before each action what it answered to, cut short but for
+the numbered things that the action is about, so that a model finds its place in the plan by what it sees.
 
 Left out are
 * actions that the environment did not understand;
@@ -42,8 +42,8 @@ class Plan(Formatter):
         actions = [_line(trajectory.steps[step].action) for step in needed]
         if self.observations:
             short = abbreviate(trajectory, self.observations)
-            seen = [_seen(trajectory.steps[step], short.steps[step].observation) for step in needed]
-            lines = [f"{observation} > {action}" for observation, action in zip(seen, actions, strict=True)]
+            sights = [_sight(trajectory.steps[step], short.steps[step].observation) for step in needed]
+            lines = [f"{sight} > {action}" for sight, action in zip(sights, actions, strict=True)]
         else:
             lines = [f"{number}. {action}" for number, action in enumerate(actions, 1)]
         return utf8("\n".join([_line(trajectory.task.instruction), *lines]))
@@ -66,7 +66,7 @@ def needed_steps(trajectory: Trajectory) -> list[int]:
     return needed[::-1]
 
 
-def _seen(step: Step, short: str) -> str:
+def _sight(step: Step, short: str) -> str:
     """The observation cut short, with the things in it that the action is about."""
     cut = [name for name in _NUMBERED.findall(step.action) if name in step.observation and name not in short]
     return _line(" ".join([short, *(f"{name} …" for name in cut)]))
