@@ -47,11 +47,7 @@ def exchange_verbs(templates: Collection[str], seed: int | str) -> dict[str, str
     for verb in sorted(forms):
         if len(forms[verb]) == 1:
             groups.setdefault(next(iter(forms[verb])), []).append(verb)
-    words: dict[str, str] = {}
-    for form in sorted(groups):
-        others = random.Random(f"exchange {seed} {form}").sample(groups[form], len(groups[form]))
-        words |= dict(zip(groups[form], others, strict=True))
-    return words
+    return {verb: new for form, verbs in sorted(groups.items()) for verb, new in _exchange(verbs, f"{seed} {form}").items()}
 
 
 def replace_verb(action: str, words: Mapping[str, str]) -> str:
@@ -103,10 +99,11 @@ class Renaming:
             texts = [*(step.observation for step in exchange.steps), exchange.final_observation]
             first = numbered_names(texts[:1])
             for group in (first, numbered_names(texts) - first):
-                others = random.Random(f"exchange {seed}").sample(sorted(group), len(group))
-                exchanged |= dict(zip(sorted(group), others, strict=True))
-        draw_verbs = {"invented": invent_verbs, "exchanged": exchange_verbs, "kept": lambda *_: {}}[verbs]
-        return cls(draw_verbs(templates, seed), seed, names or bool(exchanged), exchanged)
+                exchanged |= _exchange(group, seed)
+        new: dict[str, str] = {}
+        if verbs != "kept":
+            new = (invent_verbs if verbs == "invented" else exchange_verbs)(templates, seed)
+        return cls(new, seed, names or bool(exchanged), exchanged)
 
     def templates(self, templates: Iterable[str]) -> tuple[str, ...]:
         """The templates in the new words. Where verbs are invented, in another order, which would tell them else; where they took
@@ -145,6 +142,12 @@ class Renaming:
         names = numbered_names([*(step.observation for step in trajectory.steps), trajectory.final_observation])
         words = {name: self.exchanged.get(name) or _invent(name, self.seed) for name in names}
         return lambda text: _WORD.sub(lambda word: words.get(word[0].lower(), word[0]), text)
+
+
+def _exchange(words: Iterable[str], seed: str) -> dict[str, str]:
+    """Each of the words with one of them in its place."""
+    old = sorted(words)
+    return dict(zip(old, random.Random(f"exchange {seed}").sample(old, len(old)), strict=True))
 
 
 def _invent(word: str, seed: int | str, vocabulary: Collection[str] = ()) -> str:

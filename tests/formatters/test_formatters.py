@@ -177,6 +177,9 @@ def test_a_plan_leaves_out_what_led_nowhere_and_may_tell_what_was_seen() -> None
     told = create("formatter", "plan", observations=24).format(episode).splitlines()
     assert told[3] == "In the chest 2 is a … coat 1 … > take coat 1 from chest 2"
     assert [line.partition(" > ")[2] for line in told[1:]] == needed
+    turns[4] = ("In the chest 2 is coat 12, and coat 1.", "take coat 1 from chest 2")
+    told = create("formatter", "plan", observations=27).format(trajectory("hang up a coat", turns, "Done.")).splitlines()
+    assert told[3] == "In the chest 2 is coat 12, … coat 1 … > take coat 1 from chest 2"  # 12 is not 1
     with pytest.raises(ConfigError, match="0 or more"):
         create("formatter", "plan", observations=-1)
 

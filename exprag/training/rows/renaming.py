@@ -19,13 +19,13 @@ from exprag.trajectory import Trajectory
 def renamed_replay(replay: Replay, trajectory: Trajectory, config: DataConfig) -> RenamedReplay | None:
     """How the episode is replayed in new words; None where the draw of seed and episode leaves it as it is."""
     seed = f"{config.seed} rename {trajectory.id}"
-    invented = random.Random(seed).random() < config.rename_share
-    exchanged = random.Random(f"{seed} verbs").random() < config.exchange_verbs_share
+    invent = random.Random(seed).random() < config.rename_share
+    exchange_verbs = random.Random(f"{seed} verbs").random() < config.exchange_verbs_share
     exchange = random.Random(f"{seed} exchange").random() < config.exchange_share
-    if not (invented or exchanged or exchange):
+    if not (invent or exchange_verbs or exchange):
         return None
-    verbs: Verbs = "invented" if invented else "exchanged" if exchanged else "kept"
-    names = config.rename_names and invented
+    verbs: Verbs = "invented" if invent else "exchanged" if exchange_verbs else "kept"
+    names = config.rename_names and invent
     renaming = Renaming.draw(replay.prompt.templates, seed, verbs=verbs, names=names, exchange=trajectory if exchange else None)
     prompt = replace(replay.prompt, templates=renaming.templates(replay.prompt.templates))
     parts = {"prompt": prompt, "formatter": RenamedFormatter(replay.formatter, renaming)}

@@ -8,7 +8,7 @@ FORMATTERS = {
     "agentic_json": ("AgenticJson", "a JSON list of observation/action objects"),
     "compact_json": ("CompactJson", "one dense JSON object"),
     "textual": ("Textual", 'plain lines: "Observation: …", "Action: …"'),
-    "plan": ("Plan", "the task and the actions that mattered, without observations"),
+    "plan": ("Plan", "the task and the actions that mattered, if wanted with what was seen before each"),
     "abbreviated": ("Abbreviated", "another format, chat_json by default, with its observations cut short"),
 }
 

@@ -68,7 +68,7 @@ def needed_steps(trajectory: Trajectory) -> list[int]:
 
 def _sight(step: Step, short: str) -> str:
     """The observation cut short, with the things in it that the action is about."""
-    cut = [name for name in _NUMBERED.findall(step.action) if name in step.observation and name not in short]
+    cut = sorted(_names(step.action) & _names(step.observation) - _names(short))
     return _line(" ".join([short, *(f"{name} …" for name in cut)]))
 
 
