@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -32,17 +32,35 @@ class Segment:
     length: int
 
 
-_segments: ContextVar[Sequence[Segment]] = ContextVar("segments")
+@dataclass(frozen=True)
+class _Pass:
+    """The segments of one forward pass, and the masks that its layers share: by tokens, tokens in all, and window."""
+
+    segments: Sequence[Segment]
+    masks: dict[tuple[int, int, int | None], torch.Tensor] = field(default_factory=dict)
+
+    def mask(self, length: int, total: int, window: int | None, like: torch.Tensor) -> torch.Tensor:
+        """The causal mask [length, total] of the last tokens of a sequence, as numbers that are added to the scores."""
+        key = (length, total, window)
+        if key not in self.masks:
+            places = torch.arange(total, device=like.device)
+            distance = places[total - length :, None] - places
+            seen = distance >= 0 if window is None else (distance >= 0) & (distance < window)
+            self.masks[key] = like.new_zeros(length, total).masked_fill_(~seen, float("-inf"))
+        return self.masks[key]
+
+
+_pass: ContextVar[_Pass] = ContextVar("pass")
 
 
 @contextmanager
 def attending(segments: Sequence[Segment]) -> Iterator[None]:
     """Within: the row of a forward pass consists of these segments."""
-    token = _segments.set(segments)
+    token = _pass.set(_Pass(segments))
     try:
         yield
     finally:
-        _segments.reset(token)
+        _pass.reset(token)
 
 
 def ragged_attention(
@@ -61,17 +79,15 @@ def ragged_attention(
     if softcap is not None or kwargs.get("s_aux") is not None or not getattr(module, "is_causal", True):
         raise ConfigError("The shared engine knows causal attention alone; this model has another.", cure="Use engine=off.")
     output = torch.empty_like(query)
-    for segment in _segments.get():
+    forward = _pass.get()
+    for segment in forward.segments:
         row = slice(segment.start, segment.start + segment.length)
         keys, values = segment.sequence.extend(module.layer_idx, key[0, :, row], value[0, :, row])
         length, total = segment.length, keys.shape[1]
         mask = None
         window = sliding_window if sliding_window is not None and total > sliding_window else None
         if length > 1 and (length < total or window):
-            # the causal mask of the last rows of a longer sequence
-            places = torch.arange(total, device=query.device)
-            distance = places[total - length :, None] - places
-            mask = distance >= 0 if window is None else (distance >= 0) & (distance < window)
+            mask = forward.mask(length, total, window, query)
         elif window:
             keys, values = keys[:, -window:], values[:, -window:]
         queries = query[:, :, row]

@@ -5,6 +5,8 @@ by side in one row, without padding; only attention looks at each sequence apart
 call to call (`exprag.models.kv_cache`), so an episode's prompt is read once and not at every step. Greedy decoding gives what
 one call by itself gives.
 
+Tokens of an answer that stand in its prompt are guessed, and read several at a time (`exprag.models.lookup`).
+
 LoRA adapters on one base are chosen call by call (`exprag.models.adapters`): calls of one adapter make a step together.
 
 Why our own: transformers' continuous batching keeps a paged cache made for GPUs and did not answer on a CPU; vLLM needs a GPU.
@@ -18,7 +20,6 @@ import threading
 import weakref
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -26,6 +27,7 @@ import torch
 from exprag.errors import ModelError, describe
 from exprag.models.adapters import Adapters
 from exprag.models.attention import IMPLEMENTATION, Segment, attending
+from exprag.models.generation import Call, Generated, Reading
 from exprag.models.kv_cache import CachedSequence, PrefixCache, common_prefix
 
 _engines: weakref.WeakSet[Engine] = weakref.WeakSet()
@@ -33,39 +35,6 @@ CACHE_BYTES = 4 * 2**30
 IDLE_SECONDS = 5.0
 SHARED = 64  # tokens of a beginning for which a call waits while another reads it
 CHUNK = 512  # tokens of prompts that are read in one step, so that others' answers go on meanwhile
-
-
-@dataclass(frozen=True)
-class Generated:
-    """What one call gave: the new tokens without the one that ended it; why it ended, "stop" or "length"; how many tokens of
-    the prompt were read, how many were in the cache, and how many were written, that one included."""
-
-    tokens: tuple[int, ...]
-    finish_reason: str
-    read: int
-    cached: int
-    written: int
-
-
-@dataclass
-class _Call:
-    prompt: list[int]
-    stop: frozenset[int]
-    max_new_tokens: int
-    temperature: float
-    seed: int
-    finished: Callable[[Sequence[int]], bool] | None
-    adapter: str | None
-    future: Future[Generated]
-    sequence: CachedSequence = field(default_factory=CachedSequence)
-    cached: int = 0
-    answer: list[int] = field(default_factory=list)
-    generator: torch.Generator | None = None
-
-    @property
-    def pending(self) -> list[int]:
-        """The tokens that the model has not read yet."""
-        return [*self.prompt, *self.answer][len(self.sequence.tokens) :]
 
 
 class Engine:
@@ -79,8 +48,8 @@ class Engine:
         self.model.set_attn_implementation(IMPLEMENTATION)
         self.adapters = Adapters(model)
         self.cache = PrefixCache(CACHE_BYTES if cache_bytes is None else cache_bytes)
-        self.steps = self.tokens_read = self.tokens_cached = self.tokens_written = 0
-        self._waiting: queue.SimpleQueue[_Call | None] = queue.SimpleQueue()
+        self.steps = self.tokens_read = self.tokens_cached = self.tokens_written = self.tokens_guessed = 0
+        self._waiting: queue.SimpleQueue[Call | None] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
         self._lock = threading.Lock()
         self._closed = False
@@ -104,7 +73,7 @@ class Engine:
         """
         if not prompt:
             raise ModelError("The prompt is empty.", cure="Give at least one token.")
-        call = _Call(list(prompt), frozenset(stop), max_new_tokens, temperature, seed, finished, adapter, Future())
+        call = Call(list(prompt), frozenset(stop), max_new_tokens, temperature, seed, finished, adapter, Future())
         with self._lock:
             if self._closed:
                 raise _ended()
@@ -142,8 +111,8 @@ class Engine:
     # -- the engine's thread
 
     def _work(self) -> None:
-        active: list[_Call] = []
-        waiting: list[_Call] = []
+        active: list[Call] = []
+        waiting: list[Call] = []
         while True:
             try:
                 while not (active or waiting) or not self._waiting.empty():
@@ -162,7 +131,7 @@ class Engine:
                 waiting = [call for call in waiting if not self._join(call, active)]
                 active = self._step(active)
 
-    def _join(self, call: _Call, active: list[_Call]) -> bool:
+    def _join(self, call: Call, active: list[Call]) -> bool:
         """Begin a call; not yet where another reads a beginning now that both share: it is read once, and then copied."""
         shared = max((self._to_come(call, other) for other in active), default=0)
         if shared >= SHARED and self.cache.longest(call.prompt, call.adapter) < shared:
@@ -175,14 +144,14 @@ class Engine:
         return True
 
     @staticmethod
-    def _to_come(call: _Call, other: _Call) -> int:
+    def _to_come(call: Call, other: Call) -> int:
         """How many tokens of a call's prompt another reads, where it is still reading them."""
         if call.adapter != other.adapter or len(other.sequence.tokens) >= len(other.prompt):
             return 0
         shared = common_prefix(call.prompt, other.prompt, len(call.prompt) - 1)
         return shared if shared > len(other.sequence.tokens) else 0
 
-    def _step(self, active: list[_Call]) -> list[_Call]:
+    def _step(self, active: list[Call]) -> list[Call]:
         """One forward pass for all calls; gives those that go on."""
         try:
             return self._forward(active)
@@ -195,42 +164,62 @@ class Engine:
             return []
 
     @torch.inference_mode()
-    def _forward(self, active: list[_Call]) -> list[_Call]:
-        going_on: list[_Call] = []
+    def _forward(self, active: list[Call]) -> list[Call]:
+        going_on: list[Call] = []
         room = CHUNK
         for adapter in dict.fromkeys(call.adapter for call in active):
-            batch = [call for call in active if call.adapter == adapter]
-            segments: list[Segment] = []
-            reading: list[tuple[_Call, list[int]]] = []
-            for call in batch:
-                tokens = call.pending
-                if len(tokens) > 1:
-                    tokens = tokens[: max(1, room)]
-                    room -= len(tokens)
-                segments.append(Segment(call.sequence, sum(len(part) for _, part in reading), len(tokens)))
-                reading.append((call, tokens))
-            logits = self._read(segments, reading, adapter)
+            readings = []
+            for call in active:
+                if call.adapter == adapter:
+                    pending = call.pending
+                    tokens = pending[: max(1, room)]
+                    room -= len(tokens) if len(pending) > 1 else 0
+                    readings.append(Reading(call, tokens, call.guess() if len(tokens) == len(pending) else []))
+            logits = self._read(readings, adapter)
             best = logits.argmax(-1).tolist()
             self.steps += 1
-            for row, (call, tokens) in enumerate(reading):
-                call.sequence.tokens += tokens
-                if call.pending or not self._answer(call, logits[row], best[row]):
-                    going_on.append(call)
+            row = 0
+            for reading in readings:
+                if not self._take(reading, logits[row:], best[row:]):
+                    going_on.append(reading.call)
+                row += 1 + len(reading.guessed)
         return going_on
 
-    def _read(self, segments: list[Segment], reading: list[tuple[_Call, list[int]]], adapter: str | None) -> torch.Tensor:
-        """One pass over the next tokens of all calls; gives the logits [calls, vocabulary] after the last of each."""
-        device = self.model.device
-        ids = torch.tensor([[token for _, tokens in reading for token in tokens]], device=device)
-        places = [len(call.sequence.tokens) + n for call, tokens in reading for n in range(len(tokens))]
-        last = torch.tensor([segment.start + segment.length - 1 for segment in segments], device=device)
+    def _read(self, readings: list[Reading], adapter: str | None) -> torch.Tensor:
+        """One pass over the next tokens of all calls; gives the logits [n, vocabulary] after the last known token of each, and
+        after each guess."""
+        ids: list[int] = []
+        places: list[int] = []
+        kept: list[int] = []
+        segments: list[Segment] = []
+        for reading in readings:
+            tokens, sequence = [*reading.tokens, *reading.guessed], reading.call.sequence
+            segments.append(Segment(sequence, len(ids), len(tokens)))
+            kept += range(len(ids) + len(reading.tokens) - 1, len(ids) + len(tokens))
+            places += range(len(sequence.tokens), len(sequence.tokens) + len(tokens))
+            ids += tokens
+        row, positions, last = (torch.tensor(numbers, device=self.model.device) for numbers in (ids, places, kept))
         with self.adapters.in_use(adapter), attending(segments):
-            positions = torch.tensor([places], device=device)
-            output = self.model(input_ids=ids, position_ids=positions, use_cache=False, logits_to_keep=last)
+            output = self.model(input_ids=row[None], position_ids=positions[None], use_cache=False, logits_to_keep=last)
         logits: torch.Tensor = output.logits[0]
         return logits
 
-    def _answer(self, call: _Call, logits: torch.Tensor, best: int) -> bool:
+    def _take(self, reading: Reading, logits: torch.Tensor, best: list[int]) -> bool:
+        """Take the next token, and those after it as long as they were guessed; whether that ends the call."""
+        call = reading.call
+        call.sequence.tokens += reading.tokens
+        if call.pending:
+            return False
+        for row, guessed in enumerate([*reading.guessed, None]):
+            if self._answer(call, logits[row], best[row]):
+                return True
+            if guessed != best[row]:
+                break
+            call.sequence.tokens.append(best[row])
+            self.tokens_guessed += 1
+        return False
+
+    def _answer(self, call: Call, logits: torch.Tensor, best: int) -> bool:
         """Take the next token; whether that ends the call."""
         token = best
         if call.generator is not None:

@@ -62,6 +62,36 @@ def test_together_gives_what_each_gives_alone(folder: Path, engine: Engine) -> N
     assert engine.steps < 12 * 15  # they were decoded together
 
 
+def test_what_stands_in_the_prompt_is_guessed(folder: Path, engine: Engine) -> None:
+    """A model that repeats itself takes fewer steps than tokens, and says the same."""
+    model = load(folder)
+    for prompt in prompts(6, seed=3):
+        answer = alone(model, prompt, 60)
+        for length in (1, 2, 30, 60):
+            before = engine.steps, engine.tokens_guessed
+            generated = engine.generate([*prompt, *answer[:30], *prompt], max_new_tokens=length)
+            assert list(generated.tokens) == alone(model, [*prompt, *answer[:30], *prompt], length)
+            assert generated.written == length
+            assert engine.steps - before[0] == 1 + length - 1 - (engine.tokens_guessed - before[1])
+    assert engine.tokens_guessed > 0
+
+
+def test_an_answer_ends_where_it_would_without_guesses(folder: Path, engine: Engine) -> None:
+    model = load(folder)
+    for prompt in prompts(6, seed=4):
+        text = [*prompt, *alone(model, prompt, 40), *prompt]
+        whole = alone(model, text, 40)
+        stop = whole[20]
+        generated = engine.generate(text, stop=(stop,), max_new_tokens=40)
+        assert list(generated.tokens) == whole[: whole.index(stop)]
+        assert generated.finish_reason == "stop"
+        ended = engine.generate(text, finished=lambda answer: len(answer) == 7, max_new_tokens=40)
+        assert list(ended.tokens) == whole[:7]
+        again = engine.generate([*text, *whole[:7], 9, 10], max_new_tokens=10)  # what was guessed and not said leaves no trace
+        assert list(again.tokens) == alone(model, [*text, *whole[:7], 9, 10], 10)
+
+
+
 def test_an_episode_reads_each_token_once(folder: Path, engine: Engine) -> None:
     model, draw, prompt = load(folder), random.Random(1), prompts(1)[0]
     read = 0
