@@ -3,6 +3,7 @@ the base see `exprag.training.sft.base`."""
 
 from __future__ import annotations
 
+import os
 import shutil
 from importlib.util import find_spec
 from pathlib import Path
@@ -26,9 +27,15 @@ def check_extra() -> None:
 
 
 def check_device(recipe: Recipe) -> None:
-    """A 4-bit base has the GPU and the package that it needs."""
+    """A 4-bit base has the GPU and the package that it needs, torch.compile its compiler."""
     import torch
 
+    compilers = [compiler] if (compiler := os.environ.get("CXX")) else ["g++", "clang++", "c++", "cl"]
+    if recipe.torch_compile and not torch.cuda.is_available() and not any(shutil.which(name) for name in compilers):
+        raise ConfigError(
+            f"torch_compile needs a C++ compiler on a CPU, and there is none here: {', '.join(compilers)}.",
+            cure="Install one (apt-get install g++), or set torch_compile = false.",
+        )
     if not recipe.qlora:
         return
     if not torch.cuda.is_available():

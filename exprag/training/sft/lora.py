@@ -131,7 +131,7 @@ def make_trainer(
 
     `validation` are tokenised rows by name, "" for a single set. Raises ModelError where the weights cannot be loaded.
     """
-    from exprag.training.sft.trainer import EpisodeTrainer, arguments, quantisation
+    from exprag.training.sft.trainer import EpisodeTrainer, arguments, compile_layers, quantisation
 
     recipe, base = recipe_of(card), card.base.name
     longest = max(int(checks.row_lengths(part).max()) for part in (rows, *validation.values()))
@@ -150,6 +150,8 @@ def make_trainer(
             quantization_config=quantisation(recipe),
             peft_config=adapter,
         )
+    if recipe.torch_compile:
+        compile_layers(trainer.model)
     trainable = sum(p.numel() for p in cast(Any, trainer.model).parameters() if p.requires_grad)
     checks.check_disk(out, trainable, recipe.save_total_limit or recipe.num_train_epochs - len(epoch_checkpoints(out)))
     return trainer

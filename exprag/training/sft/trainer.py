@@ -169,6 +169,13 @@ def arguments(recipe: Recipe, out: Path, *, longest: int, validated: bool) -> SF
         )
 
 
+def compile_layers(model: Any) -> None:
+    """Have the decoder layers of a model with LoRA compiled, in place: they are alike, so they share what is compiled."""
+    for part in model.get_base_model().get_decoder().children():
+        for layer in part if isinstance(part, torch.nn.ModuleList) else ():
+            layer.compile(dynamic=True)
+
+
 def on_this_machine(recipe: Recipe) -> Recipe:
     """The recipe with everything decided that it leaves to the machine."""
     gpu = torch.cuda.is_available()

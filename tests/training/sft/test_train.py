@@ -216,6 +216,29 @@ def test_settings_that_cannot_work_are_told_before_anything_is_loaded(
     assert not list((tmp_path / "out").glob("checkpoint-*"))
 
 
+def test_compiling_without_a_compiler_is_told(base: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import torch
+
+    if torch.cuda.is_available():
+        pytest.skip("a GPU needs none")
+    monkeypatch.setenv("CXX", "no-such-compiler")
+    with pytest.raises(ConfigError, match=r"needs a C\+\+ compiler.*no-such-compiler.*torch_compile = false"):
+        train(tiny.make_rows(), base, tmp_path / "out", torch_compile=True)
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.slow
+def test_compiled_layers_learn_the_same(base: str, tmp_path: Path) -> None:
+    rows, adapters = tiny.make_rows(), []
+    for compiled in (False, True):
+        fields: dict[str, Any] = {**FAST, "lora_dropout": 0.0, "torch_compile": compiled}
+        adapters.append(train(rows, base, tmp_path / str(compiled), **fields).adapter)
+    plain, quick = (weights(adapter) for adapter in adapters)
+    assert plain.keys() == quick.keys()
+    for name, weight in plain.items():
+        assert (weight - quick[name]).abs().max() < 1e-3  # ten times less than one step of the learning rate
+
+
 def test_sets_that_cannot_be_played_are_told_before_training(base: str, tmp_path: Path) -> None:
     from exprag.runs import RunConfig
 
