@@ -25,13 +25,11 @@ PACKAGES = {
     "prefix": "langchain_huggingface",
     "alfworld_speed": "alfworld",
     "collect_speed": "alfworld",
-    "it_learns": "trl",
     "lexical_quality": "bm25s",
     "ray_engine": "ray",
     "row_building": "sentence_transformers",
     "row_tokens": "torch",
     "scienceworld_speed": "scienceworld",
-    "small_model": "torch",
     "train_cpu": "trl",
     "learning_rollouts": "langchain_huggingface",
     "trainer": "trl",
@@ -59,7 +57,7 @@ def test_imports(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_docs_name_every_script(root: Path) -> None:
-    text = "".join((root / "docs" / page).read_text(encoding="utf-8") for page in ("benchmarks.md", "it-learns.md"))
+    text = (root / "docs" / "benchmarks.md").read_text(encoding="utf-8")
     assert [name for name in NAMES if not re.search(rf"\b{name}\b", text)] == []
 
 
@@ -81,35 +79,10 @@ def smoke(name: str, request: pytest.FixtureRequest, folder: Path, *arguments: s
     return figures
 
 
-@pytest.fixture(scope="module")
-def small_model(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("small_model")
-    smoke("small_model", request, folder, "--out", str(folder))
-    return folder / "model"
-
-
 @pytest.mark.slow
-@pytest.mark.parametrize("name", [name for name in NAMES if name not in ("small_model", "it_learns")])
+@pytest.mark.parametrize("name", NAMES)
 def test_runs_through(name: str, request: pytest.FixtureRequest, tmp_path: Path) -> None:
     smoke(name, request, tmp_path)
-
-
-@pytest.mark.slow
-def test_small_model_is_a_model_folder(small_model: Path) -> None:
-    assert json.loads((small_model / "config.json").read_text(encoding="utf-8"))["model_type"] == "llama"
-
-
-@pytest.mark.slow
-def test_it_learns_goes_through_all_stages(small_model: Path, request: pytest.FixtureRequest, tmp_path: Path) -> None:
-    arguments = ("--out", str(tmp_path), "--base", str(small_model), "--arms", "base,exprag-lora")
-    figures = smoke("it_learns", request, tmp_path, *arguments)
-    assert {name: figures[name]["games"] for name in figures if ": " in name} == {
-        "easy: base": 3,
-        "easy: exprag-lora": 3,
-        "hard: base": 3,
-        "hard: exprag-lora": 3,
-    }
-    assert {"results.md", "results.json", "results.png", "easy.html", "hard.html"} <= {path.name for path in tmp_path.iterdir()}
 
 
 @pytest.mark.slow
