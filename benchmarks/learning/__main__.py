@@ -9,7 +9,7 @@
     adapters    LoRA on the lessons, without memory and with retrieved episodes in it
     games       every arm plays easy and hard games of --split, or with --held-out train games in rooms that no lesson is from:
                 choices are made on those
-    results     results.md, results.json, results.png and games.html in the folder of the games
+    results     results.md, results.json, results.png, outcomes.csv and games.html in the folder of the games
 
 The product does all of it. A finished stage is skipped and an interrupted one continues: the same command goes on after a kill.
 """

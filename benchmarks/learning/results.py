@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -34,7 +36,24 @@ def write_results(work: Work, games: Path) -> Reproduction:
     write_json(games / "results.json", {**result.to_dict(), "losses": losses, "seconds": work.times()})
     save_figure(lambda: draw(tables[0], losses), games / "results.png", "train")
     write_page(games / "games.html", result.report.runs, report=result.report)
+    write_whole(games / "outcomes.csv", outcomes(games))
     return result
+
+
+def outcomes(games: Path) -> str:
+    """A line for each game, a column for each arm with index state and seed: 1 where it was won, 0 where not."""
+    by_task: dict[tuple[str, str], dict[str, int]] = {}
+    for folder in sorted((games / "cells").iterdir()):
+        arm, _, *rest = folder.name.split("--")
+        for episode in read_jsonl(folder / "episodes.jsonl"):
+            task = (episode.task.type, episode.task.id)
+            by_task.setdefault(task, {})["--".join([arm, *rest])] = int(bool(episode.success))
+    columns = sorted({column for won in by_task.values() for column in won})
+    text = io.StringIO()
+    lines = csv.writer(text, lineterminator="\n")
+    lines.writerow(["type", "game", *columns])
+    lines.writerows([*task, *(won.get(column, "") for column in columns)] for task, won in sorted(by_task.items()))
+    return text.getvalue()
 
 
 def read_losses(work: Work) -> dict[str, list[tuple[int, float]]]:

@@ -108,6 +108,10 @@ def test_learning_goes_through_all_stages_and_goes_on(
     assert "training of" not in process.stderr  # what is done is not done again
     games = tmp_path / "out" / "games"
     assert {"results.md", "results.json", "results.png", "games.html"} <= {path.name for path in games.iterdir()}
+    header, *lines = (games / "outcomes.csv").read_text(encoding="utf-8").splitlines()
+    assert header.split(",")[2:] == ["exprag-lora--empty--seed-2025", "exprag-lora--matched--seed-2025", "no-memory--seed-2025"]
+    assert len(lines) == 6
+    assert all(set(line.split(",")[2:]) <= {"0", "1"} for line in lines)
     lessons = [json.loads(line) for line in (tmp_path / "out" / "lessons.jsonl").read_text(encoding="utf-8").splitlines()]
     assert all(int(lesson["task"]["metadata"]["scene"]) % 10 for lesson in lessons)  # none of the held-out rooms
 
