@@ -26,7 +26,7 @@ class Generated:
     written: int
 
 
-@dataclass
+@dataclass(eq=False)
 class Call:
     """One prompt, and the answer so far."""
 

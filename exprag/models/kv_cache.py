@@ -17,7 +17,7 @@ _TAIL = 32  # tokens at the end of a sequence that its own continuation may repl
 _ROOM = 256  # tokens by which a buffer grows
 
 
-@dataclass
+@dataclass(eq=False)
 class CachedSequence:
     """The tokens of one sequence that the model has read, and its buffers by layer, each [heads, room, head size]."""
 

@@ -62,6 +62,18 @@ def test_together_gives_what_each_gives_alone(folder: Path, engine: Engine) -> N
     assert engine.steps < 12 * 15  # they were decoded together
 
 
+def test_of_two_sequences_that_are_alike_each_can_be_forgotten() -> None:
+    cache = PrefixCache(0)
+    sequences = [cache.take([1, 2, 3]) for _ in range(2)]
+    for sequence in sequences:
+        keys = torch.zeros(1, 2, 4)
+        sequence.extend(0, keys, keys)
+        sequence.tokens += [1, 2]
+    cache.drop(sequences[1])
+    cache.give_back(sequences[0])
+    assert len(cache) == 0
+
+
 def test_what_stands_in_the_prompt_is_guessed(folder: Path, engine: Engine) -> None:
     """A model that repeats itself takes fewer steps than tokens, and says the same."""
     model = load(folder)
