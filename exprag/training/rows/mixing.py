@@ -66,8 +66,18 @@ class Retrievers:
         if choice.memory == EMPTY:
             return right.changed(index_state="empty")
         if choice.memory == MISMATCHED:
-            return right.changed(index_state="mismatched", index_types=frozenset())
+            return _wrong(right)
         return Distracted(right, self._seed) if choice.memory == DISTRACTOR else right
+
+
+def _wrong(right: Retriever) -> Retriever:
+    """A retriever of other types than the episode's own, among those that may be found at all: what is held out by an index of
+    matching types is held out here too."""
+    where = right.where
+    if right.index_state == "matched" and right.index_types:
+        types = right.index_types if where.types is None else right.index_types & set(where.types)
+        where = replace(where, types=tuple(sorted(types)))
+    return right.changed(where=where, index_state="mismatched", index_types=frozenset())
 
 
 class Distracted(Retriever):
@@ -75,7 +85,7 @@ class Distracted(Retriever):
 
     def __init__(self, right: Retriever, seed: int) -> None:
         vars(self).update(vars(right))
-        self._right, self._wrong = right, right.changed(index_state="mismatched", index_types=frozenset(), carry_over=0)
+        self._right, self._wrong = right, _wrong(right).changed(carry_over=0)
         self._seed = seed
 
     def retrieve(

@@ -133,6 +133,26 @@ def test_shares_and_k_are_drawn_by_seed_and_episode(toy_bank: Bank, toy_episodes
     assert [row.memory for row in other] != [row.memory for row in rows]
 
 
+@pytest.mark.parametrize("share", ["mismatched_share", "distractor_share"])
+def test_types_that_are_held_out_are_in_no_memory(toy_episodes: list[Trajectory], tmp_path: Any, share: str) -> None:
+    """Of an index of some types alone, a wrong memory too is of these."""
+    own, other = sorted({episode.task.type for episode in toy_episodes})
+    taught = [episode for episode in toy_episodes if episode.task.type == own]
+    tasks = [episode.task.model_copy(update={"id": f"hard {n}", "type": "hard"}) for n, episode in enumerate(taught)]
+    hard = [episode.model_copy(update={"id": task.id, "task": task}) for episode, task in zip(taught, tasks, strict=True)]
+    bank = Bank.create(tmp_path / "bank")
+    bank.add([*toy_episodes, *hard])
+    types = {episode.id: episode.task.type for episode in [*toy_episodes, *hard]}
+
+    def recalled(**fields: Any) -> set[str]:
+        rows, _ = rows_of(taught, bank, k=9, **{share: 1.0}, **fields)
+        return {types[item["id"]] for row in rows for item in row.recalled}
+
+    right = {own} if share == "distractor_share" else set()
+    assert recalled() == {other, "hard", *right}
+    assert recalled(index_state="matched", index_types=(own, other)) == {other, *right}
+
+
 @given(st.floats(0, 1), st.floats(0, 1), st.integers(0, 5))
 @settings(max_examples=8, deadline=None)
 def test_shares_are_what_they_say(first: float, second: float, seed: int) -> None:
