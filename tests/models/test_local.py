@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import shutil
 from pathlib import Path
@@ -149,15 +150,22 @@ class TestEnds:
 def always(model: Any, *tokens: str) -> list[int]:
     """Make a loaded model generate these tokens, one after the other: its logits are set, all else runs as it is."""
     inner, tokenizer = model.llm.pipeline.model, model.tokenizer
-    ids = [tokenizer.convert_tokens_to_ids(token) for token in tokens]
-    count = iter(ids)
+    ids: list[int] = [tokenizer.convert_tokens_to_ids(token) for token in tokens]
+    written = 0
 
-    def steer(module: Any, args: Any, output: Any) -> Any:
-        output.logits[:, -1, :] = -100.0
-        output.logits[:, -1, next(count)] = 100.0
+    def steer(module: Any, args: Any, inputs: Any, output: Any) -> Any:
+        """The logits after the last known token, and after each token that was guessed and read with it."""
+        nonlocal written
+        rows = output.logits.shape[1]
+        guessed = inputs["input_ids"][0].tolist()[1 - rows :] if rows > 1 else []
+        output.logits[:] = -100.0
+        for row, token in zip(range(rows), ids[written:], strict=False):
+            output.logits[:, row, token] = 100.0
+        right = itertools.takewhile(lambda pair: pair[0] == pair[1], zip(guessed, ids[written:], strict=False))
+        written += 1 + len(list(right))
         return output
 
-    inner.register_forward_hook(steer)
+    inner.register_forward_hook(steer, with_kwargs=True)
     return ids
 
 
