@@ -17,15 +17,15 @@ def guess(tokens: Sequence[int], most: int) -> list[int]:
     """What followed the earlier place that is most like the end of `tokens`: of places that are alike, the latest. At most `most`
     tokens; none where no two tokens are the same."""
     last, end = tokens[-1], len(tokens) - 1
-    longest, found, start = SHORTEST - 1, 0, 0
+    longest, following, start = SHORTEST - 1, 0, 0
     while True:
         try:
             place = tokens.index(last, start, end)
         except ValueError:
-            return list(tokens[found : found + most]) if found else []
+            return list(tokens[following : following + most]) if following else []
         same = 1
         while same < LONGEST and same <= place and tokens[place - same] == tokens[end - same]:
             same += 1
         if same >= max(longest, SHORTEST):
-            longest, found = same, place + 1
+            longest, following = same, place + 1
         start = place + 1
