@@ -45,8 +45,8 @@ class _Pass:
         if key not in self.masks:
             places = torch.arange(total, device=like.device)
             distance = places[total - length :, None] - places
-            seen = distance >= 0 if window is None else (distance >= 0) & (distance < window)
-            self.masks[key] = like.new_zeros(length, total).masked_fill_(~seen, float("-inf"))
+            visible = distance >= 0 if window is None else (distance >= 0) & (distance < window)
+            self.masks[key] = like.new_zeros(length, total).masked_fill_(~visible, float("-inf"))
         return self.masks[key]
 
 
