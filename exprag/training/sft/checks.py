@@ -4,6 +4,7 @@ the base see `exprag.training.sft.base`."""
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 from importlib.util import find_spec
 from pathlib import Path
@@ -30,7 +31,7 @@ def check_device(recipe: Recipe) -> None:
     """A 4-bit base has the GPU and the package that it needs, torch.compile its compiler."""
     import torch
 
-    compilers = [compiler] if (compiler := os.environ.get("CXX")) else ["g++", "clang++", "c++", "cl"]
+    compilers = shlex.split(os.environ.get("CXX", ""))[:1] or ["g++", "clang++", "c++", "cl"]
     if recipe.torch_compile and not torch.cuda.is_available() and not any(shutil.which(name) for name in compilers):
         raise ConfigError(
             f"torch_compile needs a C++ compiler on a CPU, and there is none here: {', '.join(compilers)}.",
