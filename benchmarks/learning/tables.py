@@ -39,7 +39,8 @@ def read(paths: list[Path]) -> Outcomes:
                 for column, won in line.items():
                     if won != "":
                         outcomes.setdefault(column, {})[game] = won == "1"
-    return dict(sorted(outcomes.items(), key=lambda item: (ARMS.index(item[0].split("--")[0]), item[0])))
+    order = {arm: place for place, arm in enumerate(ARMS)}  # arms of other plans come last
+    return dict(sorted(outcomes.items(), key=lambda item: (order.get(item[0].split("--")[0], len(order)), item[0])))
 
 
 def rate(games: dict[tuple[str, str], bool], types: tuple[str, ...]) -> str:
