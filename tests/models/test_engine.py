@@ -103,7 +103,6 @@ def test_an_answer_ends_where_it_would_without_guesses(folder: Path, engine: Eng
         assert list(again.tokens) == alone(model, [*text, *whole[:7], 9, 10], 10)
 
 
-
 def test_an_episode_reads_each_token_once(folder: Path, engine: Engine) -> None:
     model, draw, prompt = load(folder), random.Random(1), prompts(1)[0]
     read = 0
