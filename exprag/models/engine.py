@@ -5,7 +5,7 @@ by side in one row, without padding; only attention looks at each sequence apart
 call to call (`exprag.models.kv_cache`), so an episode's prompt is read once and not at every step. Greedy decoding gives what
 one call by itself gives.
 
-Tokens of an answer that stand in its prompt are guessed, and read several at a time (`exprag.models.lookup`).
+Tokens of an answer that stand in its prompt are drafted, and read several at a time (`exprag.models.prompt_lookup`).
 
 LoRA adapters on one base are chosen call by call (`exprag.models.adapters`): calls of one adapter make a step together.
 
@@ -48,7 +48,7 @@ class Engine:
         self.model.set_attn_implementation(IMPLEMENTATION)
         self.adapters = Adapters(model)
         self.cache = PrefixCache(CACHE_BYTES if cache_bytes is None else cache_bytes)
-        self.steps = self.tokens_read = self.tokens_cached = self.tokens_written = self.tokens_guessed = 0
+        self.steps = self.tokens_read = self.tokens_cached = self.tokens_written = self.tokens_drafted = 0
         self._waiting: queue.SimpleQueue[Call | None] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
         self._lock = threading.Lock()
@@ -174,7 +174,7 @@ class Engine:
                     pending = call.pending
                     tokens = pending[: max(1, room)]
                     room -= len(tokens) if len(pending) > 1 else 0
-                    readings.append(Reading(call, tokens, call.guess() if len(tokens) == len(pending) else []))
+                    readings.append(Reading(call, tokens, call.draft() if len(tokens) == len(pending) else []))
             logits = self._read(readings, adapter)
             best = logits.argmax(-1).tolist()
             self.steps += 1
@@ -182,18 +182,18 @@ class Engine:
             for reading in readings:
                 if not self._take(reading, logits[row:], best[row:]):
                     going_on.append(reading.call)
-                row += 1 + len(reading.guessed)
+                row += 1 + len(reading.draft)
         return going_on
 
     def _read(self, readings: list[Reading], adapter: str | None) -> torch.Tensor:
         """One pass over the next tokens of all calls; gives the logits [n, vocabulary] after the last known token of each, and
-        after each guess."""
+        after each drafted one."""
         ids: list[int] = []
         places: list[int] = []
         kept: list[int] = []
         segments: list[Segment] = []
         for reading in readings:
-            tokens, sequence = [*reading.tokens, *reading.guessed], reading.call.sequence
+            tokens, sequence = [*reading.tokens, *reading.draft], reading.call.sequence
             segments.append(Segment(sequence, len(ids), len(tokens)))
             kept += range(len(ids) + len(reading.tokens) - 1, len(ids) + len(tokens))
             places += range(len(sequence.tokens), len(sequence.tokens) + len(tokens))
@@ -205,18 +205,18 @@ class Engine:
         return logits
 
     def _take(self, reading: Reading, logits: torch.Tensor, best: list[int]) -> bool:
-        """Take the next token, and those after it as long as they were guessed; whether that ends the call."""
+        """Take the next token, and those after it as long as the draft has them; whether that ends the call."""
         call = reading.call
         call.sequence.tokens += reading.tokens
         if call.pending:
             return False
-        for row, guessed in enumerate([*reading.guessed, None]):
+        for row, drafted in enumerate([*reading.draft, None]):
             if self._answer(call, logits[row], best[row]):
                 return True
-            if guessed != best[row]:
+            if drafted != best[row]:
                 break
             call.sequence.tokens.append(best[row])
-            self.tokens_guessed += 1
+            self.tokens_drafted += 1
         return False
 
     def _answer(self, call: Call, logits: torch.Tensor, best: int) -> bool:

@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 import torch
 
 from exprag.models.kv_cache import CachedSequence
-from exprag.models.lookup import guess
+from exprag.models.prompt_lookup import draft_tokens
 
-GUESSED = 10  # tokens of an answer that are guessed at most, and read in one step
+DRAFTED = 10  # tokens of an answer that are drafted at most, and read in one step
 
 
 @dataclass(frozen=True)
@@ -48,19 +48,19 @@ class Call:
         """The tokens that the model has not read yet."""
         return [*self.prompt, *self.answer][len(self.sequence.tokens) :]
 
-    def guess(self) -> list[int]:
+    def draft(self) -> list[int]:
         """What may come next, up to the end of the answer; nothing where answers are drawn."""
         if self.generator is not None:
             return []
-        guessed = guess([*self.prompt, *self.answer], min(GUESSED, self.max_new_tokens - len(self.answer) - 1))
-        end = next((n for n, token in enumerate(guessed) if token in self.stop), len(guessed))
-        return guessed[:end]
+        drafted = draft_tokens([*self.prompt, *self.answer], min(DRAFTED, self.max_new_tokens - len(self.answer) - 1))
+        end = next((n for n, token in enumerate(drafted) if token in self.stop), len(drafted))
+        return drafted[:end]
 
 
 @dataclass(frozen=True)
 class Reading:
-    """What is read of a call in one step: tokens that are known, and guesses at those that follow."""
+    """What is read of a call in one step: tokens that are known, and a draft of those that follow."""
 
     call: Call
     tokens: list[int]
-    guessed: list[int]
+    draft: list[int]

@@ -74,21 +74,21 @@ def test_of_two_sequences_that_are_alike_each_can_be_forgotten() -> None:
     assert len(cache) == 0
 
 
-def test_what_stands_in_the_prompt_is_guessed(folder: Path, engine: Engine) -> None:
+def test_what_stands_in_the_prompt_is_drafted(folder: Path, engine: Engine) -> None:
     """A model that repeats itself takes fewer steps than tokens, and says the same."""
     model = load(folder)
     for prompt in prompts(6, seed=3):
         answer = alone(model, prompt, 60)
         for length in (1, 2, 30, 60):
-            before = engine.steps, engine.tokens_guessed
+            before = engine.steps, engine.tokens_drafted
             generated = engine.generate([*prompt, *answer[:30], *prompt], max_new_tokens=length)
             assert list(generated.tokens) == alone(model, [*prompt, *answer[:30], *prompt], length)
             assert generated.written == length
-            assert engine.steps - before[0] == 1 + length - 1 - (engine.tokens_guessed - before[1])
-    assert engine.tokens_guessed > 0
+            assert engine.steps - before[0] == 1 + length - 1 - (engine.tokens_drafted - before[1])
+    assert engine.tokens_drafted > 0
 
 
-def test_an_answer_ends_where_it_would_without_guesses(folder: Path, engine: Engine) -> None:
+def test_an_answer_ends_where_it_would_without_drafts(folder: Path, engine: Engine) -> None:
     model = load(folder)
     for prompt in prompts(6, seed=4):
         text = [*prompt, *alone(model, prompt, 40), *prompt]
@@ -99,7 +99,7 @@ def test_an_answer_ends_where_it_would_without_guesses(folder: Path, engine: Eng
         assert generated.finish_reason == "stop"
         ended = engine.generate(text, finished=lambda answer: len(answer) == 7, max_new_tokens=40)
         assert list(ended.tokens) == whole[:7]
-        again = engine.generate([*text, *whole[:7], 9, 10], max_new_tokens=10)  # what was guessed and not said leaves no trace
+        again = engine.generate([*text, *whole[:7], 9, 10], max_new_tokens=10)  # what was drafted and not said leaves no trace
         assert list(again.tokens) == alone(model, [*text, *whole[:7], 9, 10], 10)
 
 

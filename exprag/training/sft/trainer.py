@@ -170,10 +170,16 @@ def arguments(recipe: Recipe, out: Path, *, longest: int, validated: bool) -> SF
 
 
 def compile_layers(model: Any) -> None:
-    """Have the decoder layers of a model with LoRA compiled, in place: they are alike, so they share what is compiled."""
-    for part in model.get_base_model().get_decoder().children():
-        for layer in part if isinstance(part, torch.nn.ModuleList) else ():
-            layer.compile(dynamic=True)
+    """Have the decoder layers of a model with LoRA compiled, in place: they are alike, so they share what is compiled.
+
+    Raises ConfigError for a model that keeps no list of them.
+    """
+    parts = model.get_base_model().get_decoder().children()
+    layers = [layer for part in parts if isinstance(part, torch.nn.ModuleList) for layer in part]
+    if not layers:
+        raise ConfigError("The base keeps no list of decoder layers to compile.", cure="Set torch_compile = false.")
+    for layer in layers:
+        layer.compile(dynamic=True)
 
 
 def on_this_machine(recipe: Recipe) -> Recipe:

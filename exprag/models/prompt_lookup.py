@@ -1,19 +1,21 @@
-"""Guessing the next tokens from the text itself: an answer often says again what stands before it.
+"""Drafting the next tokens from the text itself: an answer often says again what stands before it.
 
-An agent names what it has read, and says what it said before. Tokens that are guessed are read together with the last known one,
+An agent names what it has read, and says what it said before. Draft tokens are read together with the last known one,
 and those that the model would have written itself are kept: several tokens for one pass, and the answer of greedy decoding
-(prompt lookup; speculative decoding, arXiv 2211.17192).
+(prompt lookup, a form of speculative decoding, arXiv 2211.17192).
+
+Why our own: that of transformers belongs to its `generate`, for one sequence at a time.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-SHORTEST = 2  # tokens that must be the same before a guess
+SHORTEST = 2  # tokens that must be the same before a draft
 LONGEST = 64  # tokens that are compared
 
 
-def guess(tokens: Sequence[int], most: int) -> list[int]:
+def draft_tokens(tokens: Sequence[int], most: int) -> list[int]:
     """What followed the earlier place that is most like the end of `tokens`: of places that are alike, the latest. At most `most`
     tokens; none where no two tokens are the same."""
     last, end = tokens[-1], len(tokens) - 1

@@ -1,4 +1,4 @@
-"""Guessed tokens: what followed the like of them before; never more than asked for."""
+"""Draft tokens: what followed the like of them before; never more than asked for."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import random
 
 import pytest
 
-from exprag.models.lookup import guess
+from exprag.models.prompt_lookup import draft_tokens
 
 
 def words(text: str) -> list[int]:
@@ -26,21 +26,21 @@ def words(text: str) -> list[int]:
     ],
 )
 def test_what_followed_the_like_of_it(text: str, most: int, expected: str) -> None:
-    assert guess(words(text), most) == words(expected)
+    assert draft_tokens(words(text), most) == words(expected)
 
 
 def test_it_is_the_longest_like_beginning() -> None:
     draw = random.Random(0)
     for _ in range(200):
         tokens = [draw.randrange(4) for _ in range(draw.randrange(1, 40))]
-        guessed = guess(tokens, 3)
+        drafted = draft_tokens(tokens, 3)
         lengths = [
             next((n for n in range(place + 1) if tokens[place - n] != tokens[-1 - n]), place + 1)
             for place in range(len(tokens) - 1)
         ]
         longest = max(lengths, default=0)
         if longest < 2:
-            assert guessed == []
+            assert drafted == []
             continue
         place = max(place for place, length in enumerate(lengths) if length == longest)
-        assert guessed == tokens[place + 1 : place + 4]
+        assert drafted == tokens[place + 1 : place + 4]
