@@ -2,8 +2,9 @@
 
     python benchmarks/learning/tables.py [FILE.csv ...]          [docs/evidence/*.csv]
 
-Success by arm and seed, for the halves of the paper and the hard types apart, with Wilson's 95 % intervals; and the difference
-to the adapter that was trained without memory, paired by game, with Newcombe's. Files of the same games are joined.
+Success by arm and seed, for the halves of the paper and the hard types apart, with Wilson's 95 % intervals; the difference to the
+adapter that was trained without memory, paired by game, with Newcombe's; and the means of arms with several seeds, with bootstrap
+intervals that draw games with all their seeds. Files of the same games are joined.
 """
 
 from __future__ import annotations
@@ -13,7 +14,8 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from exprag.evaluation.statistics import Paired, paired_rates, wilson
+from exprag.evaluation.contrasts import success_difference
+from exprag.evaluation.statistics import Difference, Paired, paired_means, paired_rates, wilson
 
 DATA = Path(__file__).resolve().parents[2] / "docs" / "evidence"
 SHORT = {
@@ -56,10 +58,43 @@ def rate(games: dict[tuple[str, str], bool], types: tuple[str, ...]) -> str:
 def difference(one: dict[tuple[str, str], bool], other: dict[tuple[str, str], bool], types: tuple[str, ...]) -> str:
     """Points, with their interval, over the games that both played."""
     both = [game for game in one if game in other and game[0] in types]
-    result = paired_rates(Paired.of((one[game], other[game]) for game in both))
-    if result.estimate is None or result.interval is None:
+    return _points(paired_rates(Paired.of((one[game], other[game]) for game in both)))
+
+
+def means(outcomes: Outcomes) -> Iterator[str]:
+    """The table of arms with several seeds, as lines; none where no arm has them."""
+    by_arm: dict[tuple[str, str], dict[str, dict[tuple[str, str], bool]]] = {}
+    for column, games in outcomes.items():
+        arm, index, seed = _parts(column)
+        by_arm.setdefault((arm, index), {})[seed] = games
+    repeated = {name: seeds for name, seeds in by_arm.items() if len(seeds) > 1}
+    baseline = by_arm.get(("lora", "–"), {})
+    if repeated:
+        yield ""
+        yield "| mean of seeds | index | easy | hard | heat and cool | − LoRA: easy | hard | heat and cool |"
+        yield "|---|---|---|---|---|---|---|---|"
+    for (arm, index), seeds in repeated.items():
+        rates, differences = [], []
+        for types in (EASY, HARD, HARD[:2]):
+            played = [(seed, game, won) for seed, games in seeds.items() for game, won in games.items() if game[0] in types]
+            rates.append(_percent(paired_means([float(won) for *_, won in played], [game for _, game, _ in played])))
+            both = [(game, (won, baseline[seed][game])) for seed, game, won in played if game in baseline.get(seed, {})]
+            differences.append(_points(success_difference([pair for _, pair in both], [" ".join(game) for game, _ in both])))
+        yield "| " + " | ".join([arm, index, *rates, *(differences if arm != "lora" else ["–"] * 3)]) + " |"
+
+
+def _percent(rate: Difference) -> str:
+    if rate.estimate is None:
         return "–"
-    return f"{100 * result.estimate:+.1f} [{100 * result.interval.low:+.1f}, {100 * result.interval.high:+.1f}]"
+    limits = f" [{100 * rate.interval.low:.0f}, {100 * rate.interval.high:.0f}]" if rate.interval else ""
+    return f"{100 * rate.estimate:.1f} %{limits}"
+
+
+def _points(difference: Difference) -> str:
+    if difference.estimate is None:
+        return "–"
+    limits = f" [{100 * difference.interval.low:+.1f}, {100 * difference.interval.high:+.1f}]" if difference.interval else ""
+    return f"{100 * difference.estimate:+.1f}{limits}"
 
 
 def tables(outcomes: Outcomes) -> Iterator[str]:
@@ -82,6 +117,7 @@ def tables(outcomes: Outcomes) -> Iterator[str]:
         if baseline is not None and arm in ("lora-retrieval", "exprag-lora"):
             cells = [difference(games, baseline, types) for types in (EASY, HARD, HARD[:2])]
             yield "| " + " | ".join([arm, index, seed, *cells]) + " |"
+    yield from means(outcomes)
 
 
 def _parts(column: str) -> tuple[str, str, str]:

@@ -139,16 +139,38 @@ def test_search_is_measured_without_faiss(tmp_path: Path) -> None:
     assert "faiss_flat" not in size
 
 
-@pytest.mark.parametrize("scale", ["ablations", "cpu", "drift", "few-empty", "gpu", "smoke"])
+@pytest.mark.parametrize("scale", ["ablations", "cpu", "drift", "few-empty", "gpu", "scienceworld", "smoke"])
 def test_plans_of_learning_are_whole(scale: str) -> None:
     command = [sys.executable, str(FOLDER / "learning" / "plan.py"), scale]
     plan = json.loads(subprocess.run(command, capture_output=True, text=True, check=True, timeout=120).stdout)
-    assert plan["experience"]["expert"] == "searcher"
+    assert plan["experience"]["expert"] == ("gold" if scale == "scienceworld" else "searcher")
     assert {arm.get("adapter", "") for arm in plan["arms"].values()} <= {"", *plan["adapters"]}
     if scale == "drift":
         assert set(plan["arms"]) == {"lora", "exprag-lora"}
         assert plan["run"]["environment"] == plan["bank"]["environment"] == "drift"
         assert plan["recipe"]["r"] == 16  # of the plan that it extends
+
+
+def test_tables_give_the_mean_of_the_seeds(tmp_path: Path) -> None:
+    types = ["pick_and_place_simple"] * 4 + ["pick_heat_then_place_in_recep"] * 4
+    won = {
+        "lora--seed-1": "11100000",
+        "lora--seed-2": "11000000",
+        "exprag-lora--matched--seed-1": "11101100",
+        "exprag-lora--matched--seed-2": "11111000",
+    }
+    by_game = zip(types, "abcdefgh", *won.values(), strict=True)
+    file = tmp_path / "outcomes.csv"
+    file.write_text("\n".join(",".join(line) for line in [("type", "game", *won), *by_game]), encoding="utf-8")
+    command = [sys.executable, str(FOLDER / "learning" / "tables.py"), str(file)]
+    environment = os.environ | {"PYTHONUTF8": "1"}
+    output = subprocess.run(command, capture_output=True, encoding="utf-8", check=True, timeout=120, env=environment).stdout
+    means = [line for line in output.split("mean of seeds")[1].splitlines() if line.startswith(("| lora", "| exprag-lora"))]
+    lora, exprag_lora = means
+    assert lora.startswith("| lora | – | 62.5 % [")
+    assert "| 0.0 % | 0.0 % | – | – | – |" in lora  # no interval where all games went alike
+    assert exprag_lora.startswith("| exprag-lora | matched | 87.5 % [")
+    assert [cell.split()[0] for cell in exprag_lora.split(" | ")[5:]] == ["+25.0", "+37.5", "+37.5"]
 
 
 def test_the_evidence_page_says_what_the_outcomes_say(root: Path) -> None:
