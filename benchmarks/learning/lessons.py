@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from exprag.contracts.environment import TextEnvironment
@@ -26,7 +26,14 @@ def held_out(task: Task) -> bool:
 
 
 def lessons(
-    episodes: Iterable[Trajectory], environment: str, *, longest: int, slips: float, limit: int | None, seed: int
+    episodes: Iterable[Trajectory],
+    environment: str,
+    environment_options: Mapping[str, Any],
+    *,
+    longest: int,
+    slips: float,
+    limit: int | None,
+    seed: int,
 ) -> Iterator[Trajectory]:
     """Won episodes of at most `longest` steps outside the held-out rooms, the types in turn, drawn with the seed; a share `slips`
     of them played again with a learner's mistakes in between. What follows a mistake is learnt, and not the mistake itself
@@ -42,7 +49,7 @@ def lessons(
         rng.shuffle(by_type[type_])
         turns += [(number / len(by_type[type_]), episode.id, episode) for number, episode in enumerate(by_type[type_])]
     chosen = [episode for *_, episode in sorted(turns, key=lambda turn: turn[:2])][:limit]
-    with create("environment", environment) as games:
+    with create("environment", environment, **environment_options) as games:
         for episode in chosen:
             again = slipping(games, episode.task, rng, seed, longest) if rng.random() < slips else None
             yield again if again is not None and again.success else episode

@@ -29,6 +29,7 @@ class Plan(Settings):
     """Everything that is chosen."""
 
     environment: str = "alfworld"
+    environment_options: dict[str, Any] = Field(default_factory=dict)
     games: str = "games"
     """The folder that the arms' games are kept in. Plans of one folder share bank, lessons and adapters."""
     experience: dict[str, Any] = Field(default_factory=dict)

@@ -65,7 +65,7 @@ class Work:
     def matrix(self, arms: list[str], split: str = "", in_held_out: bool = False) -> Matrix:
         """The cells of these arms; those of the base with the first seed alone, since greedy answers are the same with all."""
         about = json.loads(self.bank.with_suffix(".json").read_text(encoding="utf-8"))
-        shared = {"environment": self.plan.environment, **self.plan.run, **({"split": split} if split else {})}
+        shared = {**self._environment, **self.plan.run, **({"split": split} if split else {})}
         tasks = self.plan.tasks
         if in_held_out:
             shared, tasks = shared | {"split": "train"}, self._held_out_tasks()
@@ -87,6 +87,11 @@ class Work:
                 cells += Matrix.of(config).cells
         baseline = "lora" if "lora" in arms else "no-memory" if "no-memory" in arms else None
         return Matrix(tuple(cells), "learning", baseline)
+
+    @property
+    def _environment(self) -> dict[str, Any]:
+        """That of the plan, as fields of a run."""
+        return {"environment": self.plan.environment, "environment_options": self.plan.environment_options}
 
     @property
     def model(self) -> Path:
@@ -134,7 +139,7 @@ class Work:
 
     def _fill_bank(self, place: Path, played: Path, values: dict[str, Any]) -> None:
         """Have the expert play, and put its episodes into a bank."""
-        config = RunConfig.make(**{"environment": self.plan.environment, "split": "train", "policy": "expert", **values})
+        config = RunConfig.make(**{**self._environment, "split": "train", "policy": "expert", **values})
         run(config, played, progress=self._expert_played)
         bank = Bank.open_or_create(place)
         bank.add(RunDirectory(played).episodes())
@@ -143,7 +148,7 @@ class Work:
     def _lessons(self) -> None:
         easy = (e for e in RunDirectory(self.out / "experience").episodes() if "easy" in groups_of(e.task))
         about = self.plan.lessons.model_dump()
-        write_jsonl(self.out / "lessons.jsonl", lessons(easy, self.plan.environment, **about))
+        write_jsonl(self.out / "lessons.jsonl", lessons(easy, **self._environment, **about))
 
     def _adapter(self, name: str, seed: int) -> None:
         folder, bank, version = self.adapter(name, seed).parent, self.out / "bank", None
@@ -152,6 +157,7 @@ class Work:
             from transformers import AutoTokenizer
 
             values = {**self.plan.agent, "mask_invalid": True, "seed": seed, **self.plan.adapters[name]}
+            values["environment_options"] = self.plan.environment_options
             taught = list(read_jsonl(self.out / "lessons.jsonl"))
             if values.get("k") or values.get("k_choices"):
                 version = json.loads((self.out / "bank.json").read_text(encoding="utf-8"))["version"]
