@@ -81,7 +81,7 @@ def draw(table: FilledTable, losses: dict[str, list[tuple[int, float]]], played:
                 left.hlines(cell.paper, x - 0.18, x + 0.18, color="black", linestyles="dotted")
     left.set_xticks(range(len(rows)), [row.label for row in rows], rotation=20, ha="right")
     left.set(ylim=(0, 1), ylabel="success", title=f"{played} (dotted: {table.model} in the paper)")
-    left.legend()
+    left.legend(loc="upper left")
     for name, points in losses.items():
         right.plot(*zip(*points, strict=True), label=name)
     right.set(xlabel="optimizer step", ylabel="training loss, nats a token", yscale="log")
