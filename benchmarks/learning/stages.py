@@ -138,8 +138,9 @@ class Work:
         self._fill_bank(self.bank, self.out / f"experience-{self.plan.games}", {**self.plan.experience, **self.plan.bank})
 
     def _fill_bank(self, place: Path, played: Path, values: dict[str, Any]) -> None:
-        """Have the expert play, and put its episodes into a bank."""
-        config = RunConfig.make(**{**self._environment, "split": "train", "policy": "expert", **values})
+        """Have the expert play train games of all types that arms play, and put its episodes into a bank."""
+        types = sorted({type_ for chosen in self.plan.tasks.values() for type_ in chosen["types"]})
+        config = RunConfig.make(**{**self._environment, "types": types, "split": "train", "policy": "expert", **values})
         run(config, played, progress=self._expert_played)
         bank = Bank.open_or_create(place)
         bank.add(RunDirectory(played).episodes())
