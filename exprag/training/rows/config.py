@@ -52,8 +52,8 @@ class DataConfig(AgentSettings):
     """Share of the episodes in which such words take one another's places, in the memory alike: an apple may be called mug. Drawn
     apart from `rename_share`."""
     exchange_verbs_share: float = Field(0.0, ge=0, le=1)
-    """Share of the episodes in which verbs of actions of one form take one another's places, in the memory alike: "heat" may be
-    said where "clean" is meant. Drawn apart from the others; where verbs are renamed (`rename_share`), they are not exchanged."""
+    """Share of those with exchanged names in which verbs of actions of one form do so too: "heat" may be said where "clean" is
+    meant. Never with names as they are: such a row would teach to heat in the sink. Where verbs are renamed, they stay so."""
     failures: Failures = "memory"
     """Episodes that missed the goal: memory (only recalled), drop (not even that), mask (rows without loss on their invalid and
     repeated actions), label (rows whose system message says that the run failed; NAT, arXiv 2402.11651)."""

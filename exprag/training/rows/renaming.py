@@ -20,9 +20,9 @@ def renamed_replay(replay: Replay, trajectory: Trajectory, config: DataConfig) -
     """How the episode is replayed in new words; None where the draw of seed and episode leaves it as it is."""
     seed = f"{config.seed} rename {trajectory.id}"
     invent = random.Random(seed).random() < config.rename_share
-    exchange_verbs = random.Random(f"{seed} verbs").random() < config.exchange_verbs_share
     exchange = random.Random(f"{seed} exchange").random() < config.exchange_share
-    if not (invent or exchange_verbs or exchange):
+    exchange_verbs = exchange and random.Random(f"{seed} verbs").random() < config.exchange_verbs_share
+    if not (invent or exchange):
         return None
     verbs: Verbs = "invented" if invent else "exchanged" if exchange_verbs else "kept"
     names = config.rename_names and invent
