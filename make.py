@@ -24,6 +24,8 @@ SETUP = {
 }
 # The paper's 17 easy task types: the expert paths of some hard ones take the simulator a minute each.
 DEMO = ["--types", "easy", "--train-per-type", "3", "--test-per-type", "3"]
+# All tests, one worker a core of a small machine, files whole; at the end the slowest, so that what grows is seen.
+TESTS = ["-n", "2", "--dist", "loadfile", "--durations", "20"]
 # Tests of the core, which run without any extra, and what they need beside it.
 CORE = ["graph/test_graph.py", "graph/test_time_travel.py", "retrieval", "prompt/test_prompt.py", "prompt/test_block.py"]
 CORE += ["bank/test_bank.py", "bank/test_filters.py", "bank/test_exclusion.py", "environments", "formatters"]
@@ -57,7 +59,7 @@ def main() -> int:
         return subprocess.call([python, "-m", "exprag", "demo", *(more or DEMO)], cwd=ROOT)
     if job == "check":
         return check(python)
-    return check(python) or subprocess.call([python, "-m", "pytest", *(more or ["-n", "2", "--dist", "loadfile"])], cwd=ROOT)
+    return check(python) or subprocess.call([python, "-m", "pytest", *(more or TESTS)], cwd=ROOT)
 
 
 def environment() -> str:

@@ -16,6 +16,8 @@ SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 os.environ["LANGSMITH_TRACING"] = "false"
+if "PYTEST_XDIST_WORKER" in os.environ:  # threads of torch wait for one another by spinning: workers share the cores already
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ["COLUMNS"] = "160"  # tables of the command line are as wide here as there
 _ALFWORLD_DATA = os.environ.get("ALFWORLD_DATA")  # read now: importing alfworld sets it to a folder that may hold nothing
 

@@ -139,7 +139,7 @@ def test_search_is_measured_without_faiss(tmp_path: Path) -> None:
     assert "faiss_flat" not in size
 
 
-@pytest.mark.parametrize("scale", ["ablations", "cpu", "drift", "few-empty", "gpu", "scienceworld", "smoke"])
+@pytest.mark.parametrize("scale", ["ablations", "cpu", "drift", "gpu", "scienceworld", "smoke"])
 def test_plans_of_learning_are_whole(scale: str) -> None:
     command = [sys.executable, str(FOLDER / "learning" / "plan.py"), scale]
     plan = json.loads(subprocess.run(command, capture_output=True, text=True, check=True, timeout=120).stdout)
