@@ -50,6 +50,7 @@ def main() -> None:
             "max_steps": steps,
             "limit": games,
             "formatter": "plan",
+            "formatter_options": {"observations": 70},
             "index_state": "matched",
         }
         together = Games(spec, bank, concurrency=16, **values)

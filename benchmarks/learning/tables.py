@@ -30,6 +30,8 @@ EASY, HARD = ("look", "place", "clean"), ("heat", "cool", "two")
 ARMS = ("no-memory", "exprag", "lora", "lora-retrieval", "exprag-lora")
 Outcomes = dict[str, dict[tuple[str, str], bool]]
 """By column (arm, index state and seed) whether each game was won, by (type, game)."""
+Seeds = dict[str, dict[tuple[str, str], bool]]
+"""The same of one arm and index state, by seed."""
 
 
 def read(paths: list[Path]) -> Outcomes:
@@ -61,14 +63,26 @@ def difference(one: dict[tuple[str, str], bool], other: dict[tuple[str, str], bo
     return _points(paired_rates(Paired.of((one[game], other[game]) for game in both)))
 
 
-def means(outcomes: Outcomes) -> Iterator[str]:
-    """The table of arms with several seeds, as lines; none where no arm has them."""
-    by_arm: dict[tuple[str, str], dict[str, dict[tuple[str, str], bool]]] = {}
+def by_arm(outcomes: Outcomes) -> dict[tuple[str, str], Seeds]:
+    """The columns by arm and index state, then by seed."""
+    arms: dict[tuple[str, str], Seeds] = {}
     for column, games in outcomes.items():
         arm, index, seed = _parts(column)
-        by_arm.setdefault((arm, index), {})[seed] = games
-    repeated = {name: seeds for name, seeds in by_arm.items() if len(seeds) > 1}
-    baseline = by_arm.get(("lora", "–"), {})
+        arms.setdefault((arm, index), {})[seed] = games
+    return arms
+
+
+def mean(seeds: Seeds, types: tuple[str, ...]) -> Difference:
+    """Success over the seeds, with an interval that draws games with all their seeds."""
+    played = [(game, float(won)) for games in seeds.values() for game, won in games.items() if game[0] in types]
+    return paired_means([won for _, won in played], [" ".join(game) for game, _ in played])
+
+
+def means(outcomes: Outcomes) -> Iterator[str]:
+    """The table of arms with several seeds, as lines; none where no arm has them."""
+    arms = by_arm(outcomes)
+    repeated = {name: seeds for name, seeds in arms.items() if len(seeds) > 1}
+    baseline = arms.get(("lora", "–"), {})
     if repeated:
         yield ""
         yield "| mean of seeds | index | easy | hard | heat and cool | − LoRA: easy | hard | heat and cool |"
@@ -76,8 +90,8 @@ def means(outcomes: Outcomes) -> Iterator[str]:
     for (arm, index), seeds in repeated.items():
         rates, differences = [], []
         for types in (EASY, HARD, HARD[:2]):
+            rates.append(_percent(mean(seeds, types)))
             played = [(seed, game, won) for seed, games in seeds.items() for game, won in games.items() if game[0] in types]
-            rates.append(_percent(paired_means([float(won) for *_, won in played], [game for _, game, _ in played])))
             both = [(game, (won, baseline[seed][game])) for seed, game, won in played if game in baseline.get(seed, {})]
             differences.append(_points(success_difference([pair for _, pair in both], [" ".join(game) for game, _ in both])))
         yield "| " + " | ".join([arm, index, *rates, *(differences if arm != "lora" else ["–"] * 3)]) + " |"

@@ -173,6 +173,12 @@ def test_tables_give_the_mean_of_the_seeds(tmp_path: Path) -> None:
     assert [cell.split()[0] for cell in exprag_lora.split(" | ")[5:]] == ["+25.0", "+37.5", "+37.5"]
 
 
+def test_the_evidence_is_drawn_from_the_outcomes(tmp_path: Path) -> None:
+    command = [sys.executable, str(FOLDER / "learning" / "figure.py"), str(tmp_path / "evidence.png")]
+    subprocess.run(command, check=True, timeout=300, env=os.environ | {"HF_HUB_OFFLINE": "1"})
+    assert (tmp_path / "evidence.png").read_bytes().startswith(b"\x89PNG")
+
+
 def test_the_evidence_page_says_what_the_outcomes_say(root: Path) -> None:
     page = (root / "docs" / "evidence.md").read_text(encoding="utf-8")
     command = [sys.executable, str(FOLDER / "learning" / "tables.py")]
