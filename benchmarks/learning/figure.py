@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from results import ADAPTERS, PAPER_MODEL, TABLES
-from tables import DATA, EASY, HARD, SHORT, Outcomes, Seeds, by_arm, mean, read
+from tables import ARMS, DATA, EASY, HARD, SHORT, Outcomes, Seeds, by_arm, mean, read
 
 from exprag.figures import save_figure
 from exprag.reproduce import make_plan
@@ -58,7 +58,8 @@ def draw(outcomes: Outcomes) -> Figure:
     import matplotlib.pyplot as plt
 
     figure, (left, right) = plt.subplots(1, 2, figsize=(11, 4.2), width_ratios=(3, 2), layout="constrained")
-    arms, figures = by_arm(outcomes), paper()
+    arms = {name: seeds for name, seeds in by_arm(outcomes).items() if name[0] in ARMS}  # others were not played with all seeds
+    figures = paper()
     for number, (half, types) in enumerate(HALVES.items()):
         places = [place + 0.4 * (number - 0.5) for place in range(len(arms))]
         bars(left, places, list(arms.values()), types, f"C{number}", half)
