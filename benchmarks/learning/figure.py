@@ -8,7 +8,7 @@ Bars are means of the seeds with 95 % intervals that draw games with all their s
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -39,9 +39,12 @@ def paper() -> dict[tuple[str, str], dict[str, float]]:
     return figures
 
 
-def bars(axes: Any, places: Sequence[float], arms: Sequence[Seeds], types: tuple[str, ...], color: str, label: str) -> None:
-    """A bar for each arm that played such games: the mean of its seeds with its interval, and a point for each seed."""
-    for place, seeds in zip(places, arms, strict=True):
+def bars(axes: Any, number: int, arms: Iterable[tuple[Seeds, tuple[str, ...]]], label: str, color: str) -> list[float]:
+    """A bar for each arm's games of some types: the mean of its seeds with its interval, and a point for each seed. The first
+    or the second, by `number`, of each pair of bars. Returns where they stand."""
+    places = []
+    for tick, (seeds, types) in enumerate(arms):
+        places.append(place := tick + 0.4 * (number - 0.5))
         success = mean(seeds, types)
         if success.estimate is None:
             continue
@@ -52,6 +55,7 @@ def bars(axes: Any, places: Sequence[float], arms: Sequence[Seeds], types: tuple
         for games in seeds.values():
             won = [won for (type_, _), won in games.items() if type_ in types]
             axes.plot(place, sum(won) / len(won), "o", color="black", markersize=3)
+    return places
 
 
 def draw(outcomes: Outcomes) -> Figure:
@@ -61,18 +65,15 @@ def draw(outcomes: Outcomes) -> Figure:
     arms = {name: seeds for name, seeds in by_arm(outcomes).items() if name[0] in ARMS}  # others were not played with all seeds
     figures = paper()
     for number, (half, types) in enumerate(HALVES.items()):
-        places = [place + 0.4 * (number - 0.5) for place in range(len(arms))]
-        bars(left, places, list(arms.values()), types, f"C{number}", half)
+        places = bars(left, number, [(seeds, types) for seeds in arms.values()], half, f"C{number}")
         for place, name in zip(places, arms, strict=True):
             if half in figures.get(name, {}):
                 left.hlines(figures[name][half], place - 0.18, place + 0.18, color="black", linestyles="dotted")
     names = [arm if index == "–" else f"{arm}\n{index}" for arm, index in arms]
     left.set_xticks(range(len(arms)), names, rotation=30, ha="right", fontsize=8)
     left.set(ylabel="success", title=f"ALFWorld, valid_unseen (dotted: {PAPER_MODEL} in the paper)")
-    shown = {label: arms[name] for name, label in BESIDE.items() if name in arms}
-    for number, (label, seeds) in enumerate(shown.items()):
-        for place, type_ in enumerate(SHORT.values()):
-            bars(right, [place + 0.4 * (number - 0.5)], [seeds], (type_,), f"C{number + 2}", label if not place else "")
+    for number, (name, label) in enumerate(BESIDE.items()):
+        bars(right, number, [(arms[name], (type_,)) for type_ in SHORT.values() if name in arms], label, f"C{number + 2}")
     right.set_xticks(range(len(SHORT)), SHORT.values())
     right.set(title="by type; trained on the first three alone")
     for axes in (left, right):
