@@ -53,7 +53,7 @@ class DataConfig(AgentSettings):
     apart from `rename_share`."""
     exchange_verbs_share: float = Field(0.0, ge=0, le=1)
     """Share of those with exchanged names in which verbs of actions of one form do so too: "heat" may be said where "clean" is
-    meant. Never with names as they are: such a row would teach to heat in the sink. Where verbs are renamed, they stay so."""
+    meant. Never with names as they are: such a row would teach what is done elsewhere. Where verbs are renamed, they stay so."""
     failures: Failures = "memory"
     """Episodes that missed the goal: memory (only recalled), drop (not even that), mask (rows without loss on their invalid and
     repeated actions), label (rows whose system message says that the run failed; NAT, arXiv 2402.11651)."""
@@ -77,6 +77,10 @@ class DataConfig(AgentSettings):
             raise ValueError("empty_share, mismatched_share and distractor_share are shares of one whole: their sum is at most 1")
         if any(k < 0 for k in self.k_choices):
             raise ValueError("k_choices are numbers of trajectories, 0 or more")
+        if self.exchange_verbs_share and not self.exchange_share:
+            raise ValueError("exchange_verbs_share is a share of the episodes with exchanged names: set exchange_share too")
+        if self.rename_names and not self.rename_share:
+            raise ValueError("rename_names is for the episodes whose verbs are renamed: set rename_share too")
         return self
 
     @property

@@ -91,8 +91,7 @@ def test_words_are_others_only_where_memory_tells_them(toy_bank: Bank, toy_episo
 
 
 def test_verbs_take_one_anothers_places_with_their_memory(toy_bank: Bank, toy_episodes: list[Trajectory]) -> None:
-    plain, report = rows_of(toy_episodes, toy_bank, exchange_verbs_share=1.0, formatter="textual")
-    assert report.renamed == 0  # with names as they are, another verb's place would be learnt as this one's
+    plain, _ = rows_of(toy_episodes, toy_bank, formatter="textual")
     rows, report = rows_of(toy_episodes, toy_bank, exchange_share=1.0, exchange_verbs_share=1.0, formatter="textual")
     assert report.renamed == len(rows)
     exchanged = 0
@@ -105,6 +104,9 @@ def test_verbs_take_one_anothers_places_with_their_memory(toy_bank: Bank, toy_ep
         assert len(first) == 1  # what the memory takes with, the episode takes with
         exchanged += first == {"drop"}
     assert 0 < exchanged < len(rows)
+    _, names = rows_of(toy_episodes, toy_bank, exchange_share=0.5)
+    _, both = rows_of(toy_episodes, toy_bank, exchange_share=0.5, exchange_verbs_share=1.0)
+    assert 0 < both.renamed == names.renamed < len(rows)  # no row has other verbs and names as they are
 
 
 def test_shares_and_k_are_drawn_by_seed_and_episode(toy_bank: Bank, toy_episodes: list[Trajectory]) -> None:
@@ -315,6 +317,8 @@ def test_an_environment_that_is_not_installed_is_named(toy_bank: Bank, toy_episo
     [
         ({"empty_share": 0.7, "mismatched_share": 0.7}, "shares of one whole"),
         ({"k_choices": (1, -1)}, "0 or more"),
+        ({"exchange_verbs_share": 0.5}, "set exchange_share too"),
+        ({"rename_names": True}, "set rename_share too"),
         ({"failures": "keep"}, "failures"),
         ({"max_token": 5}, "max_token"),
     ],
